@@ -1,0 +1,72 @@
+// Builds the addon with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, and runs its tests on that build:
+// `npm run test:asan`. Arguments are passed on to vitest (a file, `-t name`); without any, the native and process tests run.
+//
+// Node itself is not instrumented: the runtime library of the sanitizers is preloaded into it, and into every child process.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const build = path.join(root, 'build-asan');
+const compiler = process.env.CXX ?? 'g++';
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+function run(command, args, env = process.env) {
+  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' });
+  if (error !== undefined) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/**
+ * The full path of a runtime library of the compiler.
+ * @param {string} name
+ */
+function runtime(name) {
+  const { stdout } = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' });
+  const file = stdout?.trim() ?? '';
+  if (!path.isAbsolute(file) || !existsSync(file)) {
+    console.error(`${compiler} has no ${name}: install its sanitizer libraries.`);
+    process.exit(1);
+  }
+  return file;
+}
+
+if (process.platform !== 'linux') {
+  console.error('The sanitizer run is for Linux.');
+  process.exit(1);
+}
+
+run('cmake', [
+  ...['-S', '.', '-B', build],
+  `-DCMAKE_CXX_COMPILER=${compiler}`,
+  '-DSOCKSCOPE_SANITIZE=address,undefined',
+  // Where node-gyp-build looks below the folder that SOCKSCOPE_PREBUILD names.
+  `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${path.join(build, 'build', 'Release')}`,
+]);
+run('cmake', ['--build', build, '--parallel', '2']);
+
+const tests = process.argv.slice(2);
+run(
+  process.execPath,
+  [
+    path.join(root, 'node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    // Everything is slower under the sanitizers.
+    '--testTimeout=120000',
+    ...(tests.length > 0 ? tests : ['test/native', 'test/process/native-']),
+  ],
+  {
+    ...process.env,
+    SOCKSCOPE_PREBUILD: build,
+    LD_PRELOAD: runtime('libasan.so'),
+    // A report ends the process, with a status that no test expects.
+    ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:abort_on_error=0',
+    UBSAN_OPTIONS: 'print_stacktrace=1:exitcode=99',
+    LSAN_OPTIONS: `suppressions=${path.join(root, 'scripts', 'lsan.supp')}:print_suppressions=0`,
+  },
+);
