@@ -1,0 +1,109 @@
+#include "ancillary.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "env_state.h"
+#include "exports.h"
+#include "js.h"
+#include "result.h"
+
+namespace sockscope {
+
+namespace {
+
+// More than any system takes (net.core.optmem_max, usually 128 KiB), and far from overflowing CMSG_SPACE.
+constexpr size_t kMaxData = size_t{1} << 30;
+
+struct ControlMessage {
+  int level;
+  int type;
+  // Relative to the control data's start.
+  size_t data;
+  size_t length;
+  size_t next;
+};
+
+// The message at `offset`; false if there is none. Views may lie at odd addresses, so headers are copied, never cast.
+bool ReadControl(const uint8_t* control, size_t size, size_t offset, ControlMessage* out) {
+  cmsghdr header;
+  if (offset > size || size - offset < sizeof(header)) return false;
+  memcpy(&header, control + offset, sizeof(header));
+  const size_t total = header.cmsg_len;
+  if (total < CMSG_LEN(0) || total > size - offset) return false;
+  out->level = header.cmsg_level;
+  out->type = header.cmsg_type;
+  out->data = offset + CMSG_LEN(0);
+  out->length = total - CMSG_LEN(0);
+  out->next = offset + CMSG_SPACE(out->length);
+  return true;
+}
+
+// Calls `use` with every fd of the message, if it is one that carries fds.
+template <typename Use>
+void ForEachFd(const uint8_t* control, const ControlMessage& message, Use use) {
+  if (message.level != SOL_SOCKET || message.type != SCM_RIGHTS) return;
+  for (size_t i = 0; i + sizeof(int) <= message.length; i += sizeof(int)) {
+    int fd = -1;
+    memcpy(&fd, control + message.data + i, sizeof(int));
+    if (fd >= 0) use(fd);
+  }
+}
+
+}  // namespace
+
+void OwnReceivedFds(EnvState* state, const uint8_t* control, size_t length) {
+  ControlMessage message;
+  for (size_t offset = 0; ReadControl(control, length, offset, &message); offset = message.next) {
+    ForEachFd(control, message, [&](int fd) { state->OwnReceived(fd); });
+  }
+}
+
+napi_value JsControlSpace(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const size_t length = args.Size(0);
+  return Number(env, args.ok() && length <= kMaxData ? static_cast<int32_t>(CMSG_SPACE(length)) : UV_EINVAL);
+}
+
+napi_value JsEncodeControl(napi_env env, napi_callback_info info) {
+  Args<5> args(env, info);
+  const View out = args.Bytes(0);
+  const size_t offset = args.Size(1);
+  const int level = args.Int(2);
+  const int type = args.Int(3);
+  const View data = args.Bytes(4);
+  if (!args.ok() || offset > INT32_MAX - kMaxData || data.length > kMaxData) return Number(env, UV_EINVAL);
+  const size_t space = CMSG_SPACE(data.length);
+  if (offset > out.length || space > out.length - offset) return Number(env, UV_ENOBUFS);
+  uint8_t* at = out.data + offset;
+  // The padding is sent too: no old memory in it.
+  memset(at, 0, space);
+  cmsghdr header = {};
+  header.cmsg_len = static_cast<decltype(header.cmsg_len)>(CMSG_LEN(data.length));
+  header.cmsg_level = level;
+  header.cmsg_type = type;
+  memcpy(at, &header, sizeof(header));
+  if (data.length > 0) memcpy(at + CMSG_LEN(0), data.data, data.length);
+  return Number(env, static_cast<int32_t>(offset + space));
+}
+
+napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const View control = args.Bytes(0);
+  const size_t length = args.Size(1);
+  const size_t offset = args.Size(2);
+  int32_t* fields = args.Numbers<int32_t>(3, 4);
+  if (!args.ok() || length > control.length || length > INT32_MAX - kMaxData) return Number(env, UV_EINVAL);
+  ControlMessage message;
+  if (!ReadControl(control.data, length, offset, &message)) return Number(env, 0);
+  // Whoever reads the numbers is their owner. Only fds that came in this way are given up: the bytes may be anybody's.
+  EnvState* state = args.data<EnvState>();
+  ForEachFd(control.data, message, [&](int fd) { state->ReleaseReceived(fd); });
+  fields[0] = message.level;
+  fields[1] = message.type;
+  fields[2] = static_cast<int32_t>(message.data);
+  fields[3] = static_cast<int32_t>(message.length);
+  return Number(env, static_cast<int32_t>(message.next));
+}
+
+}  // namespace sockscope

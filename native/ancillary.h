@@ -1,0 +1,16 @@
+#ifndef SOCKSCOPE_ANCILLARY_H_
+#define SOCKSCOPE_ANCILLARY_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace sockscope {
+
+class EnvState;
+
+// Takes ownership of every fd in control data that has just come from the kernel, before anything else may fail.
+void OwnReceivedFds(EnvState* state, const uint8_t* control, size_t length);
+
+}  // namespace sockscope
+
+#endif  // SOCKSCOPE_ANCILLARY_H_

@@ -1,0 +1,127 @@
+#include "env_state.h"
+
+#include <unistd.h>
+
+#include "memory.h"
+
+namespace sockscope {
+
+EnvState* EnvState::New(napi_env env) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
+  EnvState* state = Create<EnvState>(env, loop);
+  if (state == nullptr) return nullptr;
+  if (napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook_) != napi_ok) {
+    Destroy(state);
+    return nullptr;
+  }
+  return state;
+}
+
+int32_t EnvState::Own(int fd) {
+  if (!fds_.Reserve(fd)) {
+    close(fd);
+    return UV_ENOMEM;
+  }
+  // The kernel has just handed the number out. If it is watched, somebody closed our fd behind our back: the watch is void.
+  if (fds_.IsWatched(fd)) Unwatch(fd);
+  fds_.SetOwned(fd);
+  return fd;
+}
+
+int32_t EnvState::OwnReceived(int fd) {
+  const int32_t result = Own(fd);
+  if (result >= 0) fds_.SetReceived(fd);
+  return result;
+}
+
+void EnvState::ReleaseReceived(int fd) {
+  if (fds_.IsReceived(fd)) Release(fd);
+}
+
+int32_t EnvState::Adopt(int fd) {
+  if (fd < 0) return UV_EBADF;
+  if (fds_.Owns(fd)) return UV_EEXIST;
+  if (!fds_.Reserve(fd)) return UV_ENOMEM;
+  fds_.SetOwned(fd);
+  return 0;
+}
+
+int32_t EnvState::Release(int fd) {
+  if (!fds_.Owns(fd)) return UV_EBADF;
+  if (fds_.IsWatched(fd)) Unwatch(fd);
+  fds_.SetReleased(fd);
+  return 0;
+}
+
+bool EnvState::UseReactor(ReactorKind kind) {
+  if (reactor_ != nullptr || !Reactor::Available(kind)) return false;
+  reactor_kind_ = kind;
+  return true;
+}
+
+int32_t EnvState::OpenReactor(napi_value events, napi_value deliver) {
+  if (reactor_ != nullptr) return UV_EALREADY;
+  Delivery delivery;
+  int32_t error = delivery.Open(env_, events, deliver);
+  if (error == 0) reactor_ = Reactor::Open(this, reactor_kind_, delivery, &error);
+  return error;
+}
+
+int32_t EnvState::Watch(int fd, int32_t slot, int32_t generation) {
+  if (reactor_ == nullptr) return UV_EINVAL;
+  // The system call comes first: it knows which fds are open, and the table grows with the largest.
+  const int32_t error = reactor_->Watch(fd, slot, generation);
+  if (error < 0) return error;
+  if (!fds_.Reserve(fd)) {
+    reactor_->Unwatch(fd);
+    return UV_ENOMEM;
+  }
+  fds_.SetWatched(fd, true);
+  return 0;
+}
+
+int32_t EnvState::Unwatch(int fd) {
+  if (!fds_.IsWatched(fd)) return UV_ENOENT;
+  fds_.SetWatched(fd, false);
+  return reactor_->Unwatch(fd);
+}
+
+int32_t EnvState::Arm(int fd, int32_t events) {
+  if (!fds_.IsWatched(fd)) return UV_ENOENT;
+  return reactor_->Arm(fd, events);
+}
+
+void EnvState::Hold(bool on) {
+  if (reactor_ != nullptr) reactor_->Hold(on);
+}
+
+Resolver* EnvState::OpenResolver(int32_t* error) {
+  if (resolver_ == nullptr) resolver_ = Resolver::Open(this, error);
+  return resolver_;
+}
+
+void EnvState::HandleClosed() {
+  open_handles_--;
+  FreeIfDone();
+}
+
+void EnvState::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
+  EnvState* state = static_cast<EnvState*>(data);
+  state->ending_ = true;
+  // `state` outlives this: the loop calls close callbacks later, and without an open handle there is none.
+  if (state->reactor_ != nullptr) state->reactor_->Close();
+  if (state->resolver_ != nullptr) state->resolver_->Close();
+  for (int fd = state->fds_.NextOwned(0); fd != -1; fd = state->fds_.NextOwned(fd + 1)) close(fd);
+  state->FreeIfDone();
+}
+
+void EnvState::FreeIfDone() {
+  if (!ending_ || open_handles_ > 0) return;
+  napi_async_cleanup_hook_handle hook = hook_;
+  Destroy(this);
+  // Node ends the environment after this, and no sooner.
+  napi_remove_async_cleanup_hook(hook);
+}
+
+}  // namespace sockscope

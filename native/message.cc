@@ -1,0 +1,170 @@
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "ancillary.h"
+#include "env_state.h"
+#include "exports.h"
+#include "js.h"
+#include "platform.h"
+#include "result.h"
+
+namespace sockscope {
+
+namespace {
+
+// What Linux moves per call at most (read(2)), and what fits an int32. More is not an error: the count says how much it was.
+constexpr size_t kMaxTransfer = 0x7ffff000;
+
+size_t Capped(size_t length) { return length < kMaxTransfer ? length : kMaxTransfer; }
+
+// The iovecs of one recvmsg or sendmsg, on the stack: the non-empty views of a list, after its first `skip` bytes.
+class Gather {
+ public:
+  explicit Gather(size_t skip) : skip_(skip) {}
+
+  // Of IOV_MAX elements of the array at most. False if it holds anything else than views. An element may be a getter, which runs
+  // JavaScript: every other argument is to be read after this.
+  bool AddArray(napi_env env, napi_value array) {
+    uint32_t length = 0;
+    bool is_array = false;
+    if (napi_is_array(env, array, &is_array) != napi_ok || !is_array || napi_get_array_length(env, array, &length) != napi_ok) {
+      return false;
+    }
+    for (uint32_t first = 0; first < length && count_ == 0; first += IOV_MAX) {
+      const uint32_t count = length - first < IOV_MAX ? length - first : IOV_MAX;
+      // All elements first, then all memory: no JavaScript runs between the first look at a view and the system call.
+      napi_value elements[IOV_MAX];
+      for (uint32_t i = 0; i < count; i++) {
+        if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) return false;
+      }
+      if (!AddViews(env, elements, count)) return false;
+    }
+    return true;
+  }
+
+  // False if one of them is no view.
+  bool AddViews(napi_env env, const napi_value* views, size_t count) {
+    for (size_t i = 0; i < count && room_ > 0; i++) {
+      View view;
+      if (!ReadView(env, views[i], &view)) return false;
+      if (view.length <= skip_) {
+        skip_ -= view.length;
+        continue;
+      }
+      const size_t left = view.length - skip_;
+      const size_t size = left < room_ ? left : room_;
+      vectors_[count_++] = {view.data + skip_, size};
+      skip_ = 0;
+      room_ -= size;
+    }
+    return true;
+  }
+
+  void Describe(msghdr* message) {
+    // macOS refuses a message without any iovec (EMSGSIZE); an empty one adds nothing.
+    if (count_ == 0) vectors_[count_++] = {nullptr, 0};
+    message->msg_iov = vectors_;
+    message->msg_iovlen = static_cast<decltype(message->msg_iovlen)>(count_);
+  }
+
+ private:
+  iovec vectors_[IOV_MAX];
+  size_t count_ = 0;
+  size_t room_ = kMaxTransfer;
+  size_t skip_;
+};
+
+}  // namespace
+
+napi_value JsRecv(napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  const int fd = args.Int(0);
+  const View buffer = args.Bytes(1);
+  const int flags = args.Int(2);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  return Number(env, Result(Retry([&] { return recv(fd, buffer.data, Capped(buffer.length), flags); })));
+}
+
+napi_value JsSend(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const int fd = args.Int(0);
+  const View buffer = args.Bytes(1);
+  const size_t offset = args.Size(2);
+  const int flags = args.Int(3);
+  if (!args.ok() || offset > buffer.length) return Number(env, UV_EINVAL);
+  return Number(env, Result(Retry([&] { return send(fd, buffer.data + offset, Capped(buffer.length - offset), flags | kSendFlags); })));
+}
+
+napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
+  Args<6> args(env, info);
+  Gather gather(0);
+  if (!gather.AddArray(env, args[1])) return Number(env, UV_EINVAL);
+  const int fd = args.Int(0);
+  const View name = args.BytesOrNull(2);
+  const View control = args.BytesOrNull(3);
+  int32_t* result = args.Numbers<int32_t>(4, 3);
+  const int flags = args.Int(5);
+  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX) return Number(env, UV_EINVAL);
+  msghdr message = {};
+  gather.Describe(&message);
+  message.msg_name = name.data;
+  message.msg_namelen = static_cast<socklen_t>(name.length);
+  message.msg_control = control.length == 0 ? nullptr : control.data;
+  message.msg_controllen = static_cast<decltype(message.msg_controllen)>(control.length);
+  const ssize_t received = PlatformRecvMsg(fd, &message, flags);
+  if (received == -1) return Number(env, -errno);
+  const size_t control_length = control.length == 0 ? 0 : message.msg_controllen;
+  if (control_length > 0) OwnReceivedFds(args.data<EnvState>(), control.data, control_length);
+  result[0] = message.msg_flags;
+  result[1] = static_cast<int32_t>(message.msg_namelen);
+  result[2] = static_cast<int32_t>(control_length);
+  return Number(env, static_cast<int32_t>(received));
+}
+
+napi_value JsSendMsg(napi_env env, napi_callback_info info) {
+  Args<8> args(env, info);
+  Gather gather(args.Size(2));
+  if (!gather.AddArray(env, args[1])) return Number(env, UV_EINVAL);
+  const int fd = args.Int(0);
+  const View name = args.BytesOrNull(3);
+  const size_t name_length = args.Size(4);
+  const View control = args.BytesOrNull(5);
+  const size_t control_length = args.Size(6);
+  const int flags = args.Int(7);
+  if (!args.ok() || name_length > name.length || control_length > control.length || control_length > INT32_MAX) {
+    return Number(env, UV_EINVAL);
+  }
+  msghdr message = {};
+  gather.Describe(&message);
+  message.msg_name = name_length == 0 ? nullptr : name.data;
+  message.msg_namelen = static_cast<socklen_t>(name_length);
+  message.msg_control = control_length == 0 ? nullptr : control.data;
+  message.msg_controllen = static_cast<decltype(message.msg_controllen)>(control_length);
+  return Number(env, Result(Retry([&] { return sendmsg(fd, &message, flags | kSendFlags); })));
+}
+
+napi_value JsRecvV(napi_env env, napi_callback_info info) {
+  Args<2 + kMaxDirect> args(env, info);
+  const int fd = args.Int(0);
+  const int flags = args.Int(1);
+  Gather gather(0);
+  if (!args.ok() || !gather.AddViews(env, &args[2], args.CountFrom(2))) return Number(env, UV_EINVAL);
+  msghdr message = {};
+  gather.Describe(&message);
+  return Number(env, Result(PlatformRecvMsg(fd, &message, flags)));
+}
+
+napi_value JsSendV(napi_env env, napi_callback_info info) {
+  Args<3 + kMaxDirect> args(env, info);
+  const int fd = args.Int(0);
+  const int flags = args.Int(1);
+  Gather gather(args.Size(2));
+  if (!args.ok() || !gather.AddViews(env, &args[3], args.CountFrom(3))) return Number(env, UV_EINVAL);
+  msghdr message = {};
+  gather.Describe(&message);
+  return Number(env, Result(Retry([&] { return sendmsg(fd, &message, flags | kSendFlags); })));
+}
+
+}  // namespace sockscope

@@ -1,0 +1,142 @@
+// macOS and its kin: no flags at birth, so an fd is made in two or three calls. Between them, a process that is spawned by
+// another thread can inherit the fd: the system offers no way around that.
+#ifndef __linux__
+
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/types.h>
+#include <sys/ucred.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "platform.h"
+#include "result.h"
+
+namespace sockscope {
+
+namespace {
+
+int32_t CloseAndReturn(int fd, int32_t code) {
+  close(fd);
+  return code;
+}
+
+}  // namespace
+
+int32_t PlatformPrepare(int fd) {
+  int on = 1;
+  if (ioctl(fd, FIONBIO, &on) == -1 || ioctl(fd, FIOCLEX) == -1) return -errno;
+#ifdef SO_NOSIGPIPE
+  // EINVAL: the peer of a fresh connection is gone already, and the first send will say so.
+  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) == -1 && errno != EINVAL) return -errno;
+#endif
+  return 0;
+}
+
+int32_t PlatformSocket(int family, int type, int protocol) {
+  const int fd = socket(family, type, protocol);
+  if (fd == -1) return -errno;
+  const int32_t error = PlatformPrepare(fd);
+  return error == 0 ? fd : CloseAndReturn(fd, error);
+}
+
+int32_t PlatformSocketPair(int family, int type, int protocol, int fds[2]) {
+  if (socketpair(family, type, protocol, fds) == -1) return -errno;
+  int32_t error = PlatformPrepare(fds[0]);
+  if (error == 0) error = PlatformPrepare(fds[1]);
+  if (error == 0) return 0;
+  close(fds[0]);
+  return CloseAndReturn(fds[1], error);
+}
+
+int32_t PlatformAccept(int fd) {
+  const int accepted = Retry([&] { return accept(fd, nullptr, nullptr); });
+  if (accepted == -1) return -errno;
+  const int32_t error = PlatformPrepare(accepted);
+  return error == 0 ? accepted : CloseAndReturn(accepted, error);
+}
+
+int32_t PlatformSocketKind(int fd, int* family, int* protocol) {
+  sockaddr_storage name = {};
+  socklen_t length = sizeof(name);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) == -1) return -errno;
+  *family = name.ss_family;
+  *protocol = 0;
+  return 0;
+}
+
+int32_t PlatformPeerCredentials(int fd, int32_t out[3]) {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  if (getpeereid(fd, &uid, &gid) == -1) return -errno;
+  out[0] = -1;
+#ifdef LOCAL_PEERPID
+  pid_t pid = -1;
+  socklen_t length = sizeof(pid);
+  if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &pid, &length) == 0) out[0] = pid;
+#endif
+  out[1] = static_cast<int32_t>(uid);
+  out[2] = static_cast<int32_t>(gid);
+  return 0;
+}
+
+int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
+  int type = 0;
+  socklen_t length = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1) return -errno;
+  out[0] = -1;
+  out[1] = -1;
+  int size = 0;
+  if (ioctl(fd, FIONREAD, &size) == 0) out[0] = size;
+#ifdef SO_NWRITE
+  length = sizeof(size);
+  if (getsockopt(fd, SOL_SOCKET, SO_NWRITE, &size, &length) == 0) out[1] = size;
+#endif
+  return 0;
+}
+
+ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
+  const ssize_t received = Retry([&] { return recvmsg(fd, message, flags); });
+  if (received == -1) return -1;
+  for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr; control = CMSG_NXTHDR(message, control)) {
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int received_fd = -1;
+      memcpy(&received_fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+      ioctl(received_fd, FIOCLEX);
+    }
+  }
+  return received;
+}
+
+bool PlatformStayLoaded() {
+  Dl_info info;
+  return dladdr(reinterpret_cast<void*>(&PlatformStayLoaded), &info) != 0 &&
+         dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+}
+
+int32_t PlatformRecvBatch(int fd, BatchMessage* messages, unsigned int count) {
+  unsigned int done = 0;
+  for (; done < count; done++) {
+    const ssize_t received = PlatformRecvMsg(fd, &messages[done].msg_hdr, 0);
+    if (received == -1) break;
+    messages[done].msg_len = static_cast<unsigned int>(received);
+  }
+  return done > 0 || count == 0 ? static_cast<int32_t>(done) : -errno;
+}
+
+int32_t PlatformSendBatch(int fd, BatchMessage* messages, unsigned int count) {
+  unsigned int done = 0;
+  for (; done < count; done++) {
+    const ssize_t sent = Retry([&] { return sendmsg(fd, &messages[done].msg_hdr, kSendFlags); });
+    if (sent == -1) break;
+    messages[done].msg_len = static_cast<unsigned int>(sent);
+  }
+  return done > 0 || count == 0 ? static_cast<int32_t>(done) : -errno;
+}
+
+}  // namespace sockscope
+
+#endif  // __linux__

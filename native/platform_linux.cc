@@ -1,0 +1,84 @@
+#ifdef __linux__
+
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "platform.h"
+#include "result.h"
+
+namespace sockscope {
+
+int32_t PlatformSocket(int family, int type, int protocol) { return Result(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)); }
+
+int32_t PlatformSocketPair(int family, int type, int protocol, int fds[2]) {
+  return Result(socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, fds));
+}
+
+int32_t PlatformAccept(int fd) {
+  return Result(Retry([&] { return accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); }));
+}
+
+int32_t PlatformPrepare(int fd) {
+  int on = 1;
+  // One call each where fcntl(2) needs a read and a write.
+  if (ioctl(fd, FIONBIO, &on) == -1 || ioctl(fd, FIOCLEX) == -1) return -errno;
+  return 0;
+}
+
+int32_t PlatformSocketKind(int fd, int* family, int* protocol) {
+  socklen_t length = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, family, &length) == -1) return -errno;
+  length = sizeof(int);
+  return Result(getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, protocol, &length));
+}
+
+int32_t PlatformPeerCredentials(int fd, int32_t out[3]) {
+  ucred credentials = {};
+  socklen_t length = sizeof(credentials);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == -1) return -errno;
+  // What the kernel says of a socket that has no peer with credentials. (A pid of 0 alone is a peer in a process namespace that
+  // this process does not see: unix(7).)
+  if (credentials.pid == 0 && credentials.uid == static_cast<uid_t>(-1)) return UV_ENOTCONN;
+  out[0] = credentials.pid;
+  out[1] = static_cast<int32_t>(credentials.uid);
+  out[2] = static_cast<int32_t>(credentials.gid);
+  return 0;
+}
+
+int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
+  const unsigned long requests[2] = {SIOCINQ, SIOCOUTQ};
+  for (int i = 0; i < 2; i++) {
+    int size = 0;
+    if (ioctl(fd, requests[i], &size) == 0) {
+      out[i] = size;
+    } else if (errno == EBADF || errno == ENOTTY) {
+      return errno == EBADF ? UV_EBADF : UV_ENOTSOCK;
+    } else {
+      out[i] = -1;
+    }
+  }
+  return 0;
+}
+
+ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
+  const ssize_t received = Retry([&] { return recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC); });
+  // Linux hands the flag back: it says nothing about the message.
+  message->msg_flags &= ~MSG_CMSG_CLOEXEC;
+  return received;
+}
+
+// By the linker: -z nodelete.
+bool PlatformStayLoaded() { return true; }
+
+int32_t PlatformRecvBatch(int fd, BatchMessage* messages, unsigned int count) {
+  return Result(Retry([&] { return recvmmsg(fd, messages, count, MSG_CMSG_CLOEXEC, nullptr); }));
+}
+
+int32_t PlatformSendBatch(int fd, BatchMessage* messages, unsigned int count) {
+  return Result(Retry([&] { return sendmmsg(fd, messages, count, MSG_NOSIGNAL); }));
+}
+
+}  // namespace sockscope
+
+#endif  // __linux__

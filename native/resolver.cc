@@ -1,0 +1,310 @@
+#include "resolver.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "env_state.h"
+#include "exports.h"
+#include "js.h"
+#include "memory.h"
+#include "platform.h"
+
+namespace sockscope {
+
+namespace {
+
+constexpr int kMaxThreads = 4;
+constexpr uint64_t kIdleNanoseconds = 10 * 1000000000ull;
+// Longer names do not exist, and services are words or numbers.
+constexpr size_t kMaxText = 1025;
+
+// First in, first out.
+struct LookUpList {
+  LookUp* first = nullptr;
+  LookUp* last = nullptr;
+
+  void Push(LookUp* look_up) {
+    look_up->next = nullptr;
+    if (last == nullptr) {
+      first = look_up;
+    } else {
+      last->next = look_up;
+    }
+    last = look_up;
+  }
+
+  LookUp* Pop() {
+    LookUp* look_up = first;
+    if (look_up == nullptr) return nullptr;
+    first = look_up->next;
+    if (first == nullptr) last = nullptr;
+    return look_up;
+  }
+};
+
+}  // namespace
+
+// What the loop's thread and the resolver's threads share. libuv's locks, not pthread's: an addon that names no C library gets
+// the oldest version of each symbol, and that of the condition variables is another type.
+struct ResolverShared {
+  uv_mutex_t mutex;
+  uv_cond_t wanted;
+  // All below: under the mutex.
+  LookUpList queue;
+  LookUpList done;
+  size_t queued = 0;
+  int threads = 0;
+  int idle = 0;
+  // Null once the environment has ended.
+  uv_async_t* async = nullptr;
+  // The environment and each thread.
+  int owners = 1;
+
+  // Null, and a negative code in `error`.
+  static ResolverShared* New(int32_t* error) {
+    ResolverShared* shared = Create<ResolverShared>();
+    *error = shared == nullptr ? UV_ENOMEM : uv_mutex_init(&shared->mutex);
+    if (*error == 0) {
+      *error = uv_cond_init(&shared->wanted);
+      if (*error == 0) return shared;
+      uv_mutex_destroy(&shared->mutex);
+    }
+    if (shared != nullptr) Destroy(shared);
+    return nullptr;
+  }
+
+  void Lock() { uv_mutex_lock(&mutex); }
+  void Unlock() { uv_mutex_unlock(&mutex); }
+
+  // With the mutex held, which it gives up. Whoever is the last owner frees it.
+  void Leave() {
+    const bool last = --owners == 0;
+    Unlock();
+    if (!last) return;
+    uv_cond_destroy(&wanted);
+    uv_mutex_destroy(&mutex);
+    Destroy(this);
+  }
+};
+
+namespace {
+
+void RunThread(void* data) {
+  ResolverShared* shared = static_cast<ResolverShared*>(data);
+  shared->Lock();
+  bool timed_out = false;
+  while (shared->async != nullptr) {
+    LookUp* look_up = shared->queue.Pop();
+    if (look_up == nullptr) {
+      if (timed_out) break;
+      shared->idle++;
+      timed_out = uv_cond_timedwait(&shared->wanted, &shared->mutex, kIdleNanoseconds) == UV_ETIMEDOUT;
+      shared->idle--;
+      continue;
+    }
+    timed_out = false;
+    shared->queued--;
+    shared->Unlock();
+    look_up->Run();
+    shared->Lock();
+    if (shared->async == nullptr) {
+      // Its environment has ended meanwhile, and taken its reference back.
+      LookUp::Free(look_up);
+    } else {
+      shared->done.Push(look_up);
+      uv_async_send(shared->async);
+    }
+  }
+  shared->threads--;
+  shared->Leave();
+}
+
+}  // namespace
+
+Resolver* Resolver::Open(EnvState* state, int32_t* error) {
+  Resolver* resolver = Create<Resolver>(state);
+  *error = resolver == nullptr ? UV_ENOMEM : resolver->Init();
+  if (*error == 0) return resolver;
+  if (resolver != nullptr) Destroy(resolver);
+  return nullptr;
+}
+
+int32_t Resolver::Init() {
+  // Before any thread runs: it may outlive the last environment that has the addon loaded.
+  if (!PlatformStayLoaded()) return UV_ENOSYS;
+  napi_value name = nullptr;
+  // Without a resource object, for the reason given in reactor.cc.
+  if (napi_create_string_utf8(state_->env(), "SOCKSCOPE_LOOKUP", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(state_->env(), nullptr, name, &context_) != napi_ok) {
+    return UV_ECANCELED;
+  }
+  int32_t error = 0;
+  shared_ = ResolverShared::New(&error);
+  if (shared_ != nullptr) {
+    error = uv_async_init(state_->loop(), &async_, OnAsync);
+    if (error != 0) {
+      shared_->Lock();
+      shared_->Leave();
+    }
+  }
+  if (error != 0) {
+    napi_async_destroy(state_->env(), context_);
+    return error;
+  }
+  async_.data = this;
+  shared_->async = &async_;
+  state_->HandleOpened();
+  uv_unref(AsHandle());
+  return 0;
+}
+
+int32_t Resolver::Submit(LookUp* look_up, napi_value deliver) {
+  if (napi_create_reference(state_->env(), deliver, 1, &look_up->deliver) != napi_ok) return UV_EINVAL;
+  shared_->Lock();
+  if (static_cast<size_t>(shared_->idle) <= shared_->queued && shared_->threads < kMaxThreads) StartThread();
+  if (shared_->threads == 0) {
+    shared_->Unlock();
+    napi_delete_reference(state_->env(), look_up->deliver);
+    look_up->deliver = nullptr;
+    return UV_EAGAIN;
+  }
+  shared_->queue.Push(look_up);
+  shared_->queued++;
+  uv_cond_signal(&shared_->wanted);
+  shared_->Unlock();
+  if (under_way_ == nullptr) uv_ref(AsHandle());
+  look_up->next_under_way = under_way_;
+  if (under_way_ != nullptr) under_way_->previous_under_way = look_up;
+  under_way_ = look_up;
+  return 0;
+}
+
+// With the mutex held. Without a thread more, the look-up waits for one of the others, if there are any.
+void Resolver::StartThread() {
+  uv_thread_t thread;
+  if (uv_thread_create(&thread, RunThread, shared_) != 0) return;
+  shared_->threads++;
+  shared_->owners++;
+  // Nobody waits for it: it may hang in the look-up for as long as it likes.
+  pthread_detach(thread);
+}
+
+void Resolver::OnAsync(uv_async_t* async) {
+  Resolver* resolver = static_cast<Resolver*>(async->data);
+  ResolverShared* shared = resolver->shared_;
+  shared->Lock();
+  LookUpList done = shared->done;
+  shared->done = LookUpList();
+  shared->Unlock();
+  for (LookUp* look_up = done.Pop(); look_up != nullptr; look_up = done.Pop()) resolver->Deliver(look_up);
+}
+
+void Resolver::Deliver(LookUp* look_up) {
+  napi_env env = state_->env();
+  napi_handle_scope scope = nullptr;
+  napi_value deliver = nullptr;
+  if (napi_open_handle_scope(env, &scope) == napi_ok) {
+    napi_value arguments[3];
+    if (napi_get_reference_value(env, look_up->deliver, &deliver) == napi_ok && deliver != nullptr) {
+      const size_t count = look_up->Results(env, arguments);
+      // JavaScript without memory for the results, or an environment that is going down: there is nobody to tell.
+      if (count > 0) CallFromLoop(env, context_, deliver, count, arguments);
+    }
+    napi_close_handle_scope(env, scope);
+  }
+  Forget(look_up);
+  LookUp::Free(look_up);
+}
+
+// Its place among those under way, and its reference.
+void Resolver::Forget(LookUp* look_up) {
+  napi_delete_reference(state_->env(), look_up->deliver);
+  look_up->deliver = nullptr;
+  if (look_up->previous_under_way == nullptr) {
+    under_way_ = look_up->next_under_way;
+  } else {
+    look_up->previous_under_way->next_under_way = look_up->next_under_way;
+  }
+  if (look_up->next_under_way != nullptr) look_up->next_under_way->previous_under_way = look_up->previous_under_way;
+  if (under_way_ == nullptr) uv_unref(AsHandle());
+}
+
+void Resolver::Close() {
+  shared_->Lock();
+  // First the references of all, then those look-ups that no thread has: the others free themselves.
+  while (under_way_ != nullptr) Forget(under_way_);
+  for (LookUp* look_up = shared_->queue.Pop(); look_up != nullptr; look_up = shared_->queue.Pop()) LookUp::Free(look_up);
+  for (LookUp* look_up = shared_->done.Pop(); look_up != nullptr; look_up = shared_->done.Pop()) LookUp::Free(look_up);
+  shared_->queued = 0;
+  shared_->async = nullptr;
+  uv_cond_broadcast(&shared_->wanted);
+  shared_->Leave();
+  napi_async_destroy(state_->env(), context_);
+  uv_close(AsHandle(), OnClosed);
+}
+
+void Resolver::OnClosed(uv_handle_t* handle) {
+  Resolver* resolver = static_cast<Resolver*>(handle->data);
+  EnvState* state = resolver->state_;
+  Destroy(resolver);
+  state->HandleClosed();
+}
+
+namespace {
+
+// A string or null (then `*out` is null). False for anything else, for NUL inside, and for what is too long to be a name.
+bool ReadText(napi_env env, napi_value value, char buffer[kMaxText + 1], const char** out) {
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, value, &type) != napi_ok) return false;
+  *out = nullptr;
+  if (type == napi_null) return true;
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, buffer, kMaxText + 1, &length) != napi_ok) return false;
+  *out = buffer;
+  return length < kMaxText && strlen(buffer) == length;
+}
+
+bool IsFunction(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  return napi_typeof(env, value, &type) == napi_ok && type == napi_function;
+}
+
+napi_value Submit(napi_env env, EnvState* state, LookUp* look_up, napi_value deliver) {
+  if (look_up == nullptr) return Number(env, UV_ENOMEM);
+  int32_t error = 0;
+  Resolver* resolver = state->OpenResolver(&error);
+  if (resolver != nullptr) error = resolver->Submit(look_up, deliver);
+  if (error != 0) LookUp::Free(look_up);
+  return Number(env, error);
+}
+
+}  // namespace
+
+napi_value JsGetAddrInfo(napi_env env, napi_callback_info info) {
+  Args<7> args(env, info);
+  const int family = args.Int(2);
+  const int type = args.Int(3);
+  const int protocol = args.Int(4);
+  const int flags = args.Int(5);
+  char host_buffer[kMaxText + 1];
+  char service_buffer[kMaxText + 1];
+  const char* host = nullptr;
+  const char* service = nullptr;
+  if (!args.ok() || !ReadText(env, args[0], host_buffer, &host) || !ReadText(env, args[1], service_buffer, &service) ||
+      !IsFunction(env, args[6])) {
+    return Number(env, UV_EINVAL);
+  }
+  return Submit(env, args.data<EnvState>(), LookUp::NewAddress(host, service, family, type, protocol, flags), args[6]);
+}
+
+napi_value JsGetNameInfo(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const View name = args.Bytes(0);
+  const size_t length = args.Size(1);
+  const int flags = args.Int(2);
+  if (!args.ok() || length > name.length || length > sizeof(sockaddr_storage) || !IsFunction(env, args[3])) return Number(env, UV_EINVAL);
+  return Submit(env, args.data<EnvState>(), LookUp::NewName(name.data, length, flags), args[3]);
+}
+
+}  // namespace sockscope

@@ -1,0 +1,30 @@
+#ifndef SOCKSCOPE_RESULT_H_
+#define SOCKSCOPE_RESULT_H_
+
+#include <errno.h>
+#include <stdint.h>
+#include <uv.h>
+
+namespace sockscope {
+
+// Repeats a system call that a signal interrupted. Not for close(2): on Linux the fd is gone by then, and its number may
+// already belong to somebody else.
+template <typename Call>
+inline auto Retry(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result == -1 && errno == EINTR);
+  return result;
+}
+
+// What JavaScript gets: the value of a successful call, or the negative libuv code of errno (on Unix, that is -errno).
+// The kernel moves at most 0x7ffff000 bytes per call, so every count fits.
+template <typename T>
+inline int32_t Result(T value) {
+  return value == -1 ? -errno : static_cast<int32_t>(value);
+}
+
+}  // namespace sockscope
+
+#endif  // SOCKSCOPE_RESULT_H_

@@ -1,0 +1,168 @@
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "env_state.h"
+#include "exports.h"
+#include "js.h"
+#include "platform.h"
+#include "result.h"
+
+namespace sockscope {
+
+namespace {
+
+// bind and connect: the same arguments.
+template <typename Call>
+napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
+  Args<3> args(env, info);
+  const int fd = args.Int(0);
+  const View name = args.Bytes(1);
+  const size_t length = args.Size(2);
+  if (!args.ok() || length > name.length) return Number(env, UV_EINVAL);
+  return Number(env, Result(Retry([&] { return call(fd, reinterpret_cast<const sockaddr*>(name.data), static_cast<socklen_t>(length)); })));
+}
+
+// getsockname and getpeername, likewise.
+template <typename Call>
+napi_value ReadAddress(napi_env env, napi_callback_info info, Call call) {
+  Args<2> args(env, info);
+  const int fd = args.Int(0);
+  const View out = args.Bytes(1);
+  if (!args.ok() || out.length < sizeof(sockaddr_storage)) return Number(env, UV_EINVAL);
+  socklen_t length = sizeof(sockaddr_storage);
+  if (call(fd, reinterpret_cast<sockaddr*>(out.data), &length) == -1) return Number(env, -errno);
+  return Number(env, static_cast<int32_t>(length));
+}
+
+}  // namespace
+
+napi_value JsSocket(napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  const int family = args.Int(0);
+  const int type = args.Int(1);
+  const int protocol = args.Int(2);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  const int32_t fd = PlatformSocket(family, type, protocol);
+  return Number(env, fd < 0 ? fd : args.data<EnvState>()->Own(fd));
+}
+
+napi_value JsSocketPair(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const int family = args.Int(0);
+  const int type = args.Int(1);
+  const int protocol = args.Int(2);
+  int32_t* out = args.Numbers<int32_t>(3, 2);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  int fds[2] = {-1, -1};
+  const int32_t error = PlatformSocketPair(family, type, protocol, fds);
+  if (error < 0) return Number(env, error);
+  EnvState* state = args.data<EnvState>();
+  const int32_t first = state->Own(fds[0]);
+  const int32_t second = state->Own(fds[1]);
+  if (first < 0 || second < 0) {
+    // What could not be owned is closed already.
+    if (state->Release(first) == 0) close(first);
+    if (state->Release(second) == 0) close(second);
+    return Number(env, UV_ENOMEM);
+  }
+  out[0] = first;
+  out[1] = second;
+  return Number(env, 0);
+}
+
+napi_value JsAdopt(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const int fd = args.Int(0);
+  int32_t* out = args.Numbers<int32_t>(1, 4);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  int type = 0;
+  socklen_t length = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1) return Number(env, -errno);
+  int family = 0;
+  int protocol = 0;
+  int listening = 0;
+  int32_t error = PlatformSocketKind(fd, &family, &protocol);
+  if (error < 0) return Number(env, error);
+  length = sizeof(listening);
+  // Families without listening do not know the option.
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == -1) listening = 0;
+  error = args.data<EnvState>()->Adopt(fd);
+  if (error < 0) return Number(env, error);
+  error = PlatformPrepare(fd);
+  if (error < 0) {
+    args.data<EnvState>()->Release(fd);
+    return Number(env, error);
+  }
+  out[0] = family;
+  out[1] = type;
+  out[2] = protocol;
+  out[3] = listening;
+  return Number(env, 0);
+}
+
+napi_value JsRelease(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  return Number(env, args.ok() ? args.data<EnvState>()->Release(fd) : UV_EINVAL);
+}
+
+napi_value JsClose(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  // Closing what is not ours would take an fd from under its owner's feet. The mark goes first: once it is closed, another
+  // thread may get the number.
+  const int32_t error = args.data<EnvState>()->Release(fd);
+  if (error < 0) return Number(env, error);
+  const int32_t result = Result(close(fd));
+  // Linux has closed it when it says EINTR (close(2)); a second try could close somebody else's.
+  return Number(env, result == UV_EINTR ? 0 : result);
+}
+
+napi_value JsDup(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  // O_NONBLOCK belongs to the open file description, so the duplicate has it.
+  const int32_t copy = Result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return Number(env, copy < 0 ? copy : args.data<EnvState>()->Own(copy));
+}
+
+napi_value JsBind(napi_env env, napi_callback_info info) { return WithAddress(env, info, bind); }
+
+napi_value JsConnect(napi_env env, napi_callback_info info) { return WithAddress(env, info, connect); }
+
+napi_value JsListen(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const int fd = args.Int(0);
+  const int backlog = args.Int(1);
+  return Number(env, args.ok() ? Result(listen(fd, backlog)) : UV_EINVAL);
+}
+
+napi_value JsAccept(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  const int32_t accepted = PlatformAccept(fd);
+  return Number(env, accepted < 0 ? accepted : args.data<EnvState>()->Own(accepted));
+}
+
+napi_value JsShutdown(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const int fd = args.Int(0);
+  const int how = args.Int(1);
+  return Number(env, args.ok() ? Result(shutdown(fd, how)) : UV_EINVAL);
+}
+
+napi_value JsGetSockName(napi_env env, napi_callback_info info) { return ReadAddress(env, info, getsockname); }
+
+napi_value JsGetPeerName(napi_env env, napi_callback_info info) { return ReadAddress(env, info, getpeername); }
+
+napi_value JsOwnedCount(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  return Number(env, args.ok() ? static_cast<int32_t>(args.data<EnvState>()->owned_count()) : UV_EINVAL);
+}
+
+}  // namespace sockscope

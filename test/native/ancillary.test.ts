@@ -1,0 +1,198 @@
+import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { expectNoLeaks, openFdCount } from '../support/fds';
+import { shortSocketPath } from '../support/socket-path';
+import { closeAll, constant, EINVAL, native, ok, outcome, pair, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET } from './kit';
+
+expectNoLeaks();
+afterEach(closeAll);
+
+const RIGHTS = constant('SCM_RIGHTS');
+const CTRUNC = constant('MSG_CTRUNC');
+const result = new Int32Array(3);
+
+interface Message {
+  readonly level: number;
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+function decodeAll(control: Uint8Array, length: number): Message[] {
+  const fields = new Int32Array(4);
+  const messages: Message[] = [];
+  for (let next = native.decodeControl(control, length, 0, fields); next > 0; next = native.decodeControl(control, length, next, fields)) {
+    const [level = 0, type = 0, start = 0, size = 0] = fields;
+    messages.push({ level, type, data: control.slice(start, start + size) });
+  }
+  return messages;
+}
+
+function encodeAll(messages: readonly Message[]): Uint8Array {
+  const out = new Uint8Array(messages.reduce((size, { data }) => size + native.controlSpace(data.length), 0));
+  messages.reduce((offset, { level, type, data }) => ok(native.encodeControl(out, offset, level, type, data)), 0);
+  return out;
+}
+
+const fdBytes = (fds: readonly number[]): Uint8Array => new Uint8Array(Int32Array.from(fds).buffer);
+const fdsOf = (messages: readonly Message[]): number[] =>
+  messages.flatMap(({ data }) => [...new Int32Array(data.buffer, 0, data.length >> 2)]);
+
+function sendFds(fd: number, fds: readonly number[], data = 'x'): number {
+  const control = encodeAll([{ level: SOL_SOCKET, type: RIGHTS, data: fdBytes(fds) }]);
+  return native.sendmsg(fd, [Buffer.from(data)], 0, null, 0, control, control.length, 0);
+}
+
+function receiveControl(fd: number, room: number): Uint8Array {
+  const control = new Uint8Array(room);
+  ok(native.recvmsg(fd, [Buffer.alloc(10)], null, control, result, 0));
+  return control.subarray(0, result[2]);
+}
+
+describe('encodeControl and decodeControl', () => {
+  it('are each other’s inverse, at any address, for any length', () => {
+    const messages = Array.from({ length: 20 }, (_, i) => ({
+      level: i - 3,
+      type: 7 - i,
+      data: Uint8Array.from({ length: i }, (__, j) => j + i),
+    }));
+    const control = encodeAll(messages);
+    expect(decodeAll(control, control.length)).toEqual(messages);
+    const shifted = new Uint8Array(control.length + 1).subarray(1);
+    shifted.set(control);
+    expect(decodeAll(shifted, shifted.length)).toEqual(messages);
+  });
+
+  it('leave no old memory in the padding', () => {
+    const out = new Uint8Array(native.controlSpace(1)).fill(0xff);
+    ok(native.encodeControl(out, 0, 0, 0, Uint8Array.of(0)));
+    const length = out.findIndex((byte) => byte !== 0);
+    expect(out.filter((byte, i) => byte !== 0 && i !== length)).toHaveLength(0);
+  });
+
+  it('encodeControl writes nothing that does not fit', () => {
+    const out = new Uint8Array(native.controlSpace(4)).fill(0xee);
+    const data = new Uint8Array(5 + native.controlSpace(0));
+    expect(outcome(native.encodeControl(out, 0, 1, 1, data))).toBe('ENOBUFS');
+    expect(outcome(native.encodeControl(out, 1, 1, 1, new Uint8Array(4)))).toBe('ENOBUFS');
+    expect(outcome(native.encodeControl(out, 1000, 1, 1, new Uint8Array(0)))).toBe('ENOBUFS');
+    expect(native.encodeControl(out, -1, 1, 1, new Uint8Array(0))).toBe(EINVAL);
+    expect(native.encodeControl(out, 2 ** 40, 1, 1, new Uint8Array(0))).toBe(EINVAL);
+    expect(out.every((byte) => byte === 0xee)).toBe(true);
+  });
+
+  it('decodeControl stops at what cannot be a message', () => {
+    const fields = new Int32Array(4);
+    const control = encodeAll([{ level: 1, type: 2, data: new Uint8Array(8) }]);
+    for (let length = 0; length < native.controlSpace(0); length++) expect(native.decodeControl(control, length, 0, fields)).toBe(0);
+    expect(native.decodeControl(control, control.length, control.length, fields)).toBe(0);
+    expect(native.decodeControl(control, control.length, 2 ** 50, fields)).toBe(0);
+    for (const length of [0, 3, 15, 1000, 0xffffffff]) {
+      const forged = control.slice();
+      new Uint32Array(forged.buffer)[0] = length;
+      expect(native.decodeControl(forged, forged.length, 0, fields), String(length)).toBe(0);
+    }
+    expect(native.decodeControl(new Uint8Array(64).fill(0xff), 64, 0, fields)).toBe(0);
+    expect(native.decodeControl(control, control.length + 1, 0, fields)).toBe(EINVAL);
+    expect(native.decodeControl(new Uint8Array(0), 0, 0, fields)).toBe(0);
+  });
+
+  it('controlSpace has room for the data and a header', () => {
+    expect(native.controlSpace(0)).toBeGreaterThan(8);
+    expect(native.controlSpace(4)).toBeGreaterThanOrEqual(native.controlSpace(0) + 4);
+    expect(native.controlSpace(-1)).toBe(EINVAL);
+    expect(native.controlSpace(2 ** 40)).toBe(EINVAL);
+  });
+});
+
+describe('passing fds', () => {
+  it('gives the receiver fds of the same files', () => {
+    const [left, right] = pair();
+    const path = shortSocketPath();
+    writeFileSync(path, 'through the socket');
+    const file = openSync(path, 'r');
+    expect(sendFds(left, [file, left])).toBe(1);
+    const control = receiveControl(right, 100);
+    expect(result[0]).toBe(0);
+    const [copy = -1, socketCopy = -1] = fdsOf(decodeAll(control, control.length));
+    expect(fstatSync(copy).ino).toBe(fstatSync(file).ino);
+    const buffer = Buffer.alloc(7);
+    readSync(copy, buffer, 0, 7, 0);
+    expect(buffer.toString()).toBe('through');
+    for (const fd of [file, copy, socketCopy]) closeSync(fd);
+  });
+
+  it('they belong to the environment until their message is read, and to the reader then', () => {
+    const [left, right] = pair();
+    ok(sendFds(left, [left, right]));
+    const before = native.ownedCount();
+    const control = receiveControl(right, 100);
+    expect(native.ownedCount()).toBe(before + 2);
+    const fds = fdsOf(decodeAll(control, control.length));
+    expect(native.ownedCount()).toBe(before);
+    const [first = -1, second = -1] = fds;
+    expect(native.close(first)).toBe(constant('UV_EBADF'));
+    const info = new Int32Array(4);
+    expect(native.adopt(first, info)).toBe(0);
+    expect(native.close(first)).toBe(0);
+    closeSync(second);
+    // The numbers may be anybody's now: reading the same bytes again gives nothing up.
+    const reused = ok(native.dup(left));
+    decodeAll(control, control.length);
+    expect(native.close(reused)).toBe(0);
+  });
+
+  it('of a cut control message leak none', () => {
+    const [left, right] = pair(SOCK_DGRAM);
+    for (const room of [0, 1, native.controlSpace(0), native.controlSpace(4), native.controlSpace(12)]) {
+      const before = openFdCount();
+      ok(sendFds(left, [left, right, left, right, left]));
+      const control = receiveControl(right, room);
+      expect((result[0] ?? 0) & CTRUNC, `room ${String(room)}`).toBe(CTRUNC);
+      const fds = fdsOf(decodeAll(control, control.length));
+      expect(openFdCount()).toBe(before + fds.length);
+      for (const fd of fds) closeSync(fd);
+      expect(openFdCount()).toBe(before);
+    }
+  });
+
+  it('without a control buffer they are gone', () => {
+    const [left, right] = pair(SOCK_STREAM);
+    const before = openFdCount();
+    ok(sendFds(left, [left]));
+    expect(native.recv(right, Buffer.alloc(4), 0)).toBe(1);
+    ok(sendFds(left, [left]));
+    ok(native.recvmsg(right, [Buffer.alloc(4)], null, null, result, 0));
+    expect((result[0] ?? 0) & CTRUNC).toBe(CTRUNC);
+    expect(openFdCount()).toBe(before);
+  });
+
+  it('refuses fds that are not open, and more than the kernel takes', () => {
+    const [left] = pair();
+    expect(outcome(sendFds(left, [1_000_000]))).toBe('EBADF');
+    expect(outcome(sendFds(left, [-1]))).toBe('EBADF');
+    expect(
+      outcome(
+        sendFds(
+          left,
+          Array.from({ length: 300 }, () => left),
+        ),
+      ),
+    ).toBe('EINVAL');
+  });
+});
+
+describe.runIf(process.platform === 'linux')('credentials', () => {
+  it('arrive when asked for, and can be sent as they are', () => {
+    const CREDENTIALS = constant('SCM_CREDENTIALS');
+    const [left, right] = pair(SOCK_DGRAM);
+    ok(native.setsockoptInt(right, SOL_SOCKET, constant('SO_PASSCRED'), 1));
+    const mine = Int32Array.of(process.pid, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    ok(native.send(left, Buffer.from('x'), 0, 0));
+    const control = encodeAll([{ level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) }]);
+    ok(native.sendmsg(left, [Buffer.from('y')], 0, null, 0, control, control.length, 0));
+    for (let i = 0; i < 2; i++) {
+      const received = receiveControl(right, 100);
+      expect(decodeAll(received, received.length)).toEqual([{ level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) }]);
+    }
+  });
+});

@@ -1,0 +1,380 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { expectNoLeaks } from '../support/fds';
+import { collectUntil } from '../support/gc';
+import {
+  bound,
+  closeAll,
+  constant,
+  drain,
+  EBADF,
+  EINVAL,
+  limits,
+  native,
+  ok,
+  outcome,
+  pair,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  socket,
+  tcpPair,
+  track,
+} from './kit';
+
+const READABLE = 1;
+const WRITABLE = 2;
+const EXCEPTION = 4;
+
+interface Event {
+  readonly slot: number;
+  readonly generation: number;
+  readonly events: number;
+}
+
+let slots = 100;
+
+/** What every reactor has to do. The file that calls this has chosen one by the environment. */
+export function describeReactor(kind: 'epoll' | 'poll'): void {
+  const triples = new Int32Array(3 * limits.batch);
+  /** Batches that nobody has looked at. */
+  let batches: Event[][] = [];
+  let arrived: (() => void) | undefined;
+  let inside: ((batch: Event[]) => void) | undefined;
+
+  expectNoLeaks();
+  afterEach(() => {
+    closeAll();
+    batches = [];
+    inside = undefined;
+  });
+
+  function deliver(count: number): void {
+    const batch = Array.from({ length: count }, (_, i) => {
+      const [slot = -1, generation = -1, events = 0] = triples.subarray(3 * i, 3 * i + 3);
+      return { slot, generation, events };
+    });
+    batches.push(batch);
+    arrived?.();
+    inside?.(batch);
+  }
+
+  /** Waits, holding the loop, until the events of a slot, taken together, include those asked for. */
+  async function until(slot: number, events: number): Promise<number> {
+    const seen = (): number => batches.flat().reduce((all, event) => (event.slot === slot ? all | event.events : all), 0);
+    native.hold(true);
+    while ((seen() & events) !== events) {
+      await new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+    }
+    native.hold(false);
+    const all = seen();
+    batches = batches.map((batch) => batch.filter((event) => event.slot !== slot));
+    return all;
+  }
+
+  /** Everything that is ready now has been delivered after two turns. */
+  async function settle(): Promise<Event[]> {
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const all = batches.flat();
+    batches = [];
+    return all;
+  }
+
+  function watch(fd: number, generation = 1): number {
+    const slot = slots++;
+    ok(native.watch(fd, slot, generation));
+    return slot;
+  }
+
+  describe(`the ${kind} reactor`, () => {
+    beforeAll(() => {
+      const [left] = pair();
+      expect(native.reactorKind()).toBe(kind);
+      expect(native.watch(left, 1, 1), 'before it is open').toBe(EINVAL);
+      for (const bad of [null, new Int32Array(2), new Uint32Array(30), [1, 2, 3]])
+        expect(native.reactorOpen(bad as never, deliver)).toBe(EINVAL);
+      expect(native.reactorOpen(triples, 'deliver' as never)).toBe(EINVAL);
+      expect(native.reactorOpen(triples, deliver)).toBe(0);
+      expect(outcome(native.reactorOpen(triples, deliver))).toBe('EALREADY');
+      closeAll();
+    });
+
+    it('reports what is ready from the beginning, with slot and generation', async () => {
+      const [left, right] = pair();
+      ok(native.send(right, Buffer.from('early'), 0, 0));
+      ok(native.watch(left, 7, -8));
+      native.hold(true);
+      await new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      native.hold(false);
+      expect(batches.flat()).toEqual([{ slot: 7, generation: -8, events: READABLE | WRITABLE }]);
+    });
+
+    it('carries slots and generations of 32 bits', async () => {
+      const [left] = pair();
+      ok(native.watch(left, 0x7fffffff, -0x80000000));
+      expect((await settle())[0]).toMatchObject({ slot: 0x7fffffff, generation: -0x80000000 });
+      expect(native.watch(left, 2 ** 31, 0)).toBe(EINVAL);
+    });
+
+    it('reports readiness that comes later, once per change', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      expect(await settle()).toEqual([]);
+      for (const message of ['a', 'b', 'c']) {
+        ok(native.arm(left, READABLE));
+        ok(native.send(right, Buffer.from(message), 0, 0));
+        expect((await until(slot, READABLE)) & READABLE).toBe(READABLE);
+        expect(drain(left).toString()).toBe(message);
+      }
+      expect(await settle()).toEqual([]);
+    });
+
+    it('does not repeat itself over data that nobody reads', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      ok(native.send(right, Buffer.from('unread'), 0, 0));
+      await until(slot, READABLE | WRITABLE);
+      expect(await settle()).toEqual([]);
+    });
+
+    it('reports room after a full buffer', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      const chunk = Buffer.alloc(65_536);
+      while (native.send(left, chunk, 0, 0) > 0);
+      ok(native.arm(left, WRITABLE));
+      expect(await settle()).toEqual([]);
+      drain(right);
+      expect((await until(slot, WRITABLE)) & WRITABLE).toBe(WRITABLE);
+    });
+
+    it('reports an end that is hidden behind data', async () => {
+      const [client, server] = await tcpPair();
+      const slot = watch(server);
+      ok(native.send(client, Buffer.from('last words'), 0, 0));
+      ok(native.shutdown(client, 1));
+      const events = await until(slot, kind === 'epoll' ? READABLE | EXCEPTION : READABLE);
+      expect(events & READABLE).toBe(READABLE);
+      expect(drain(server).toString()).toBe('last words');
+      ok(native.arm(server, READABLE));
+      expect(native.recv(server, Buffer.alloc(1), 0)).toBe(0);
+    });
+
+    it('reports a refused connection as an exception, or as both directions', async () => {
+      const listener = bound(SOCK_STREAM);
+      const name = new Uint8Array(limits.sockaddrMax);
+      const length = ok(native.getsockname(listener, name));
+      const fd = socket(constant('AF_INET'), SOCK_STREAM);
+      // Bound, but not listening.
+      native.connect(fd, name, length);
+      const slot = watch(fd);
+      await until(slot, EXCEPTION);
+      expect(outcome(native.recv(fd, Buffer.alloc(1), 0))).toMatch(/ECONNREFUSED|ENOTCONN/);
+    });
+
+    it('enters JavaScript once for all that is ready', async () => {
+      const pairs = Array.from({ length: 50 }, () => pair());
+      for (const [fd] of pairs) watch(fd);
+      await settle();
+      for (const [fd, other] of pairs) {
+        ok(native.arm(fd, READABLE));
+        ok(native.send(other, Buffer.from('x'), 0, 0));
+      }
+      native.hold(true);
+      await new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      native.hold(false);
+      expect(batches).toHaveLength(1);
+      expect(batches[0]).toHaveLength(50);
+    });
+
+    it('delivers more than a batch holds, all of it, once', async () => {
+      const count = limits.batch * 2 + 10;
+      const sockets = Array.from({ length: count }, () => socket(constant('AF_INET'), SOCK_DGRAM));
+      const expected = sockets.map((fd) => watch(fd));
+      const events: Event[] = [];
+      for (let turn = 0; turn < 20 && events.length < count; turn++) events.push(...(await settle()));
+      expect(events.map(({ slot }) => slot).sort((a, b) => a - b)).toEqual(expected);
+    });
+
+    it('reports nothing for an fd that was closed in the same batch, nor to its number’s next owner', async () => {
+      for (let round = 0; round < 50; round++) {
+        const [one, onePeer] = pair();
+        const [two, twoPeer] = pair();
+        const [slotOne, slotTwo] = [watch(one, round), watch(two, round)];
+        await until(slotOne, WRITABLE);
+        await until(slotTwo, WRITABLE);
+        ok(native.arm(one, READABLE));
+        ok(native.arm(two, READABLE));
+        ok(native.send(onePeer, Buffer.from('x'), 0, 0));
+        ok(native.send(twoPeer, Buffer.from('x'), 0, 0));
+        let reused = -1;
+        const after: Event[] = [];
+        inside = (batch) => {
+          if (reused !== -1) {
+            after.push(...batch);
+            return;
+          }
+          // Inside of the delivery, with the other's event already taken from the kernel: close it, and take its number.
+          const other = batch[0]?.slot === slotOne ? two : one;
+          ok(native.close(other));
+          reused = ok(native.dup(onePeer));
+          expect(reused).toBe(other);
+          ok(native.watch(reused, slotTwo + 1000, round + 1));
+        };
+        native.hold(true);
+        while (after.length === 0) await new Promise((resolve) => setImmediate(resolve));
+        native.hold(false);
+        inside = undefined;
+        // What comes for the number now is the new registration's: generations tell.
+        expect(after.filter(({ generation }) => generation !== round + 1)).toEqual([]);
+        ok(native.close(reused));
+        closeAll();
+        batches = [];
+      }
+    });
+
+    it('forgets an fd whose socket lives on in a duplicate', async () => {
+      const [left, right] = pair();
+      const copy = track(native.dup(left));
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      ok(native.close(left));
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      expect(await settle()).toEqual([]);
+      expect(drain(copy).toString()).toBe('x');
+    });
+
+    it('unwatches and watches again', async () => {
+      const [left, right] = pair();
+      const first = watch(left);
+      await until(first, WRITABLE);
+      ok(native.unwatch(left));
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      expect(await settle()).toEqual([]);
+      const second = watch(left);
+      expect((await until(second, READABLE | WRITABLE)) & READABLE).toBe(READABLE);
+      expect(outcome(native.watch(left, 1, 1))).toBe('EEXIST');
+      ok(native.unwatch(left));
+      expect(outcome(native.unwatch(left))).toBe('ENOENT');
+      expect(outcome(native.arm(left, READABLE))).toBe('ENOENT');
+    });
+
+    it('release stops the watch', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      ok(native.release(left));
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      expect(await settle()).toEqual([]);
+      ok(native.adopt(left, new Int32Array(4)));
+    });
+
+    it('refuses fds that are closed, or never ready', () => {
+      expect(native.watch(-1, 1, 1)).toBe(EBADF);
+      expect(native.watch(2_000_000_000, 1, 1)).toBe(EBADF);
+      expect(outcome(native.unwatch(1_000_000))).toBe('ENOENT');
+      expect(outcome(native.unwatch(-1))).toBe('ENOENT');
+    });
+
+    it('takes what it is given from inside of a delivery: watch, unwatch, close, a throw', async () => {
+      const [left, right] = pair();
+      const extra: number[] = [];
+      inside = () => {
+        if (extra.length > 0) return;
+        extra.push(...pair());
+        for (const fd of extra) watch(fd);
+        ok(native.unwatch(left));
+        ok(native.close(right));
+      };
+      watch(left);
+      await settle();
+      inside = undefined;
+      ok(native.watch(left, 5, 5));
+      const [event] = await settle();
+      expect(event?.slot).toBe(5);
+      expect((event?.events ?? 0) & (READABLE | EXCEPTION)).not.toBe(0);
+    });
+
+    it('turns a throw in the delivery into an uncaught exception, and goes on', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      const listeners = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      const caught = new Promise((resolve) => process.once('uncaughtException', resolve));
+      inside = () => {
+        throw new RangeError('out of the delivery');
+      };
+      ok(native.arm(left, READABLE));
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      native.hold(true);
+      const error = await caught;
+      native.hold(false);
+      for (const listener of listeners) process.on('uncaughtException', listener);
+      expect(error).toBeInstanceOf(RangeError);
+      inside = undefined;
+      drain(left);
+      batches = [];
+      ok(native.arm(left, READABLE));
+      ok(native.send(right, Buffer.from('y'), 0, 0));
+      await until(slot, READABLE);
+    });
+
+    it('enters JavaScript outside of every async context', async () => {
+      const storage = new AsyncLocalStorage<string>();
+      const [left, right] = pair();
+      const stores: (string | undefined)[] = [];
+      await storage.run('outer', async () => {
+        const slot = watch(left);
+        inside = () => stores.push(storage.getStore());
+        ok(native.send(right, Buffer.from('x'), 0, 0));
+        await until(slot, READABLE);
+      });
+      expect(stores.length).toBeGreaterThan(0);
+      expect(stores.every((store) => store === undefined)).toBe(true);
+    });
+
+    it('runs microtasks when the delivery returns, not inside of it', async () => {
+      const [left] = pair();
+      const order: string[] = [];
+      inside = () => {
+        void Promise.resolve().then(() => order.push('microtask'));
+        order.push('delivery');
+      };
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      expect(order.slice(0, 2)).toEqual(['delivery', 'microtask']);
+    });
+
+    it('outlives garbage collection', async () => {
+      const [left, right] = pair();
+      const slot = watch(left);
+      await until(slot, WRITABLE);
+      let rounds = 0;
+      await collectUntil(() => ++rounds === 5);
+      ok(native.arm(left, READABLE));
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      await until(slot, READABLE);
+    });
+
+    it('poll asks the kernel, at once', () => {
+      const [left, right] = pair();
+      expect(native.poll(left, READABLE | WRITABLE)).toBe(WRITABLE);
+      expect(native.poll(left, READABLE)).toBe(0);
+      ok(native.send(right, Buffer.from('x'), 0, 0));
+      expect(native.poll(left, READABLE)).toBe(READABLE);
+      ok(native.close(right));
+      expect(native.poll(left, 0)).toBe(EXCEPTION);
+      expect(native.poll(-1, READABLE)).toBe(EBADF);
+      ok(native.close(left));
+      expect(native.poll(left, READABLE)).toBe(EBADF);
+    });
+  });
+}
