@@ -1,0 +1,2 @@
+/** Any view of memory: TypedArray, DataView or Buffer, also over a SharedArrayBuffer or a resizable buffer. */
+export type Bytes = ArrayBufferView;

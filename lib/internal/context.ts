@@ -1,0 +1,39 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { CancelledError } from '../errors';
+import type { Operation } from './operation';
+
+/**
+ * A cancel scope as seen from below, by the operations that wait in it.
+ * `concurrency` implements it; sockets and everything else that waits know no more of a scope than this.
+ */
+export interface WaitScope {
+  /** The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel time, so that reading it is all a checkpoint pays. */
+  readonly cancellation: CancelledError | null;
+  /** Takes a pending operation into the scope's list: a cancellation from now on abandons it. */
+  link(operation: Operation<unknown>): void;
+  /** Takes it out again. */
+  unlink(operation: Operation<unknown>): void;
+}
+
+/** A scope as the context of code. The code may outlive it, as that of a promise which nobody awaited does. */
+export interface Context extends WaitScope {
+  /** Whether it has been left. */
+  readonly isLeft: boolean;
+  /** The scope of such code from then on: the innermost around it that is still open; undefined if there is none. */
+  heir(): WaitScope | undefined;
+}
+
+/** The one AsyncLocalStorage of the library: the innermost scope of the running code. Undefined outside of any. */
+export const contextStorage = new AsyncLocalStorage<Context>();
+
+/** The innermost scope around the caller; undefined where there is none, and then nothing cancels. */
+export function currentScope(): WaitScope | undefined {
+  const scope = contextStorage.getStore();
+  return scope === undefined || !scope.isLeft ? scope : scope.heir();
+}
+
+/**
+ * Calls `fn` with no context at all, neither ours nor a user's. For what serves many tasks and outlives each, like a timer: Node would
+ * make it remember, and keep in memory, whoever happened to start it.
+ */
+export const outsideOfTasks = AsyncLocalStorage.snapshot() as <R>(fn: () => R) => R;

@@ -1,0 +1,27 @@
+import { constants } from 'node:os';
+
+/**
+ * The negative codes that the library decides by, as libuv gives them: on every Unix, minus the platform's errno.
+ * (Windows numbers them otherwise, and has no native binding that could return one.)
+ */
+const { errno } = constants;
+
+export const EAGAIN = -errno.EAGAIN;
+export const EBADF = -errno.EBADF;
+export const ECONNABORTED = -errno.ECONNABORTED;
+export const EEXIST = -errno.EEXIST;
+export const EINPROGRESS = -errno.EINPROGRESS;
+export const EINVAL = -errno.EINVAL;
+export const EMSGSIZE = -errno.EMSGSIZE;
+export const ENOBUFS = -errno.ENOBUFS;
+export const ENOMEM = -errno.ENOMEM;
+export const ENOTCONN = -errno.ENOTCONN;
+export const ENOTSOCK = -errno.ENOTSOCK;
+export const EAFNOSUPPORT = -errno.EAFNOSUPPORT;
+export const ENAMETOOLONG = -errno.ENAMETOOLONG;
+export const EADDRINUSE = -errno.EADDRINUSE;
+export const ECONNREFUSED = -errno.ECONNREFUSED;
+export const EPIPE = -errno.EPIPE;
+export const EIO = -errno.EIO;
+export const EADDRNOTAVAIL = -errno.EADDRNOTAVAIL;
+export const EDESTADDRREQ = -errno.EDESTADDRREQ;

@@ -1,0 +1,42 @@
+import { inspect } from 'node:util';
+
+/** A TypeError in Node's shape: what was expected, and what came instead. */
+export function invalidArgument(name: string, expected: string, received: unknown): TypeError {
+  const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${show(received)}`);
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** A RangeError in Node's shape. */
+export function outOfRange(name: string, expected: string, received: unknown): RangeError {
+  const error = new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${show(received)}`);
+  return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidArgument(name, 'a function', value);
+}
+
+/** A time in milliseconds. NaN is a RangeError wherever a time goes in; `Infinity` means never. */
+export function checkTime(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidArgument(name, 'a number of milliseconds', value);
+  if (Number.isNaN(value)) throw outOfRange(name, 'a number, not NaN', value);
+}
+
+export function checkInteger(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== 'number') throw invalidArgument(name, 'an integer', value);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw outOfRange(name, `an integer >= ${String(min)} and <= ${String(max)}`, value);
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'function') return `function ${value.name}`;
+  let text: string;
+  try {
+    text = inspect(value, { depth: 0, breakLength: Infinity });
+  } catch {
+    // It cannot be looked at: a DataView whose memory is detached, an object that shows itself by code that fails.
+    text = Object.prototype.toString.call(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
