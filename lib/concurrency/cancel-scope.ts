@@ -1,0 +1,221 @@
+import { setMaxListeners } from 'node:events';
+import { inspect, type InspectOptions } from 'node:util';
+import { type CancelledError, InvalidStateError } from '../errors';
+import { markHandled } from '../internal/operation';
+import { checkFunction, checkTime } from '../internal/validate';
+import type { Awaitable } from './awaitable';
+import { callIn } from './call-in';
+import { cancellationOf, isCancellation, NOTHING } from './cancellation';
+import { type Deadlines, OUT, type Timed } from './deadlines';
+import { scopeTimeout } from './diagnostics';
+import { ScopeNode } from './scope-node';
+import { SignalLink } from './signal-link';
+
+/**
+ * A stretch of code that can be cancelled from outside, by a call, a deadline or an AbortSignal, and that goes no further than its own end.
+ * Made by `openCancelScope`, `moveOnAfter` and `moveOnAt` of a backend.
+ *
+ * Cancelled, each checkpoint in it rejects with a CancelledError, again and again, also in the functions that it calls and in the tasks of
+ * groups that it opens. When that error reaches the end of `run`, it stops there. If a scope around this one is cancelled too, it is for
+ * that one to stop the error.
+ */
+export class CancelScope extends ScopeNode {
+  /** The deadline, as `Deadlines` knows it. @internal */
+  due: number;
+  /** @internal */
+  order = 0;
+  /** @internal */
+  place = OUT;
+  /** @internal */
+  earlier: Timed | null = null;
+  /** @internal */
+  later: Timed | null = null;
+
+  /** @internal */
+  readonly deadlines: Deadlines;
+  readonly #source: AbortSignal | undefined;
+  #controller: AbortController | undefined;
+
+  /** @internal */
+  constructor(deadlines: Deadlines, deadline: number, source?: AbortSignal) {
+    super();
+    this.deadlines = deadlines;
+    this.due = deadline;
+    this.#source = source;
+  }
+
+  /**
+   * Enters the scope, once, and runs `body` in it, beginning at once.
+   *
+   * Resolves to what `body` returns, also if the scope was cancelled meanwhile; to undefined if this scope's cancellation ended `body`.
+   * Rejects with any other error of `body`. From an AggregateError this scope's own CancelledErrors are taken out.
+   *
+   * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, if it has been entered before.
+   */
+  run<R>(body: (scope: this) => Awaitable<R>): Promise<R | undefined> {
+    try {
+      checkFunction('body', body);
+      this.enter();
+    } catch (error) {
+      return Promise.reject<R>(error);
+    }
+    const result = callIn(this, body, this);
+    if (!(result instanceof Promise)) {
+      this.leave();
+      return Promise.resolve(result);
+    }
+    const running: Promise<R | undefined> = result.then(
+      (value) => {
+        this.leave();
+        return value;
+      },
+      (error: unknown) => {
+        const rest = this.leaveWith(error);
+        if (rest === NOTHING) {
+          this.absorbed();
+          return undefined;
+        }
+        if (isCancellation(rest)) markHandled(running);
+        throw rest;
+      },
+    );
+    return running;
+  }
+
+  /** What `run` does when the scope's cancellation has ended the body. */
+  protected absorbed(): void {
+    // Move on.
+  }
+
+  /** Cancels it, now or, if it has not been entered yet, from the beginning. The second time, and after its end, there is nothing to cancel. */
+  cancel(): void {
+    if (this.ownCancellation === null) this.cancelWith(cancellationOf(this, 'The scope was cancelled'));
+  }
+
+  /** True after `cancel()`, after the deadline, and after the signal aborted: after those two, once the scope has been entered. */
+  cancelCalled(): boolean {
+    // The alarm may be late.
+    if (this.place !== OUT && this.due <= this.deadlines.clock.now()) this.deadlines.expire();
+    return this.ownCancellation !== null;
+  }
+
+  /** True if this scope's own CancelledError reached its edge and stopped there, be it in an AggregateError. */
+  cancelledCaught(): boolean {
+    return this.isCaught;
+  }
+
+  /** The deadline, in milliseconds on the backend's clock; `Infinity` if there is none. */
+  when(): number {
+    return this.due;
+  }
+
+  /**
+   * Moves the deadline. One that has passed cancels the scope at once. A scope that is cancelled stays so.
+   * @throws RangeError if it is NaN.
+   */
+  reschedule(deadline: number): void {
+    checkTime('deadline', deadline);
+    if (this.place !== OUT) this.deadlines.remove(this);
+    this.due = deadline;
+    if (this.parent !== null && !this.isLeft && this.ownCancellation === null) this.#watchClock();
+  }
+
+  /** `when()` and `reschedule()` as a property. */
+  get deadline(): number {
+    return this.due;
+  }
+
+  set deadline(deadline: number) {
+    this.reschedule(deadline);
+  }
+
+  /**
+   * Aborts, with the CancelledError as its reason, when the scope is cancelled, by itself or from outside: hand it to fetch, a database
+   * driver, or node:fs. Their AbortErrors then count as the scope's own cancellation. Made when first asked for.
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      // A scope around a thousand fetches is no leak.
+      setMaxListeners(0, this.#controller.signal);
+      this.announce();
+    }
+    return this.#controller.signal;
+  }
+
+  override [inspect.custom](_depth: number, options: InspectOptions): string {
+    const state = { deadline: this.due, cancelCalled: this.ownCancellation !== null, cancelledCaught: this.isCaught };
+    return `${this.constructor.name} ${inspect(state, options)}`;
+  }
+
+  /** @internal */
+  get rank(): number {
+    return 0;
+  }
+
+  /** @internal */
+  describe(): string {
+    return 'cancel scope';
+  }
+
+  /** @internal */
+  override announce(): void {
+    const reason = this.cancellation ?? this.ownCancellation;
+    if (this.#controller !== undefined && reason !== null) this.#controller.abort(reason);
+  }
+
+  /** @internal */
+  override enter(): void {
+    if (this.parent !== null) {
+      throw new InvalidStateError('This cancel scope has been entered before: a scope runs once, make a new one for each run');
+    }
+    super.enter();
+    if (this.cancellation !== null) this.announce();
+    if (this.ownCancellation !== null) return;
+    if (this.#source?.aborted === true) {
+      this.onAbort(this.#source.reason);
+      return;
+    }
+    if (this.#source !== undefined) SignalLink.of(this.#source).add(this);
+    this.#watchClock();
+  }
+
+  /** @internal */
+  override leave(): void {
+    this.#unwatch();
+    super.leave();
+  }
+
+  /** @internal */
+  override cancelWith(error: CancelledError): void {
+    this.#unwatch();
+    super.cancelWith(error);
+  }
+
+  /** @internal */
+  expire(): void {
+    if (scopeTimeout.hasSubscribers) scopeTimeout.publish({ scope: this, task: this.task?.info, deadline: this.due });
+    this.cancelWith(cancellationOf(this, 'The deadline of the scope has passed'));
+  }
+
+  /** @internal */
+  onAbort(reason: unknown): void {
+    this.cancelWith(cancellationOf(this, 'The signal of the scope was aborted', { cause: reason }));
+  }
+
+  #watchClock(): void {
+    if (this.due === Infinity) return;
+    if (this.due > this.deadlines.clock.now()) {
+      this.deadlines.add(this);
+      return;
+    }
+    // Code that kept the loop busy may have missed earlier deadlines: an outer scope's comes first.
+    this.deadlines.expire();
+    if (this.ownCancellation === null) this.expire();
+  }
+
+  #unwatch(): void {
+    if (this.place !== OUT) this.deadlines.remove(this);
+    if (this.#source !== undefined) SignalLink.of(this.#source).delete(this);
+  }
+}

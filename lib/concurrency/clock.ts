@@ -1,0 +1,113 @@
+import { outsideOfTasks } from '../internal/context';
+
+/**
+ * Where time comes from. A backend reads the time, and waits for it to pass, through one of these alone: with a virtual
+ * clock in the place of the system's, a program of sleeps and timeouts runs at once, and always in the same way.
+ *
+ * Times are milliseconds. Only their differences mean anything.
+ */
+export interface Clock {
+  /** The time now. Never decreases. */
+  now(): number;
+  /**
+   * A new alarm, not set. `ring` is called from the event loop, outside of any task, never from within `set` or `hold`.
+   * A backend has one alarm, for all of its deadlines.
+   */
+  createAlarm(ring: () => void): Alarm;
+  /**
+   * Calls `callback` once, outside of any task, after everything that is ready now has run: microtasks, and one round of the
+   * event loop's I/O. A virtual clock does not let time pass while such a call is outstanding.
+   */
+  nextTurn(callback: () => void): void;
+}
+
+/** One alarm of a clock. It rings once for each time it is set. */
+export interface Alarm {
+  /**
+   * Rings when `now()` has reached `deadline`. Replaces what was set before; `Infinity` takes it back.
+   * It may ring too early (a long wait in several steps) and somewhat late: whoever is rung looks at `now()`, and sets it again.
+   */
+  set(deadline: number): void;
+  /**
+   * Whether somebody waits for it. The system's clock keeps the process alive while an alarm is held, even one set to `Infinity`
+   * (a task that sleeps for ever waits for a cancellation). To be called often: it is cheap.
+   */
+  hold(on: boolean): void;
+}
+
+/** Timers hold 32 signed bits: a longer wait is made in steps. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+class SystemAlarm implements Alarm {
+  readonly #ring: () => void;
+  #deadline = Infinity;
+  #held = false;
+  /** What the timer was told last: `hold` is called for every sleep and scope, `ref` and `unref` once in a turn. */
+  #refed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #releasing = false;
+
+  constructor(ring: () => void) {
+    this.#ring = ring;
+  }
+
+  set(deadline: number): void {
+    this.#deadline = deadline;
+    this.#start();
+  }
+
+  hold(on: boolean): void {
+    this.#held = on;
+    if (on) {
+      if (!this.#refed) this.#keepAlive();
+    } else if (!this.#releasing && this.#refed) {
+      this.#releasing = true;
+      outsideOfTasks(() => setImmediate(this.#release));
+    }
+  }
+
+  #keepAlive(): void {
+    this.#refed = true;
+    if (this.#timer === undefined) this.#start();
+    else this.#timer.ref();
+  }
+
+  readonly #release = (): void => {
+    this.#releasing = false;
+    if (this.#held) return;
+    this.#refed = false;
+    if (this.#deadline === Infinity) this.#start();
+    else this.#timer?.unref();
+  };
+
+  #start(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#deadline === Infinity && !this.#refed) return;
+    // Rounded up, since a timer of 0.4 ms is one of 0 (which is one of 1).
+    const delay = Math.min(Math.max(Math.ceil(this.#deadline - performance.now()), 1), LONGEST_TIMER);
+    this.#timer = outsideOfTasks(() => setTimeout(this.#expire, delay));
+    if (!this.#refed) this.#timer.unref();
+  }
+
+  readonly #expire = (): void => {
+    this.#timer = undefined;
+    this.#deadline = Infinity;
+    this.#ring();
+    this.#stayAlive();
+  };
+
+  /** Not set again, and still held: somebody sleeps for ever. */
+  #stayAlive(): void {
+    if (this.#timer === undefined && this.#refed) this.#start();
+  }
+}
+
+/** The monotonic clock of the system. It goes on while the machine runs, whatever happens to the date. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  createAlarm: (ring) => new SystemAlarm(ring),
+  nextTurn: (callback) => {
+    outsideOfTasks(() => setImmediate(callback));
+  },
+};

@@ -1,0 +1,48 @@
+import { inspect, type InspectOptions } from 'node:util';
+import { currentScope } from '../internal/context';
+import { cancelled, isCancelled } from '../internal/operation';
+import { QueuedOperation, WaitQueue } from './wait-queue';
+
+/** Something that happens once, and that any number of tasks of one thread wait for. */
+export interface IEvent {
+  /** A checkpoint: until `set()` has been called; at once if it has. */
+  wait(): Promise<void>;
+  /** It has happened. All who wait are woken, in the order in which they came. The second time does nothing. */
+  set(): void;
+  /** Whether it has happened. */
+  isSet(): boolean;
+}
+
+class EventWaiter extends QueuedOperation<void> {
+  describe(): string {
+    return 'wait for an event';
+  }
+}
+
+/** The event of `createEvent`. */
+export class Event implements IEvent {
+  #isSet = false;
+  readonly #waiters = new WaitQueue<void>();
+
+  wait(): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.#isSet) return Promise.resolve();
+    const waiter = new EventWaiter().enter(scope);
+    this.#waiters.push(waiter);
+    return waiter.promise;
+  }
+
+  set(): void {
+    this.#isSet = true;
+    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.settle();
+  }
+
+  isSet(): boolean {
+    return this.#isSet;
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `Event ${inspect({ isSet: this.#isSet, waiters: this.#waiters.size }, options)}`;
+  }
+}

@@ -1,0 +1,149 @@
+import { invalidArgument } from '../internal/validate';
+import type { Awaitable } from './awaitable';
+import { callIn } from './call-in';
+import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
+import type { ConcurrencyBackend } from './concurrency-backend';
+import { noteStart } from './debug';
+import { taskEnd, taskStart } from './diagnostics';
+import { currentTask, ScopeNode } from './scope-node';
+import type { TaskInfo } from './task-info';
+import { QueuedOperation, WaitQueue } from './wait-queue';
+
+/** How a task is started. */
+export interface TaskOptions {
+  /** For logs and the task tree. By default the function's. */
+  readonly name?: string;
+}
+
+export function checkTaskOptions(options: TaskOptions | undefined): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || (options as unknown) === null) throw invalidArgument('options', 'an object', options);
+  const { name } = options;
+  if (name !== undefined && typeof (name as unknown) !== 'string') throw invalidArgument('options.name', 'a string', name);
+}
+
+/** Who runs a task: its group, or `bootstrap`. */
+export interface TaskOwner {
+  readonly backend: ConcurrencyBackend;
+  /** The task is done, and out of the tree. `error` is undefined unless it failed, or was ended by a cancellation that is not its own. */
+  taskEnded(task: TaskNode, error: unknown): void;
+}
+
+/** A checkpoint that waits for the end of a task. */
+export abstract class EndWaiter<T> extends QueuedOperation<T> {
+  abstract taskEnded(): void;
+}
+
+let lastId = 0;
+
+/**
+ * A task, and the scope around all that it runs: cancelling the task is cancelling that scope. It is a child of its group's scope, whoever
+ * started it.
+ */
+export class TaskNode extends ScopeNode {
+  readonly id = ++lastId;
+  readonly owner: TaskOwner;
+  readonly #name: string;
+  #fn: (() => Awaitable<unknown>) | null;
+  readonly #startSite: string | undefined;
+  #info: TaskInfo | null = null;
+
+  state: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' = 'waiting';
+  /** Of a completed task its value, of a failed one its error, of a cancelled one the CancelledError. */
+  outcome: unknown = undefined;
+  #waiters: WaitQueue<unknown, EndWaiter<unknown>> | null = null;
+
+  constructor(owner: TaskOwner, parent: ScopeNode, fn: () => Awaitable<unknown>, name: string | undefined, startSite: string | undefined) {
+    super();
+    this.owner = owner;
+    this.#fn = fn;
+    this.#name = name ?? fn.name;
+    this.#startSite = startSite;
+    this.task = this;
+    this.enterUnder(parent);
+  }
+
+  get name(): string {
+    return this.#name === '' ? `task-${this.id}` : this.#name;
+  }
+
+  get info(): TaskInfo {
+    return (this.#info ??= Object.freeze({ id: this.id, name: this.name }));
+  }
+
+  get isDone(): boolean {
+    return this.state !== 'waiting' && this.state !== 'running';
+  }
+
+  /** Runs it, in the context of the caller. Does nothing if it was withdrawn. */
+  begin(): void {
+    const fn = this.#fn;
+    if (fn === null) return;
+    this.#fn = null;
+    this.state = 'running';
+    if (taskStart.hasSubscribers) taskStart.publish({ task: this.info, parent: currentTask()?.info });
+    const result = callIn(this, fn);
+    if (!(result instanceof Promise)) {
+      this.#complete(result);
+      return;
+    }
+    result.then(
+      (value) => {
+        this.#complete(value);
+      },
+      (error: unknown) => {
+        this.#fail(error);
+      },
+    );
+  }
+
+  /** Takes it out before it has begun: it never was. */
+  withdraw(): void {
+    this.#fn = null;
+    this.leave();
+  }
+
+  /** False if there is nothing left to cancel. */
+  cancel(): boolean {
+    if (this.isDone) return false;
+    if (this.ownCancellation === null) this.cancelWith(cancellationOf(this, `Task "${this.name}" was cancelled`));
+    return true;
+  }
+
+  /** @param waiter a checkpoint of somebody else: it is told of the end. The task is not done yet. */
+  addWaiter(waiter: EndWaiter<unknown>): void {
+    (this.#waiters ??= new WaitQueue()).push(waiter);
+  }
+
+  describe(): string {
+    return `task "${this.name}"`;
+  }
+
+  #complete(value: unknown): void {
+    this.leave();
+    this.#end('completed', value, undefined);
+  }
+
+  #fail(error: unknown): void {
+    const rest = this.leaveWith(error);
+    const failure = rest === NOTHING ? NOTHING : failureIn(rest, this);
+    if (failure === NOTHING) {
+      this.#end('cancelled', cancelledErrorIn(error), rest === NOTHING ? undefined : rest);
+    } else {
+      noteStart(failure, this.name, this.#startSite);
+      this.#end('failed', failure, failure);
+    }
+  }
+
+  #end(state: 'completed' | 'failed' | 'cancelled', outcome: unknown, error: unknown): void {
+    this.state = state;
+    this.outcome = outcome;
+    if (taskEnd.hasSubscribers) {
+      taskEnd.publish({ task: this.info, outcome: state, ...(state === 'completed' ? undefined : { error: outcome }) });
+    }
+    if (this.#waiters !== null) {
+      for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.taskEnded();
+    }
+    this.owner.taskEnded(this, error);
+  }
+}

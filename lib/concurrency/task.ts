@@ -1,0 +1,161 @@
+import { inspect, type InspectOptions } from 'node:util';
+import { type CancelledError, InvalidStateError } from '../errors';
+import { currentScope } from '../internal/context';
+import { cancelled, markHandled, isCancelled } from '../internal/operation';
+import { currentTask } from './scope-node';
+import type { TaskInfo } from './task-info';
+import { EndWaiter, type TaskNode } from './task-node';
+
+class Wait extends EndWaiter<void> {
+  readonly #task: TaskNode;
+
+  constructor(task: TaskNode) {
+    super();
+    this.#task = task;
+  }
+
+  taskEnded(): void {
+    this.settle();
+  }
+
+  describe(): string {
+    return `wait for ${this.#task.describe()}`;
+  }
+}
+
+class Join<R> extends EndWaiter<R> {
+  readonly task: TaskNode;
+
+  constructor(task: TaskNode) {
+    super();
+    this.task = task;
+  }
+
+  taskEnded(): void {
+    if (this.task.state === 'completed') {
+      this.settle(this.task.outcome as R);
+    } else {
+      markHandled(this.promise);
+      this.fail(this.task.outcome);
+    }
+  }
+
+  describe(): string {
+    return `join ${this.task.describe()}`;
+  }
+}
+
+class JoinOrCancel<R> extends Join<R> {
+  #cancellation: CancelledError | null = null;
+
+  /** Hands the cancellation on to the task, and waits on, out of the scope's reach. */
+  override cancel(reason: CancelledError): void {
+    this.leave();
+    this.#cancellation = reason;
+    this.task.cancel();
+  }
+
+  override taskEnded(): void {
+    if (this.#cancellation !== null && this.task.state === 'cancelled') {
+      markHandled(this.promise);
+      this.fail(this.#cancellation);
+    } else {
+      super.taskEnded();
+    }
+  }
+}
+
+/**
+ * A task that has been started by `group.start`. Its failure is its group's affair: nobody needs to join a task for its error to be seen,
+ * and an error that `join` rejects with is no unhandled rejection.
+ */
+export class Task<R> {
+  readonly #node: TaskNode;
+
+  /** @internal */
+  constructor(node: TaskNode) {
+    this.#node = node;
+  }
+
+  /** Its id and its name. */
+  get info(): TaskInfo {
+    return this.#node.info;
+  }
+
+  /** True once it has ended, in whatever way. */
+  done(): boolean {
+    return this.#node.isDone;
+  }
+
+  /** The task feels it at its current or next checkpoint. Siblings and group do not. False if it is done already. */
+  cancel(): boolean {
+    return this.#node.cancel();
+  }
+
+  /** True if it ended with CancelledError, whoever cancelled it. */
+  cancelled(): boolean {
+    return this.#node.state === 'cancelled';
+  }
+
+  /**
+   * A checkpoint: until the task is done. Never rejects with the task's error. Cancelled, it leaves the task alone.
+   * @throws InvalidStateError, as a rejection, within the task itself
+   */
+  wait(): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.#node.isDone) return Promise.resolve();
+    if (currentTask() === this.#node) return Promise.reject(this.#ownEnd());
+    return this.#enqueue(new Wait(this.#node).enter(scope));
+  }
+
+  /**
+   * A checkpoint: the task's result, or its error, or CancelledError if it was cancelled; any number of times. Cancelled, it leaves the
+   * task alone.
+   * @throws InvalidStateError, as a rejection, within the task itself
+   */
+  join(): Promise<R> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.#node.isDone) return this.#result();
+    if (currentTask() === this.#node) return Promise.reject(this.#ownEnd());
+    return this.#enqueue(new Join<R>(this.#node).enter(scope));
+  }
+
+  /**
+   * Like `join`, but when the waiter is cancelled, so is the task, and its end is waited for: with its error if it fails, with its value
+   * if it swallows the cancellation (the waiter then feels its own at the next checkpoint), else with the waiter's CancelledError.
+   * @throws InvalidStateError, as a rejection, within the task itself
+   */
+  joinOrCancel(): Promise<R> {
+    const scope = currentScope();
+    const node = this.#node;
+    if (node.isDone) return node.state === 'cancelled' && isCancelled(scope) ? cancelled(scope) : this.#result();
+    if (currentTask() === node) return Promise.reject(this.#ownEnd());
+    const waiter = new JoinOrCancel<R>(node);
+    if (isCancelled(scope)) waiter.cancel(scope.cancellation);
+    else waiter.enter(scope);
+    return this.#enqueue(waiter);
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `Task ${inspect({ ...this.info, state: this.#node.state }, options)}`;
+  }
+
+  #result(): Promise<R> {
+    const { state, outcome } = this.#node;
+    if (state === 'completed') return Promise.resolve(outcome as R);
+    const failed = Promise.reject<R>(outcome);
+    markHandled(failed);
+    return failed;
+  }
+
+  #enqueue<T>(waiter: EndWaiter<T>): Promise<T> {
+    this.#node.addWaiter(waiter as EndWaiter<unknown>);
+    return waiter.promise;
+  }
+
+  #ownEnd(): InvalidStateError {
+    return new InvalidStateError(`Task "${this.info.name}" cannot wait for its own end: it would never come`);
+  }
+}

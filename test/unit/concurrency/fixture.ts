@@ -1,0 +1,27 @@
+import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import { VirtualClock } from '#lib/testing/virtual-clock';
+
+/** A backend on a clock of its own, which jumps: what takes an hour here takes no time. */
+export function virtualBackend(): ConcurrencyBackend {
+  return new ConcurrencyBackend({ clock: new VirtualClock() });
+}
+
+/** The reason of a rejection that must come. */
+export async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('It did not reject');
+}
+
+/** A promise that a test settles by hand. */
+export class Deferred<T = void> {
+  resolve!: (value: T) => void;
+  reject!: (reason: unknown) => void;
+  readonly promise = new Promise<T>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+}

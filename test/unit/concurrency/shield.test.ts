@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import { CancelledError } from '#lib/errors';
+import { rejection, virtualBackend } from './fixture';
+
+const backend = virtualBackend();
+
+describe('ignoreCancellation', () => {
+  it('runs to its end, and gives its value, though its scope is cancelled again and again', async () => {
+    const scope = backend.openCancelScope();
+    const steps: number[] = [];
+    let value: unknown;
+    await scope.run(async () => {
+      value = await backend.ignoreCancellation(async () => {
+        for (let i = 0; i < 9; i++) {
+          scope.cancel();
+          await backend.sleep(1);
+          steps.push(i);
+        }
+        return 42;
+      });
+      await backend.coroYield();
+    });
+    expect(value).toBe(42);
+    expect(steps).toHaveLength(9);
+    expect(scope.cancelledCaught()).toBe(true);
+  });
+
+  it('is no checkpoint itself, in a cancelled scope', async () => {
+    const scope = backend.openCancelScope();
+    scope.cancel();
+    expect(await scope.run(() => backend.ignoreCancellation(() => 'ran'))).toBe('ran');
+  });
+
+  it('keeps the cancellation for the first checkpoint after it, over several in a row', async () => {
+    const scope = backend.openCancelScope();
+    await scope.run(async () => {
+      await backend.ignoreCancellation(() => scope.cancel());
+      await backend.ignoreCancellation(() => backend.sleep(5));
+      await backend.cancelShieldedCoroYield();
+      expect(await rejection(backend.coroYield())).toBe(scope.signal.reason);
+    });
+  });
+
+  it('gives a swallowed cancellation back', async () => {
+    const scope = backend.openCancelScope();
+    await scope.run(async () => {
+      scope.cancel();
+      await rejection(backend.sleep(1));
+      await backend.ignoreCancellation(() => backend.sleep(1));
+      await backend.sleep(1);
+    });
+    expect(scope.cancelledCaught()).toBe(true);
+  });
+
+  it('rejects with the very error, thrown at once or later', async () => {
+    const scope = backend.openCancelScope();
+    scope.cancel();
+    const error = new Error('boom');
+    await scope.run(async () => {
+      const throwing = (): never => {
+        throw error;
+      };
+      expect(await rejection(backend.ignoreCancellation(throwing))).toBe(error);
+      expect(await rejection(backend.ignoreCancellation(() => backend.sleep(1).then(throwing)))).toBe(error);
+    });
+  });
+
+  it('passes on a CancelledError of its own making', async () => {
+    const error = new CancelledError('mine');
+    expect(await rejection(backend.ignoreCancellation(() => Promise.reject(error)))).toBe(error);
+  });
+
+  it('stays in the same task', async () => {
+    await backend.bootstrap(async () => {
+      const task = backend.getCurrentTask();
+      await backend.ignoreCancellation(async () => {
+        expect(backend.getCurrentTask()).toBe(task);
+        await backend.sleep(1);
+        expect(backend.getCurrentTask()).toBe(task);
+      });
+    });
+  });
+
+  it('lets scopes inside of it work as everywhere', async () => {
+    const outer = backend.openCancelScope();
+    outer.cancel();
+    await outer.run(async () => {
+      const inner = backend.moveOnAfter(50);
+      const start = backend.currentTime();
+      await backend.ignoreCancellation(() => inner.run(() => backend.sleepForever()));
+      expect(backend.currentTime()).toBe(start + 50);
+      expect(inner.cancelledCaught()).toBe(true);
+    });
+  });
+
+  it('covers the tasks of a group inside of it, and no task of a group outside', async () => {
+    const scope = backend.openCancelScope();
+    const seen: string[] = [];
+    await backend.bootstrap(() =>
+      scope.run(() =>
+        backend.createTaskGroup().run(async (outside) => {
+          await backend.ignoreCancellation(() =>
+            backend.createTaskGroup().run(async (inside) => {
+              inside.startSoon(() => backend.sleep(5).then(() => seen.push('inside')));
+              outside.startSoon(() => backend.sleep(5).then(() => seen.push('outside')));
+              await backend.coroYield();
+              scope.cancel();
+            }),
+          );
+        }),
+      ),
+    );
+    expect(seen).toEqual(['inside']);
+  });
+
+  it('works within another shield, and outside of any task', async () => {
+    expect(await backend.ignoreCancellation(() => backend.ignoreCancellation(() => backend.sleep(1).then(() => 1)))).toBe(1);
+  });
+
+  it('calls with no argument', async () => {
+    await backend.ignoreCancellation((...args: unknown[]) => {
+      expect(args).toEqual([]);
+    });
+  });
+
+  it('rejects what is no function', async () => {
+    expect(await rejection(backend.ignoreCancellation(backend.sleep(0) as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  });
+});
+
+describe('cancelShieldedCoroYield', () => {
+  it('completes in a cancelled scope, any number of times', async () => {
+    const scope = backend.openCancelScope();
+    scope.cancel();
+    let count = 0;
+    await scope.run(async () => {
+      await backend.cancelShieldedCoroYield();
+      count++;
+      await backend.cancelShieldedCoroYield();
+      count++;
+      await backend.coroYield();
+      count++;
+    });
+    expect(count).toBe(2);
+  });
+
+  it('is not interrupted by a cancellation that comes while it waits', async () => {
+    const scope = backend.openCancelScope();
+    expect(
+      await scope.run(async () => {
+        const yielding = backend.cancelShieldedCoroYield();
+        scope.cancel();
+        await yielding;
+        return 'through';
+      }),
+    ).toBe('through');
+  });
+});
