@@ -1,0 +1,160 @@
+import { closeSync } from 'node:fs';
+import { nativeBinding } from '../binding';
+import { checkBytes } from '../internal/buffers';
+import type { Bytes } from '../internal/bytes';
+import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
+
+/** Who is at the other end of a Unix socket, or sent a message: as of connect(2), or of the sendmsg(2). `pid` is -1 where the platform has none. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A control message that has no form of its own here: cmsg(3). */
+export interface ControlMessage {
+  readonly level: number;
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * The control messages that go with a message.
+ *
+ * **Ownership.** Received fds belong to the receiver, from the moment it gets this object: close them (`closeReceivedFds`), wrap them
+ * (`Socket.fromFd`), or they leak. They are close-on-exec. Fds that are sent stay the sender's: the kernel duplicates them.
+ */
+export interface AncillaryData {
+  /** SCM_RIGHTS: all fds of all such messages. */
+  readonly fds?: readonly number[];
+  /** SCM_CREDENTIALS: received only where SO_PASSCRED is set (Linux). */
+  readonly credentials?: PeerCredentials;
+  /** Everything else, raw. */
+  readonly messages?: readonly ControlMessage[];
+  /** MSG_CTRUNC: the control buffer was too small. What did fit is here; the kernel has discarded the rest, fds included. */
+  readonly truncated?: boolean;
+}
+
+const FD_BYTES = 4;
+const CREDENTIALS_BYTES = 12;
+/** More than any system takes in one control message: Linux has net.core.optmem_max, a hundred kilobytes or so. */
+const MAX_MESSAGE_BYTES = 1 << 24;
+
+const header = new Int32Array(4);
+
+/** A control buffer with room for `fds` file descriptors and (`credentials`) one SCM_CREDENTIALS: what to give as `ancillaryBufsize`. */
+export function ancillaryBufferSize(fds: number, credentials = false): number {
+  checkInteger('fds', fds, 0, 0xffff);
+  const native = nativeBinding();
+  return (fds > 0 ? native.controlSpace(fds * FD_BYTES) : 0) + (credentials ? native.controlSpace(CREDENTIALS_BYTES) : 0);
+}
+
+/**
+ * The messages as one control buffer; null if there are none. An empty `fds` sends no message.
+ * @throws TypeError, RangeError. (That the kernel takes no more than 253 fds in one message, EINVAL, it says itself: unix(7).)
+ */
+export function encodeAncillary(ancillary: AncillaryData): Uint8Array | null {
+  if (typeof ancillary !== 'object' || (ancillary as unknown) === null) throw invalidArgument('ancillary', 'an object', ancillary);
+  const native = nativeBinding();
+  const { SOL_SOCKET = 0, SCM_RIGHTS = 0 } = native.constants;
+  const parts: { level: number; type: number; data: Bytes }[] = [];
+  if (ancillary.fds !== undefined) {
+    const data = encodeFds(ancillary.fds);
+    if (data.length > 0) parts.push({ level: SOL_SOCKET, type: SCM_RIGHTS, data });
+  }
+  if (ancillary.credentials !== undefined) {
+    const type = native.constants['SCM_CREDENTIALS'];
+    if (type === undefined)
+      throw invalidArgument('ancillary.credentials', 'left out: this platform has no SCM_CREDENTIALS', ancillary.credentials);
+    parts.push({ level: SOL_SOCKET, type, data: encodeCredentials(ancillary.credentials) });
+  }
+  if (ancillary.messages !== undefined) parts.push(...checkMessages(ancillary.messages));
+  if (parts.length === 0) return null;
+
+  const control = new Uint8Array(parts.reduce((size, { data }) => size + native.controlSpace(data.byteLength), 0));
+  let offset = 0;
+  for (const { level, type, data } of parts) {
+    offset = native.encodeControl(control, offset, level, type, data);
+    if (offset < 0) throw new Error(`control message of ${String(data.byteLength)} bytes did not fit its own space`);
+  }
+  return control;
+}
+
+function encodeFds(fds: readonly number[]): Int32Array {
+  if (!Array.isArray(fds)) throw invalidArgument('ancillary.fds', 'an array of fds', fds);
+  return Int32Array.from(fds as readonly number[], (fd) => {
+    checkInteger('ancillary.fds[]', fd, 0, 0x7fffffff);
+    return fd;
+  });
+}
+
+/** struct ucred: a pid of 0 means the sender's own (the kernel refuses any other but root's). */
+function encodeCredentials(credentials: PeerCredentials): Uint32Array {
+  if (typeof credentials !== 'object' || (credentials as unknown) === null) {
+    throw invalidArgument('ancillary.credentials', 'an object { pid, uid, gid }', credentials);
+  }
+  const { pid, uid, gid } = credentials;
+  checkInteger('ancillary.credentials.pid', pid, 0, 0x7fffffff);
+  checkInteger('ancillary.credentials.uid', uid, 0, 0xffffffff);
+  checkInteger('ancillary.credentials.gid', gid, 0, 0xffffffff);
+  return Uint32Array.of(pid === 0 ? process.pid : pid, uid, gid);
+}
+
+function checkMessages(messages: readonly ControlMessage[]): ControlMessage[] {
+  if (!Array.isArray(messages)) throw invalidArgument('ancillary.messages', 'an array of { level, type, data }', messages);
+  return (messages as readonly unknown[]).map((message) => {
+    if (typeof message !== 'object' || message === null)
+      throw invalidArgument('ancillary.messages[]', 'an object { level, type, data }', message);
+    const { level, type, data } = message as ControlMessage;
+    checkInteger('ancillary.messages[].level', level, -0x80000000, 0x7fffffff);
+    checkInteger('ancillary.messages[].type', type, -0x80000000, 0x7fffffff);
+    checkBytes('ancillary.messages[].data', data);
+    if (data.byteLength > MAX_MESSAGE_BYTES) {
+      throw outOfRange('ancillary.messages[].data.byteLength', `at most ${String(MAX_MESSAGE_BYTES)} bytes`, data.byteLength);
+    }
+    return { level, type, data };
+  });
+}
+
+/** Sorts what recvmsg left in a control buffer. `messages`, `fds` and `credentials` are there only if they were sent. */
+export function decodeAncillary(control: Uint8Array, length: number, truncated: boolean): AncillaryData {
+  const native = nativeBinding();
+  const { SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS } = native.constants;
+  const fds: number[] = [];
+  const messages: ControlMessage[] = [];
+  let credentials: PeerCredentials | undefined;
+  for (let next = native.decodeControl(control, length, 0, header); next > 0; next = native.decodeControl(control, length, next, header)) {
+    const [level = 0, type = 0, start = 0, size = 0] = header;
+    const data = control.slice(start, start + size);
+    if (level === SOL_SOCKET && type === SCM_RIGHTS) {
+      fds.push(...new Int32Array(data.buffer, 0, Math.floor(size / FD_BYTES)));
+    } else if (level === SOL_SOCKET && type === SCM_CREDENTIALS && size >= CREDENTIALS_BYTES) {
+      const [pid = -1, uid = 0, gid = 0] = new Uint32Array(data.buffer, 0, 3);
+      credentials = { pid: pid | 0, uid, gid };
+    } else {
+      messages.push({ level, type, data });
+    }
+  }
+  return {
+    ...(fds.length === 0 ? {} : { fds }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(messages.length === 0 ? {} : { messages }),
+    ...(truncated ? { truncated } : {}),
+  };
+}
+
+/**
+ * Closes the fds of a received message that nobody wants. All are tried.
+ * @throws the first error of close(2) (EBADF: one was closed already).
+ */
+export function closeReceivedFds(ancillary: AncillaryData): void {
+  const errors: unknown[] = [];
+  for (const fd of ancillary.fds ?? []) {
+    try {
+      closeSync(fd);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}

@@ -1,0 +1,118 @@
+import { systemError } from '../errors';
+import type { Bytes } from '../internal/bytes';
+import { EAGAIN, EMSGSIZE } from '../internal/errno';
+import type { Sockaddr } from './address';
+import { closeReceivedFds } from './ancillary';
+import type { Descriptor } from './descriptor';
+import { WOULD_BLOCK, wouldBlock } from './io-operation';
+import { type ReceivedMessage, receiveMessage } from './message';
+import { scratch } from './scratch';
+
+/** No UDP datagram is longer (RFC 768: 16 bits). */
+const MAX_UDP_BYTES = 65536;
+
+const sizes = new Int32Array(2);
+const result = new Int32Array(3);
+const peeked = new Uint8Array(1);
+
+/**
+ * Memory that the next datagram fits into, or WOULD_BLOCK. A Unix datagram may be as long as its sender's buffer, so the kernel is asked
+ * for its length. (It is the next one's until it is received, and nobody else receives here.)
+ */
+function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
+  if (descriptor.isInet) return scratch(MAX_UDP_BYTES);
+  let length = nextLength(descriptor);
+  if (length === 0) {
+    // None, or an empty one. If none: one of any length may come before the next call, so that is to be known.
+    const { native } = descriptor.reactor;
+    const count = native.recv(descriptor.fd, peeked, native.constants['MSG_PEEK'] ?? 0);
+    if (count < 0) return receiveFailed(descriptor, count);
+    length = nextLength(descriptor);
+  }
+  return scratch(Math.max(MAX_UDP_BYTES, length));
+}
+
+/** SIOCINQ: 0 also if there is none; -1 where the family cannot tell. */
+function nextLength(descriptor: Descriptor): number {
+  const status = descriptor.reactor.native.queueSizes(descriptor.fd, sizes);
+  return status < 0 ? status : (sizes[0] as number);
+}
+
+/**
+ * Receives one datagram, whole, in memory of its own. `name`, if given, gets the sender's sockaddr, and its length is returned beside the data.
+ *
+ * @throws EMSGSIZE if it was longer than can be known before (another family than IP and Unix, or another process receives here too)
+ */
+export function receiveDatagram(
+  descriptor: Descriptor,
+  name: Uint8Array | null,
+): { data: Uint8Array; nameLength: number } | typeof WOULD_BLOCK {
+  const memory = roomForNext(descriptor);
+  if (memory === WOULD_BLOCK) return WOULD_BLOCK;
+  const count = descriptor.reactor.native.recvmsg(descriptor.fd, [memory], name, null, result, 0);
+  if (count < 0) return receiveFailed(descriptor, count);
+  checkWhole(descriptor, result[0] as number);
+  return { data: memory.slice(0, count), nameLength: result[1] as number };
+}
+
+/** Receives one datagram into `buffer`. @throws EMSGSIZE if it does not fit: the kernel has dropped the rest of it. */
+export function receiveDatagramInto(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
+  const count = descriptor.reactor.native.recvmsg(descriptor.fd, [buffer], null, null, result, 0);
+  if (count < 0) return receiveFailed(descriptor, count);
+  checkWhole(descriptor, result[0] as number);
+  return count;
+}
+
+/** Receives one datagram, whole, with its control messages and sender. @throws as `receiveDatagram`; the fds of a datagram that was cut are closed */
+export function receiveDatagramMessage(
+  descriptor: Descriptor,
+  ancillaryBufsize: number,
+): (ReceivedMessage & { readonly data: Uint8Array }) | typeof WOULD_BLOCK {
+  const memory = roomForNext(descriptor);
+  if (memory === WOULD_BLOCK) return WOULD_BLOCK;
+  const message = receiveMessage(descriptor, [memory], ancillaryBufsize, 0);
+  if (message === null) return wouldBlock(descriptor, 'read');
+  try {
+    checkWhole(descriptor, message.flags);
+  } catch (error) {
+    closeReceivedFds(message.ancillary);
+    throw error;
+  }
+  return { ...message, data: memory.slice(0, message.bytes) };
+}
+
+function checkWhole(descriptor: Descriptor, flags: number): void {
+  if ((flags & (descriptor.reactor.native.constants['MSG_TRUNC'] ?? 0)) !== 0) throw systemError(EMSGSIZE, 'recvmsg');
+}
+
+function receiveFailed(descriptor: Descriptor, code: number): typeof WOULD_BLOCK {
+  if (code === EAGAIN) return wouldBlock(descriptor, 'read');
+  throw systemError(code, 'recvmsg');
+}
+
+/** Sends one datagram: whole, or not at all. */
+export function sendDatagram(
+  descriptor: Descriptor,
+  data: readonly Bytes[],
+  to: Sockaddr | null,
+  control: Uint8Array | null,
+): undefined | typeof WOULD_BLOCK {
+  const { native } = descriptor.reactor;
+  const [only] = data;
+  const isPlain = to === null && control === null && only !== undefined && data.length === 1;
+  const count = isPlain
+    ? native.send(descriptor.fd, only, 0, 0)
+    : native.sendmsg(
+        descriptor.fd,
+        data,
+        0,
+        to === null ? null : to.bytes,
+        to === null ? 0 : to.length,
+        control,
+        control === null ? 0 : control.length,
+        0,
+      );
+  if (count >= 0) return undefined;
+  if (count === EAGAIN) return wouldBlock(descriptor, 'write');
+  throw systemError(count, isPlain ? 'send' : 'sendmsg');
+}

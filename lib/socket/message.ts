@@ -1,0 +1,110 @@
+import { type NativeBinding, nativeBinding } from '../binding';
+import { systemError } from '../errors';
+import { totalLength } from '../internal/buffers';
+import type { Bytes } from '../internal/bytes';
+import { EAGAIN } from '../internal/errno';
+import { decodeAddress, encodeAddress, errorTarget, type InetAddress, type RawAddress, type SocketAddress, type UnixPath } from './address';
+import { type AncillaryData, decodeAncillary, encodeAncillary } from './ancillary';
+import type { Descriptor } from './descriptor';
+
+/** What `recvmsg` gives. */
+export interface ReceivedMessage {
+  readonly bytes: number;
+  /** msg_flags: MSG_TRUNC, MSG_CTRUNC, MSG_EOR, … */
+  readonly flags: number;
+  /** The sender; '' is a Unix socket without a name; null where the kernel names none (a connected stream). */
+  readonly address: InetAddress | UnixPath | RawAddress | null;
+  readonly ancillary: AncillaryData;
+}
+
+/** What goes with the bytes of a `sendmsg`. */
+export interface SendMessageOptions {
+  readonly address?: SocketAddress;
+  readonly ancillary?: AncillaryData;
+  readonly flags?: number;
+}
+
+const result = new Int32Array(3);
+
+/** One recvmsg(2); null if it would block. */
+export function receiveMessage(
+  descriptor: Descriptor,
+  buffers: readonly Bytes[],
+  ancillaryBufsize: number,
+  flags: number,
+): ReceivedMessage | null {
+  const native = nativeBinding();
+  const name = new Uint8Array(native.limits.sockaddrMax);
+  const control = ancillaryBufsize > 0 ? new Uint8Array(ancillaryBufsize) : null;
+  // Made before the call: nothing may fail between it and the moment that its fds have an owner.
+  const parts = isTooMany(native, descriptor, buffers) ? buffers.map(asBytes) : null;
+  const whole = parts === null ? null : new Uint8Array(totalLength(parts));
+  const bytes = native.recvmsg(descriptor.fd, whole === null ? buffers : [whole], name, control, result, flags);
+  if (bytes === EAGAIN) return null;
+  if (bytes < 0) throw systemError(bytes, 'recvmsg');
+  const [messageFlags = 0, nameLength = 0, controlLength = 0] = result;
+  const truncated = (messageFlags & (native.constants['MSG_CTRUNC'] ?? 0)) !== 0;
+  const ancillary = control === null ? (truncated ? { truncated } : {}) : decodeAncillary(control, controlLength, truncated);
+  if (parts !== null && whole !== null) scatter(whole.subarray(0, bytes), parts);
+  return { bytes, flags: messageFlags, address: senderOf(native, descriptor, name, nameLength), ancillary };
+}
+
+function senderOf(native: NativeBinding, descriptor: Descriptor, name: Uint8Array, length: number): ReceivedMessage['address'] {
+  const address = decodeAddress(name, Math.min(length, name.length));
+  // Of a Unix sender that has no name, the kernel says nothing at all.
+  const { AF_UNIX, SOCK_STREAM } = native.constants;
+  return address === null && descriptor.family === AF_UNIX && descriptor.type !== SOCK_STREAM ? '' : address;
+}
+
+/** One sendmsg(2); null if it would block. */
+export function sendMessage(
+  descriptor: Descriptor,
+  buffers: readonly Bytes[],
+  address: SocketAddress | undefined,
+  ancillary: AncillaryData | undefined,
+  flags: number,
+): number | null {
+  const native = nativeBinding();
+  const name = address === undefined ? null : encodeAddress(address, 'sendmsg');
+  const control = ancillary === undefined ? null : encodeAncillary(ancillary);
+  const sent = native.sendmsg(
+    descriptor.fd,
+    isTooMany(native, descriptor, buffers) ? [gather(buffers)] : buffers,
+    0,
+    name === null ? null : name.bytes,
+    name === null ? 0 : name.length,
+    control,
+    control === null ? 0 : control.length,
+    flags,
+  );
+  if (sent >= 0) return sent;
+  if (sent === EAGAIN) return null;
+  throw systemError(sent, 'sendmsg', address === undefined ? undefined : errorTarget(address));
+}
+
+/** More buffers than one call takes. A stream is read and written in parts; a message must be whole, and so is copied through one buffer. */
+export function isTooMany(native: NativeBinding, descriptor: Descriptor, buffers: readonly Bytes[]): boolean {
+  return buffers.length > native.limits.iovMax && descriptor.type !== native.constants['SOCK_STREAM'];
+}
+
+export function gather(buffers: readonly Bytes[]): Uint8Array {
+  const whole = new Uint8Array(totalLength(buffers));
+  let offset = 0;
+  for (const buffer of buffers) {
+    whole.set(asBytes(buffer), offset);
+    offset += buffer.byteLength;
+  }
+  return whole;
+}
+
+function scatter(source: Uint8Array, parts: readonly Uint8Array[]): void {
+  let offset = 0;
+  for (const part of parts) {
+    part.set(source.subarray(offset, offset + part.length));
+    offset += part.length;
+  }
+}
+
+function asBytes(view: Bytes): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}

@@ -1,0 +1,35 @@
+import { systemError } from '../errors';
+import { IoOperation, type WOULD_BLOCK, wouldBlock } from './io-operation';
+import { READABLE, WRITABLE } from './reactor';
+
+/** Waits until a call in one direction would not block, and makes none. */
+export class Readiness extends IoOperation<void> {
+  readonly syscall = 'poll';
+
+  override describe(): string {
+    return `${this.direction === 'read' ? 'readable' : 'writable'} on fd ${String(this.descriptor.fd)}`;
+  }
+
+  protected attempt(): undefined | typeof WOULD_BLOCK {
+    const { descriptor, direction } = this;
+    // An event may be older than the call that drained the socket: the kernel is asked.
+    const ready = descriptor.reactor.native.poll(descriptor.fd, direction === 'read' ? READABLE : WRITABLE);
+    if (ready < 0) throw systemError(ready, 'poll');
+    return ready === 0 ? wouldBlock(descriptor, direction) : undefined;
+  }
+
+  /** Resolves at once if it is ready (and the turn's budget allows), else waits. */
+  start(): this {
+    if (!this.descriptor.reactor.spend()) return this.park(true);
+    let result: undefined | typeof WOULD_BLOCK;
+    try {
+      result = this.attempt();
+    } catch (error) {
+      this.fail(error);
+      return this;
+    }
+    if (result !== undefined) return this.park(false);
+    this.settle(undefined);
+    return this;
+  }
+}

@@ -1,0 +1,4 @@
+import './use-poll-reactor';
+import { operationSuite } from './io-operation-suite';
+
+operationSuite();

@@ -1,0 +1,3 @@
+import { operationSuite } from './io-operation-suite';
+
+operationSuite();

@@ -1,0 +1,27 @@
+import type { Bytes } from '#lib/internal/bytes';
+
+// Resizable buffers are of ES2024: newer than the library's own target.
+type Resizable = ArrayBuffer & { resize(length: number): void };
+const NewArrayBuffer = ArrayBuffer as unknown as new (length: number, options: { maxByteLength: number }) => Resizable;
+
+/** Views over memory that can be resized: they track its length. */
+export const resizable = {
+  buffer: (length: number): ArrayBuffer => new NewArrayBuffer(length, { maxByteLength: 2 * length }),
+  bytes: (length: number): Uint8Array => new Uint8Array(resizable.buffer(length)),
+  dataView: (length: number): DataView => new DataView(resizable.buffer(length)),
+  resize(view: Bytes, length: number): void {
+    (view.buffer as Resizable).resize(length);
+  },
+};
+
+/** Takes the memory of a view away, as handing it to a worker does. */
+export function detach(view: Bytes): void {
+  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
+}
+
+/** Bytes of which no two places look alike, in memory of their own. */
+export function pattern(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 17 + (i >> 16)) & 0xff;
+  return bytes;
+}

@@ -1,0 +1,4 @@
+import './use-poll-reactor';
+import { readinessSuite } from './readiness-suite';
+
+readinessSuite('poll');

@@ -1,0 +1,3 @@
+import { readinessSuite } from './readiness-suite';
+
+readinessSuite('epoll');

@@ -1,0 +1,4 @@
+import './use-poll-reactor';
+import { streamSuite } from './stream-io-suite';
+
+streamSuite();

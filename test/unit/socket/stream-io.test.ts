@@ -1,0 +1,3 @@
+import { streamSuite } from './stream-io-suite';
+
+streamSuite();
