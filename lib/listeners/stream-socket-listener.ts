@@ -1,0 +1,67 @@
+import type { AsyncBackend } from '../backends/async-backend';
+import { type Awaitable, isThenable } from '../concurrency/awaitable';
+import type { TaskGroup } from '../concurrency/task-group';
+import { checkFunction } from '../internal/validate';
+import { Descriptor } from '../socket/descriptor';
+import type { Socket } from '../socket/socket';
+import { SocketTransport } from '../transports/socket-transport';
+import { StreamSocketTransport } from '../transports/stream-socket-transport';
+import type { AsyncStreamTransport } from '../transports/transport';
+import { accept } from './accept';
+import type { AsyncListener } from './listener';
+import { Serving } from './serving';
+
+/** A listening stream socket: TCP or Unix. */
+export class StreamSocketListener extends SocketTransport implements AsyncListener<AsyncStreamTransport> {
+  readonly #serving = new Serving();
+
+  /** Takes the descriptor over. @internal */
+  constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
+    super(backend, descriptor, 'A stream listener', socket, onClose);
+  }
+
+  async serve(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+    checkFunction('handler', handler);
+    return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
+  }
+
+  async #acceptForever(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): Promise<never> {
+    const { descriptor } = this;
+    for (;;) {
+      const fds = await accept(descriptor);
+      for (let i = 0; i < fds.length; i++) {
+        try {
+          this.#begin(new Descriptor(fds[i] as number, descriptor.family, descriptor.type, descriptor.protocol), handler, group);
+        } catch (error) {
+          // The group takes no more tasks: nobody will own what was accepted.
+          for (const fd of fds.slice(i + 1)) descriptor.reactor.native.close(fd);
+          throw error;
+        }
+      }
+    }
+  }
+
+  #begin(connection: Descriptor, handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): void {
+    connection.claimed = true;
+    const transport = new StreamSocketTransport(this.backend(), connection);
+    try {
+      group.startSoon(() => {
+        // Failed or cancelled: it cannot have given the connection to anyone.
+        const giveUp = (error: unknown): never => {
+          transport.closeNow();
+          throw error;
+        };
+        try {
+          // No async function of its own around each handler: it would be a good part of an idle connection's memory.
+          const ended = handler(transport);
+          return isThenable(ended) ? ended.then(undefined, giveUp) : undefined;
+        } catch (error) {
+          return giveUp(error);
+        }
+      });
+    } catch (error) {
+      transport.closeNow();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Encoded } from './error-codec';
+
+/** What a caller sends: through the port. */
+export type PortalRequest =
+  | {
+      readonly type: 'call';
+      readonly id: number;
+      readonly name: string;
+      readonly mode: 'sync' | 'coroutine';
+      readonly args: readonly unknown[];
+    }
+  | { readonly type: 'cancel'; readonly id: number };
+
+/** What it gets back, for each call once. */
+export type PortalReply =
+  | { readonly id: number; readonly status: 'returned'; readonly value: unknown }
+  | { readonly id: number; readonly status: 'thrown'; readonly thrown: Encoded }
+  | { readonly id: number; readonly status: 'cancelled' }
+  | { readonly id: number; readonly status: 'closed' };
+
+/** Places in a connection's shared memory. */
+export const REPLIES = 0;
+export const STATE = 1;
+
+/** Values of STATE. */
+export const NOT_OPEN = 0;
+export const OPEN = 1;
+/** No new calls; those under way are still answered. */
+export const CLOSING = 2;
+/** Nothing is answered any more. */
+export const CLOSED = 3;
+
+/** What lets another thread call into a portal: for one thread. */
+export interface PortalHandle {
+  /** To be transferred: list it in `transferList` (or runInThread's `transfer`). */
+  readonly port: MessagePort;
+  /** Replies are counted, and the portal's state is told, in memory that both threads see: a blocked thread waits on it. */
+  readonly signals: SharedArrayBuffer;
+  /** The thread that the portal belongs to. */
+  readonly threadId: number;
+}

@@ -1,0 +1,238 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
+import type { Awaitable } from '../concurrency/awaitable';
+import type { ConcurrencyBackend } from '../concurrency/concurrency-backend';
+import type { Task } from '../concurrency/task';
+import type { TaskGroup } from '../concurrency/task-group';
+import { CancelledError, InvalidStateError } from '../errors';
+import { checkFunction, invalidArgument } from '../internal/validate';
+import { encodeThrown } from './error-codec';
+import {
+  CLOSED,
+  CLOSING,
+  NOT_OPEN,
+  OPEN,
+  type PortalHandle,
+  type PortalReply,
+  type PortalRequest,
+  REPLIES,
+  STATE,
+} from './portal-protocol';
+
+/** The functions that a portal lets other threads call. Their arguments and results are cloned. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- any function is one
+export type PortalFunctions = Record<string, (...args: any[]) => unknown>;
+
+type CallRequest = Extract<PortalRequest, { type: 'call' }>;
+
+const AsyncFunction = (async () => Promise.resolve()).constructor;
+
+/** One thread's line into the portal. */
+class Connection {
+  readonly port: MessagePort;
+  readonly signals: Int32Array;
+  /** Coroutine calls under way: null until the task has begun. */
+  readonly calls = new Map<number, { task: Task<unknown> | null; isCancelled: boolean }>();
+
+  constructor(port: MessagePort, signals: Int32Array) {
+    this.port = port;
+    this.signals = signals;
+  }
+
+  /** Posts a reply, and wakes the thread if it is blocked on it. */
+  reply(reply: PortalReply): void {
+    try {
+      this.port.postMessage(reply);
+    } catch (error) {
+      // The value cannot be cloned: that is what the caller is told.
+      this.port.postMessage({ id: reply.id, status: 'thrown', thrown: encodeThrown(error) } satisfies PortalReply);
+    }
+    Atomics.add(this.signals, REPLIES, 1);
+    Atomics.notify(this.signals, REPLIES);
+  }
+
+  setState(state: number): void {
+    Atomics.store(this.signals, STATE, state);
+    Atomics.add(this.signals, REPLIES, 1);
+    Atomics.notify(this.signals, REPLIES);
+  }
+}
+
+/**
+ * Lets other threads call given functions in this thread's event loop. Made by `createThreadsPortal` of a backend.
+ *
+ * Coroutine calls run as tasks of the portal, sync calls in the context of the task that runs it. A failed call is its caller's affair: the portal and its other calls go on.
+ */
+export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
+  readonly functions: F;
+  readonly #backend: ConcurrencyBackend;
+  readonly #connections = new Set<Connection>();
+  #state = NOT_OPEN;
+  #group: TaskGroup | null = null;
+  /** Enters the context of the task that runs the portal: messages arrive outside of any. */
+  #inContext: (<R>(fn: () => R) => R) | null = null;
+
+  /** @internal */
+  constructor(backend: ConcurrencyBackend, functions: F) {
+    if (typeof functions !== 'object' || (functions as unknown) === null)
+      throw invalidArgument('functions', 'an object of functions', functions);
+    for (const [name, fn] of Object.entries(functions)) checkFunction(`functions.${name}`, fn);
+    this.#backend = backend;
+    this.functions = { ...functions };
+  }
+
+  /**
+   * Opens the portal while `body` runs. On the way out it takes no new calls, and waits for those under way; if `body` fails or is cancelled, they are cancelled first. Resolves
+   * to what `body` returns. Runs once.
+   */
+  async run<R>(body: (portal: this) => Awaitable<R>): Promise<R> {
+    checkFunction('body', body);
+    if (this.#state !== NOT_OPEN) throw new InvalidStateError('ThreadsPortal entered twice: make a new one for each run');
+    const group = this.#backend.createTaskGroup();
+    try {
+      // The group's own scope is out of everybody's reach: what ends body is its own or comes from outside, and is thrown.
+      return (await group.run(async () => {
+        this.#group = group;
+        this.#inContext = AsyncLocalStorage.snapshot();
+        this.#setState(OPEN);
+        try {
+          return await body(this);
+        } finally {
+          this.#setState(CLOSING);
+        }
+      })) as R;
+    } finally {
+      for (const connection of this.#connections) this.#answerTheLast(connection);
+      this.#setState(CLOSED);
+      for (const { port } of this.#connections) port.close();
+    }
+  }
+
+  /**
+   * A handle for one other thread, which gives it to `connectThreadsPortal`. It may be made before the portal opens. List its `port` in the transfer list of workerData, postMessage or
+   * runInThread.
+   *
+   * @throws InvalidStateError if the portal has closed
+   */
+  handle(): PortalHandle {
+    if (this.#state >= CLOSING) throw new InvalidStateError('ThreadsPortal not running: it has closed');
+    const { port1, port2 } = new MessageChannel();
+    const signals = new SharedArrayBuffer(8);
+    const connection = new Connection(port1, new Int32Array(signals));
+    connection.setState(this.#state);
+    this.#connections.add(connection);
+    port1.on('message', (request: PortalRequest) => {
+      this.#receive(connection, request);
+    });
+    // The other thread has ended, or was terminated: nobody waits for its calls any more.
+    port1.once('close', () => {
+      this.#connections.delete(connection);
+      for (const call of connection.calls.values()) cancelCall(call);
+    });
+    // A portal keeps the process alive by its body, not by its lines.
+    port1.unref();
+    return { port: port2, signals, threadId };
+  }
+
+  #setState(state: number): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    for (const connection of this.#connections) connection.setState(state);
+  }
+
+  /** What was sent before the other thread saw that the portal is closing. */
+  #answerTheLast(connection: Connection): void {
+    for (let next = receiveMessageOnPort(connection.port); next !== undefined; next = receiveMessageOnPort(connection.port)) {
+      this.#receive(connection, next.message as PortalRequest);
+    }
+  }
+
+  #receive(connection: Connection, request: PortalRequest): void {
+    if (request.type === 'cancel') {
+      const call = connection.calls.get(request.id);
+      if (call !== undefined) cancelCall(call);
+      return;
+    }
+    const { id, name, mode } = request;
+    if (this.#state !== OPEN) {
+      connection.reply({ id, status: 'closed' });
+      return;
+    }
+    const fn = Object.hasOwn(this.functions, name) ? this.functions[name] : undefined;
+    if (fn === undefined) {
+      connection.reply({ id, status: 'thrown', thrown: encodeThrown(new TypeError(`The portal has no function "${name}"`)) });
+    } else if (mode === 'sync') {
+      this.#enter(() => {
+        callSync(connection, request, fn);
+      });
+    } else {
+      this.#enter(() => {
+        this.#startCoroutine(connection, request, fn);
+      });
+    }
+  }
+
+  #enter(fn: () => void): void {
+    this.#inContext?.(fn);
+  }
+
+  #startCoroutine(connection: Connection, { id, name, args }: CallRequest, fn: (...args: unknown[]) => unknown): void {
+    const call: { task: Task<unknown> | null; isCancelled: boolean } = { task: null, isCancelled: false };
+    connection.calls.set(id, call);
+    const end = (reply: PortalReply): void => {
+      connection.calls.delete(id);
+      connection.reply(reply);
+    };
+    const body = async (): Promise<void> => {
+      let reply: PortalReply;
+      try {
+        reply = { id, status: 'returned', value: await fn(...args) };
+      } catch (error) {
+        if (error instanceof CancelledError) {
+          end({ id, status: 'cancelled' });
+          throw error;
+        }
+        if (call.isCancelled) reportUnheard(name, error);
+        reply = { id, status: 'thrown', thrown: encodeThrown(error) };
+      }
+      end(reply);
+    };
+    this.#group?.start(body, { name: `portal call ${name}` }).then(
+      (task) => {
+        call.task = task;
+        if (call.isCancelled) task.cancel();
+      },
+      () => {
+        // Cancelled before it began.
+        if (connection.calls.has(id)) end({ id, status: 'cancelled' });
+      },
+    );
+  }
+}
+
+function cancelCall(call: { task: Task<unknown> | null; isCancelled: boolean }): void {
+  call.isCancelled = true;
+  call.task?.cancel();
+}
+
+/** Calls a function that does not wait. One that would is not begun, where it shows. */
+function callSync(connection: Connection, { id, name, args }: CallRequest, fn: (...args: unknown[]) => unknown): void {
+  try {
+    if (fn instanceof AsyncFunction) throw new TypeError(`"${name}" is an async function: call it with runCoroutine or runCoroutineSoon`);
+    const value = fn(...args);
+    if (value instanceof Promise) {
+      // It was begun all the same, and its failure must not become an unhandled rejection.
+      value.catch(() => undefined);
+      throw new TypeError(`"${name}" returned a promise: call it with runCoroutine or runCoroutineSoon`);
+    }
+    connection.reply({ id, status: 'returned', value });
+  } catch (error) {
+    connection.reply({ id, status: 'thrown', thrown: encodeThrown(error) });
+  }
+}
+
+/** The caller has cancelled its promise: nobody else will tell of it. */
+function reportUnheard(name: string, error: unknown): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`A cancelled portal call of "${name}" failed: ${reason}`, { type: 'SockscopeWarning', code: 'SOCKSCOPE_PORTAL' });
+}
