@@ -1,0 +1,104 @@
+import type { WaitScope } from '../internal/context';
+import { Operation } from '../internal/operation';
+import { defer, spend } from './turn';
+
+/** What can be asked whether a reader needs to wait, and to make something come. */
+export interface Source {
+  /** For the task tree: `stream`, `listener`. */
+  readonly kind: string;
+  /** Whether there is something to take: data, an end, an error. */
+  isReady(): boolean;
+  /** A reader waits. */
+  wanted(): void;
+}
+
+class Receive<T> extends Operation<T> {
+  readonly #inbox: Inbox;
+  readonly #take: () => T;
+
+  constructor(inbox: Inbox, take: () => T) {
+    super();
+    this.#inbox = inbox;
+    this.#take = take;
+  }
+
+  describe(): string {
+    return `receive from a ${this.#inbox.kind} of the node backend`;
+  }
+
+  attempt(): void {
+    let result: T;
+    try {
+      result = this.#take();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.settle(result);
+  }
+
+  /** What has come stays for the next reader. */
+  protected withdraw(): void {
+    this.#inbox.forget(this as Receive<unknown>);
+  }
+}
+
+/** The receiving side of a transport or listener: what has come is taken by one reader at a time, who waits if nothing has. */
+export class Inbox {
+  readonly #source: Source;
+  #reader: Receive<unknown> | null = null;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  get kind(): string {
+    return this.#source.kind;
+  }
+
+  get isBusy(): boolean {
+    return this.#reader !== null;
+  }
+
+  /** To be called once `scope`, the caller's, was seen not to be cancelled. `take` is called when there is something, and may throw. */
+  receive<T>(scope: WaitScope | undefined, take: () => T): Promise<T> {
+    const isReady = this.#source.isReady();
+    if (isReady && spend()) {
+      try {
+        return Promise.resolve(take());
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    const reader = new Receive(this, take).enter(scope);
+    this.#reader = reader as Receive<unknown>;
+    if (isReady) {
+      defer(() => {
+        this.serve();
+      });
+    } else {
+      this.#source.wanted();
+    }
+    return reader.promise;
+  }
+
+  /** Something has come: whoever waits takes it. */
+  serve(): void {
+    const reader = this.#reader;
+    if (reader === null || !this.#source.isReady()) return;
+    this.#reader = null;
+    reader.attempt();
+  }
+
+  /** Whoever waits is told that nothing will come. */
+  fail(reason: Error): void {
+    const reader = this.#reader;
+    if (reader === null) return;
+    this.#reader = null;
+    reader.fail(reason);
+  }
+
+  forget(reader: Receive<unknown>): void {
+    if (this.#reader === reader) this.#reader = null;
+  }
+}

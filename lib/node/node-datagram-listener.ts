@@ -1,0 +1,100 @@
+import type { Socket } from 'node:dgram';
+import type { AsyncBackend } from '../backends/async-backend';
+import type { Awaitable } from '../concurrency/awaitable';
+import type { TaskGroup } from '../concurrency/task-group';
+import { checkBytes } from '../internal/buffers';
+import type { Bytes } from '../internal/bytes';
+import { throwIfCancelled } from '../internal/checkpoint';
+import { checkFunction } from '../internal/validate';
+import type { AsyncDatagramListener } from '../listeners/listener';
+import { Serving } from '../listeners/serving';
+import type { InetAddress } from '../socket/address';
+import { type AttributeGetters, SocketAttribute, type TypedAttribute } from '../transports/attributes';
+import { checkInetAddress, inetAddress } from './address';
+import { DatagramPort } from './datagram-port';
+import { NodeTransport } from './node-transport';
+import { AF_INET, AF_INET6 } from './platform';
+import { noAncillary } from './unsupported';
+
+/** A bound dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as the network takes them. */
+export class NodeDatagramListener extends NodeTransport implements AsyncDatagramListener<InetAddress> {
+  readonly #port: DatagramPort;
+  readonly #serving = new Serving();
+
+  /** Takes over a bound socket. @internal */
+  constructor(backend: AsyncBackend, socket: Socket) {
+    super(backend, { kind: 'datagram listener', isReady: () => this.#port.hasWaiting, wanted: () => undefined });
+    this.#port = new DatagramPort(socket, {
+      onMessage: () => {
+        this.serveReader();
+      },
+      onError: ({ message, code }) => {
+        const detail = code === undefined ? {} : { detail: code };
+        process.emitWarning(`Unrelated error occurred on datagram reception: ${message}`, {
+          type: 'SockscopeWarning',
+          code: 'SOCKSCOPE_RECEIVE',
+          ...detail,
+        });
+      },
+      onSendEnd: () => {
+        this.sendEnded();
+      },
+      onClose: () => {
+        this.closeNow();
+      },
+    });
+  }
+
+  async serve(handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+    checkFunction('handler', handler);
+    return this.#serving.run(this.backend(), group, (tasks) => this.#receiveForever(handler, tasks));
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  serveWithAncillary(): Promise<never> {
+    return noAncillary('serveWithAncillary');
+  }
+
+  async sendTo(data: Bytes, address: InetAddress): Promise<void> {
+    checkBytes('data', data);
+    checkInetAddress(address);
+    throwIfCancelled();
+    const refusal = this.closedRefusal('sendTo');
+    if (refusal !== null) throw refusal;
+    return this.#port.send(data, address);
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  sendWithAncillaryTo(): Promise<void> {
+    return noAncillary('sendWithAncillaryTo');
+  }
+
+  protected override destroy(): void {
+    this.#port.close();
+  }
+
+  protected override isSending(): boolean {
+    return this.#port.isSending;
+  }
+
+  protected override attributes(): AttributeGetters {
+    const { socket } = this.#port;
+    return new Map<TypedAttribute<unknown>, () => unknown>([
+      [SocketAttribute.family, () => (socket.address().family === 'IPv6' ? AF_INET6 : AF_INET)],
+      [SocketAttribute.localAddress, () => inetAddress(socket.address().address, socket.address().port)],
+    ]);
+  }
+
+  async #receiveForever(handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>, group: TaskGroup): Promise<never> {
+    for (;;) {
+      await this.receive('serve', () => undefined);
+      // Here, and not where they are taken: a task begins in the context of whoever starts it.
+      for (let next = this.#port.first(); next !== undefined; next = this.#port.first()) {
+        const { data, address } = next;
+        group.startSoon(() => handler(data, address));
+        // One that the group did not take stays.
+        this.#port.take();
+      }
+    }
+  }
+}

@@ -1,0 +1,211 @@
+import type { Socket } from 'node:net';
+import type { AsyncBackend } from '../backends/async-backend';
+import { InvalidStateError } from '../errors';
+import { checkBytes, checkBytesList, totalLength } from '../internal/buffers';
+import type { Bytes } from '../internal/bytes';
+import { currentScope } from '../internal/context';
+import { cancelled, isCancelled } from '../internal/operation';
+import { checkInteger, invalidArgument } from '../internal/validate';
+import type { AncillaryData } from '../socket/ancillary';
+import type { AttributeGetters } from '../transports/attributes';
+import type { AsyncStreamTransport } from '../transports/transport';
+import { ByteQueue, bytesOf } from './byte-queue';
+import { NodeTransport } from './node-transport';
+import { StreamSender } from './stream-sender';
+import { noAncillary } from './unsupported';
+
+const MAX_INT = 0x7fffffff;
+const EMPTY = new Uint8Array(0);
+
+/** Bytes that may wait for a receive. From there on the socket is paused, and soon the peer must wait. Net holds another such amount. */
+const HIGH_WATER_BYTES = 131_072;
+const LOW_WATER_BYTES = 32_768;
+
+/**
+ * A connected net.Socket: TCP, or a Unix stream.
+ *
+ * It reads from the socket from the first receive on, somewhat ahead of its readers: what has come and was not taken, by a receive that was cancelled say,
+ * waits for the next one.
+ */
+export class NodeStreamTransport extends NodeTransport implements AsyncStreamTransport {
+  readonly #socket: Socket;
+  readonly #attributes: AttributeGetters;
+  readonly #incoming = new ByteQueue();
+  readonly #sender: StreamSender;
+  /** The peer has sent its last byte. */
+  #hasEnded = false;
+  /** What receives reject with, once everything that came before has been taken. */
+  #error: Error | null = null;
+
+  /**
+   * Takes over a connected socket that is paused and allows half-open connections.
+   * @internal
+   */
+  constructor(backend: AsyncBackend, socket: Socket, attributes: AttributeGetters) {
+    super(backend, {
+      kind: 'stream',
+      isReady: () => this.#incoming.length > 0 || this.#hasEnded || this.#error !== null,
+      wanted: () => {
+        if (socket.isPaused()) socket.resume();
+      },
+    });
+    this.#socket = socket;
+    this.#attributes = attributes;
+    this.#sender = new StreamSender(
+      socket,
+      () => {
+        // Whoever waits to receive is told by the 'close' event: he may be in the scope that is being cancelled too.
+        this.#error ??= new InvalidStateError('A send was cancelled half-way: only aclose() is left');
+        socket.destroy();
+      },
+      () => {
+        this.sendEnded();
+      },
+    );
+    socket.on('data', (chunk: Uint8Array) => {
+      this.#arrived(chunk);
+    });
+    socket.on('end', () => {
+      this.#hasEnded = true;
+      this.serveReader();
+    });
+    socket.on('error', (error) => {
+      this.#lose(error);
+    });
+    socket.on('close', () => {
+      // Lost, or ended on both sides: its state tells. Else somebody who has the net.Socket closed it.
+      if (this.#error !== null) this.serveReader();
+      else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
+    });
+  }
+
+  async recv(bufsize: number): Promise<Uint8Array> {
+    checkInteger('bufsize', bufsize, 0, MAX_INT);
+    if (bufsize === 0) return this.#nothing('recv', EMPTY);
+    return this.receive('recv', () => {
+      this.#checkLost();
+      const data = this.#incoming.take(bufsize);
+      this.#taken();
+      return data;
+    });
+  }
+
+  async recvInto(buffer: Bytes): Promise<number> {
+    checkBytes('buffer', buffer);
+    if (buffer.byteLength === 0) return this.#nothing('recvInto', 0);
+    return this.receive('recvInto', () => this.#takeInto([buffer]));
+  }
+
+  async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
+    checkBytesList('buffers', buffers);
+    const views = [...buffers];
+    if (totalLength(views) === 0) return this.#nothing('recvIntoMany', 0);
+    return this.receive('recvIntoMany', () => this.#takeInto(views));
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  recvWithAncillary(): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+    return noAncillary('recvWithAncillary');
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  recvWithAncillaryInto(): Promise<{ bytes: number; ancillary: AncillaryData }> {
+    return noAncillary('recvWithAncillaryInto');
+  }
+
+  /**
+   * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled before the kernel took all of it drops the rest and ends the connection, also if
+   * nothing was taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be received.
+   */
+  async sendAll(data: Bytes): Promise<void> {
+    checkBytes('data', data);
+    return this.#send('sendAll', [data]);
+  }
+
+  /** **Cancellation.** As `sendAll`. */
+  async sendAllFromIterable(data: Iterable<Bytes>): Promise<void> {
+    if (typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function') {
+      throw invalidArgument('data', 'an iterable of buffers', data);
+    }
+    const buffers = [...data];
+    checkBytesList('data', buffers);
+    return this.#send('sendAllFromIterable', buffers);
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  sendAllWithAncillary(): Promise<void> {
+    return noAncillary('sendAllWithAncillary');
+  }
+
+  async sendEof(): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.isClosing()) return undefined;
+    const refusal = this.#sender.refusal('sendEof');
+    if (refusal !== null) throw refusal;
+    return this.#sender.end();
+  }
+
+  protected override destroy(): void {
+    this.#incoming.clear();
+    this.#sender.close();
+    this.#socket.destroy();
+  }
+
+  protected override isSending(): boolean {
+    return this.#sender.isSending;
+  }
+
+  protected override attributes(): AttributeGetters {
+    return this.#attributes;
+  }
+
+  #send(method: string, views: readonly Bytes[]): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.closedRefusal(method) ?? this.#sender.refusal(method);
+    if (refusal !== null) return Promise.reject(refusal);
+    const buffers = views.filter(({ byteLength }) => byteLength > 0).map(bytesOf);
+    return this.#sender.send(scope, buffers, totalLength(buffers));
+  }
+
+  #arrived(chunk: Uint8Array): void {
+    if (this.isClosed) return;
+    this.#incoming.push(chunk);
+    this.serveReader();
+    if (this.#incoming.length >= HIGH_WATER_BYTES) this.#socket.pause();
+  }
+
+  #taken(): void {
+    if (this.#incoming.length <= LOW_WATER_BYTES && this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #takeInto(views: readonly Bytes[]): number {
+    this.#checkLost();
+    // Buffers that went away while waiting must not look like the end of the stream.
+    if (totalLength(views) === 0)
+      throw new TypeError('The buffer was detached, or its memory shrunk away, while the operation was waiting');
+    let count = 0;
+    for (const view of views) count += this.#incoming.takeInto(bytesOf(view));
+    this.#taken();
+    return count;
+  }
+
+  /** A receive of no bytes: a checkpoint, that waits for nothing. */
+  #nothing<T>(method: string, result: T): Promise<T> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.receiveRefusal(method);
+    return refusal === null ? Promise.resolve(result) : Promise.reject(refusal);
+  }
+
+  #checkLost(): void {
+    if (this.#incoming.length === 0 && !this.#hasEnded && this.#error !== null) throw this.#error;
+  }
+
+  #lose(error: Error): void {
+    this.#error ??= error;
+    this.#sender.lose(error);
+    this.serveReader();
+  }
+}

@@ -1,0 +1,4 @@
+import '../unit/socket/use-poll-reactor';
+import { cancelSuite } from './native-cancel-suite';
+
+cancelSuite(2_000);

@@ -1,0 +1,3 @@
+import { cancelSuite } from './native-cancel-suite';
+
+cancelSuite(10_000);

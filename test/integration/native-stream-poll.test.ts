@@ -1,0 +1,4 @@
+import '../unit/socket/use-poll-reactor';
+import { streamSuite } from './native-stream-suite';
+
+streamSuite();

@@ -1,0 +1,3 @@
+import { streamSuite } from './native-stream-suite';
+
+streamSuite();

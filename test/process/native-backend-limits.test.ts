@@ -1,0 +1,197 @@
+import { describe, expect, it } from 'vitest';
+import { run } from '../support/child';
+
+const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
+
+/** Runs a program under a limit of open files, with sh's own `ulimit`: the program begins with `backend`, and what it prints last is JSON. */
+async function runLimited(
+  limit: number,
+  program: string,
+  env: NodeJS.ProcessEnv = {},
+  timeout = 60_000,
+): Promise<{ result: unknown; stderr: string }> {
+  const source = `
+import { newBuiltinBackend, SocketAttribute } from 'sockscope';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import { once } from 'node:events';
+const backend = newBuiltinBackend('native');
+const fdCount = () => readdirSync('/proc/self/fd').length;
+const print = (value) => console.log(JSON.stringify(value));
+${program}`;
+  const outcome = await run('sh', {
+    args: ['-c', `ulimit -n ${limit} && exec "$0" --expose-gc --input-type=module -e "$1"`, process.execPath, source],
+    env,
+    timeout,
+  });
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0, signal: null });
+  return { result: JSON.parse(outcome.stdout.trim().split('\n').at(-1) ?? 'null'), stderr: outcome.stderr };
+}
+
+/** Takes every fd that there is. */
+const exhaust = `
+const taken = [];
+function exhaust() {
+  for (;;) {
+    try { taken.push(openSync('/dev/null')); } catch (error) { if (error.code !== 'EMFILE') throw error; break; }
+  }
+}
+const release = () => { for (const fd of taken.splice(0)) closeSync(fd); };
+// A client in a process of its own: it connects when it is told to, and prints what it gets.
+const client = spawn('python3', ['-c', \`
+import socket, sys
+for line in sys.stdin:
+    try:
+        s = socket.create_connection(('127.0.0.1', int(line)))
+        print(s.recv(100).decode(), flush=True)
+    except OSError as error:
+        print(error, flush=True)
+\`], { stdio: ['pipe', 'pipe', 'inherit'] });
+const answers = createInterface({ input: client.stdout })[Symbol.asyncIterator]();
+const warnings = [];
+process.on('warning', (warning) => warnings.push([warning.name, warning.code, warning.message]));
+`;
+
+describe.each(kinds)('serve where no fd is left, with the %s reactor', (kind) => {
+  it('warns once, and accepts the connection when there is one', async () => {
+    const { result } = await runLimited(
+      128,
+      `${exhaust}
+const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
+const { port } = listener.extra(SocketAttribute.localAddress);
+let handled = 0;
+await backend.createTaskGroup().run(async (group) => {
+  group.startSoon(() => listener.serve(async (connection) => { handled++; await connection.sendAll(Buffer.from('hello')); await connection.aclose(); }));
+  await backend.coroYield();
+  exhaust();
+  client.stdin.write(port + '\\n');
+  while (warnings.length === 0) await backend.sleep(5);
+  await backend.sleep(350);
+  const before = handled;
+  release();
+  const { value: data } = await backend.waitFor(answers.next());
+  print({ before, handled, data, warnings });
+  group.cancelScope.cancel();
+});
+await listener.aclose();
+client.kill();`,
+      { SOCKSCOPE_REACTOR: kind },
+    );
+    expect(result).toEqual({
+      before: 0,
+      handled: 1,
+      data: 'hello',
+      warnings: [
+        ['SockscopeWarning', 'SOCKSCOPE_ACCEPT', expect.stringMatching(/^accept returned EMFILE; retrying every 100 ms$/) as string],
+      ],
+    });
+  });
+
+  it('ends at once when it is cancelled, or its listener closed, in the pause', async () => {
+    const { result } = await runLimited(
+      128,
+      `${exhaust}
+const outcomes = [];
+for (const end of ['cancel', 'close']) {
+  const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
+  const { port } = listener.extra(SocketAttribute.localAddress);
+  const scope = backend.openCancelScope();
+  const serving = scope.run(() => listener.serve(() => {})).then((value) => value ?? 'cancelled', (error) => error.code);
+  await backend.coroYield();
+  exhaust();
+  client.stdin.write(port + '\\n');
+  const seen = warnings.length;
+  while (warnings.length === seen) await backend.sleep(1);
+  if (end === 'cancel') scope.cancel(); else await listener.aclose();
+  outcomes.push(await serving);
+  release();
+  await listener.aclose();
+}
+client.kill();
+print(outcomes);`,
+      { SOCKSCOPE_REACTOR: kind },
+    );
+    expect(result).toEqual(['cancelled', 'ERR_CLOSED_RESOURCE']);
+  });
+});
+
+describe('connecting where no fd is left', () => {
+  it('is EMFILE', async () => {
+    const { result } = await runLimited(
+      64,
+      `${exhaust}
+exhaust();
+client.kill();
+const codes = [];
+for (const attempt of [
+  () => backend.createTcpConnection('127.0.0.1', 1),
+  () => backend.createUnixStreamConnection('/nonexistent'),
+  () => backend.createUdpEndpoint('127.0.0.1', 1),
+  () => backend.createTcpListeners('127.0.0.1', 0),
+  () => backend.createUnixDatagramListener('/tmp/never-made'),
+]) codes.push(await attempt().then(() => 'no error', (error) => error.code));
+release();
+print(codes);`,
+    );
+    expect(result).toEqual(['EMFILE', 'EMFILE', 'EMFILE', 'EMFILE', 'EMFILE']);
+  });
+});
+
+describe('5,000 connections at once', () => {
+  it('are all echoed, and leave no fd, timer or memory', { timeout: 120_000 }, async () => {
+    const clients = 5000;
+    const { result } = await runLimited(
+      16_000,
+      `
+const [listener] = await backend.createTcpListeners('127.0.0.1', 0, { backlog: 4096 });
+const { port } = listener.extra(SocketAttribute.localAddress);
+let open = 0, most = 0;
+async function round() {
+  const peer = spawn('python3', ['-c', ${JSON.stringify(`
+import socket, sys
+port, count = int(sys.argv[1]), int(sys.argv[2])
+sockets = [socket.create_connection(('127.0.0.1', port)) for _ in range(count)]
+print('connected', flush=True); sys.stdin.readline()
+for i, s in enumerate(sockets): s.sendall(b'%08d' % i)
+print(sum(s.recv(8, socket.MSG_WAITALL) == b'%08d' % i for i, s in enumerate(sockets)), flush=True)
+`)}, String(port), '${clients}'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
+  let echoed = 0;
+  await backend.createTaskGroup().run(async (group) => {
+    group.startSoon(() => listener.serve(async (connection) => {
+      most = Math.max(most, ++open);
+      const buffer = new Uint8Array(64);
+      for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) await connection.sendAll(buffer.subarray(0, size));
+      await connection.aclose();
+      open--;
+    }));
+    await backend.waitFor(lines.next());
+    while (open < ${clients}) await backend.sleep(5);
+    peer.stdin.write('go\\n');
+    echoed = Number((await backend.waitFor(lines.next())).value);
+    await backend.waitFor(once(peer, 'close'));
+    while (open > 0) await backend.sleep(5);
+    group.cancelScope.cancel();
+  });
+  return echoed;
+}
+const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+const settled = async () => { for (let i = 0; i < 5; i++) { gc(); await backend.sleep(20); } return process.memoryUsage().heapUsed; };
+const first = await round();
+const fds = fdCount();
+const heap = await settled();
+const second = await round();
+const after = await settled();
+await new Promise(setImmediate);
+print({ echoed: [first, second], most, fds: fdCount() - fds, timers: timers(), growth: (after - heap) / ${clients} });
+await listener.aclose();`,
+      {},
+      110_000,
+    );
+    expect(result).toMatchObject({ echoed: [clients, clients], most: clients, fds: 0, timers: 0 });
+    const { growth } = result as { growth: number };
+    // Bytes per connection that the second round left behind: a leaked transport would be some thousand.
+    expect(growth).toBeLessThan(100);
+  });
+});
