@@ -1,0 +1,34 @@
+// An echo server: `node echo-server.mjs [PORT]`. Each connection is a task; Ctrl-C ends them all.
+import { newBuiltinBackend, SocketAttribute } from 'sockscope';
+
+const backend = newBuiltinBackend('native');
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort());
+
+/** @param {import('sockscope').AsyncStreamTransport} connection */
+async function echo(connection) {
+  const buffer = new Uint8Array(65536); // the kernel writes into this memory, and reads from it: nothing is copied in between
+  try {
+    for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+      await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not read
+    }
+  } catch (error) {
+    // A client that goes away is the end of its connection, and not of the server.
+    if (error.syscall === undefined) throw error;
+  } finally {
+    await connection.aclose();
+  }
+}
+
+await backend.bootstrap(() =>
+  backend.openCancelScope({ signal: stop.signal }).run(async () => {
+    const [listener] = await backend.createTcpListeners('127.0.0.1', Number(process.argv[2] ?? 0));
+    console.log(`listening on port ${listener.extra(SocketAttribute.localAddress)['port']}`);
+    try {
+      await listener.serve(echo);
+    } finally {
+      await listener.aclose();
+    }
+  }),
+);
+console.log('stopped');

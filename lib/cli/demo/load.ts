@@ -1,0 +1,90 @@
+import type { AsyncBackend, AsyncDatagramTransport, AsyncStreamTransport } from '../../index';
+import { type Addresses, type Kind, MESSAGE_BYTES } from './messages';
+
+/** What a round of load came to. */
+export interface Load {
+  readonly roundTrips: number;
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
+const CLIENTS = 32;
+/** No echo takes this long on one machine: a client that waits longer has found a defect. */
+const ECHO_TIMEOUT_MS = 5000;
+
+/** Keeps a server busy for `duration` ms: each client is a task, each echo is compared, each has a timeout. */
+export async function generateLoad(backend: AsyncBackend, kind: Kind, addresses: Addresses, duration: number): Promise<Load> {
+  let roundTrips = 0;
+  const clients: Client[] = [];
+  try {
+    for (let i = 0; i < CLIENTS; i++) clients.push(await connect(backend, kind, addresses, i));
+    const start = backend.currentTime();
+    await backend.moveOnAfter(duration).run(() =>
+      backend.createTaskGroup().run((group) => {
+        for (const client of clients) {
+          group.startSoon(async () => {
+            for (;;) {
+              await backend.timeout(ECHO_TIMEOUT_MS).run(client.roundTrip);
+              roundTrips++;
+            }
+          });
+        }
+      }),
+    );
+    return { roundTrips, duration: backend.currentTime() - start };
+  } finally {
+    for (const { close } of clients) await close();
+  }
+}
+
+interface Client {
+  readonly roundTrip: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+async function connect(backend: AsyncBackend, kind: Kind, addresses: Addresses, index: number): Promise<Client> {
+  const message = new Uint8Array(MESSAGE_BYTES).fill(index);
+  switch (kind) {
+    case 'tcp':
+      return streamClient(await backend.createTcpConnection('127.0.0.1', addresses.tcp ?? 0), message);
+    case 'unix':
+      return streamClient(await backend.createUnixStreamConnection(addresses.unix ?? ''), message);
+    case 'udp':
+      return datagramClient(await backend.createUdpEndpoint('127.0.0.1', addresses.udp ?? 0), message);
+    case 'unixgram':
+      // '' lets the kernel choose a name, without which there would be no answer.
+      return datagramClient(await backend.createUnixDatagramEndpoint(addresses.unixgram ?? '', { localPath: '' }), message);
+  }
+}
+
+function streamClient(transport: AsyncStreamTransport, message: Uint8Array): Client {
+  const answer = new Uint8Array(message.length);
+  return {
+    close: () => transport.aclose(),
+    roundTrip: async () => {
+      await transport.sendAll(message);
+      for (let got = 0; got < answer.length;) {
+        const size = await transport.recvInto(answer.subarray(got));
+        if (size === 0) throw new Error('the server ended the connection');
+        got += size;
+      }
+      verify(answer, message);
+    },
+  };
+}
+
+function datagramClient(transport: AsyncDatagramTransport, message: Uint8Array): Client {
+  const answer = new Uint8Array(message.length);
+  return {
+    close: () => transport.aclose(),
+    roundTrip: async () => {
+      await transport.send(message);
+      await transport.recvInto(answer);
+      verify(answer, message);
+    },
+  };
+}
+
+function verify(answer: Uint8Array, message: Uint8Array): void {
+  if (Buffer.compare(answer, message) !== 0) throw new Error('an echo differs from what was sent');
+}

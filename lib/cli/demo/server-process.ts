@@ -1,0 +1,80 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { AsyncBackend } from '../../index';
+import type { Addresses, FromServer, ToServer } from './messages';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** A backend's echo servers in a process of their own, so that their CPU time can be told from the clients'. */
+export class ServerProcess {
+  readonly addresses: Addresses;
+  readonly pid: number | undefined;
+  readonly #backend: AsyncBackend;
+  readonly #child: ChildProcess;
+
+  private constructor(backend: AsyncBackend, child: ChildProcess, addresses: Addresses) {
+    this.#backend = backend;
+    this.#child = child;
+    this.pid = child.pid;
+    this.addresses = addresses;
+  }
+
+  static async start(backend: AsyncBackend, name: 'native' | 'node', folder: string): Promise<ServerProcess> {
+    const child = fork(join(__dirname, 'server-main.js'), [name, folder], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    try {
+      const ready = await answer(backend, child, 'ready');
+      return new ServerProcess(backend, child, ready.addresses);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  /** CPU time so far, in microseconds. */
+  async usage(): Promise<{ user: number; system: number }> {
+    this.#tell({ type: 'usage' });
+    return answer(this.#backend, this.#child, 'usage');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    if (this.#child.connected) this.#tell({ type: 'stop' });
+    const graceful = await this.#backend.moveOnAfter(2000).run(() => this.#backend.waitFor(ended).then(() => true));
+    if (graceful !== true) this.#child.kill('SIGKILL');
+  }
+
+  #tell(message: ToServer): void {
+    this.#child.send(message);
+  }
+}
+
+/** The next message, which must be of this type. Rejects if the process fails, ends or keeps silent. */
+async function answer<T extends FromServer['type']>(
+  backend: AsyncBackend,
+  child: ChildProcess,
+  type: T,
+): Promise<Extract<FromServer, { type: T }>> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  try {
+    const message = await backend.timeout(ANSWER_TIMEOUT_MS).run(() =>
+      backend.waitFor(
+        Promise.race([
+          once(child, 'message', { signal }).then(([received]) => received as FromServer),
+          once(child, 'exit', { signal }).then(([code]): FromServer => ({
+            type: 'failed',
+            message: `it ended with status ${String(code)}`,
+          })),
+        ]),
+      ),
+    );
+    if (message.type === 'failed') throw new Error(`a server process failed: ${message.message}`);
+    if (message.type !== type) throw new Error(`a server process said "${message.type}" instead of "${type}"`);
+    return message as Extract<FromServer, { type: T }>;
+  } finally {
+    // Takes the listeners off; the promise of the one that lost has nobody waiting.
+    controller.abort();
+  }
+}

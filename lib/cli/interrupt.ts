@@ -1,0 +1,22 @@
+/**
+ * Signals as an AbortSignal: the first SIGINT or SIGTERM aborts it, so that work can end gracefully; the second ends the process as
+ * the signal would have.
+ */
+export function interruptSignal(): { readonly signal: AbortSignal; readonly dispose: () => void } {
+  const controller = new AbortController();
+  const dispose = (): void => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) {
+      dispose();
+      process.kill(process.pid, name);
+      return;
+    }
+    controller.abort(name);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { signal: controller.signal, dispose };
+}
