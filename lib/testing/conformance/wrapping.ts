@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import {
+  BAD_RANGE,
+  BAD_STATE,
+  BAD_TYPE,
+  BUSY,
+  bytes,
+  CANCELLED,
+  CLOSED,
+  type ConformanceSubject,
+  defineSuite,
+  rejectsWith,
+  type Scenario,
+  text,
+  type TestRunner,
+  UNSUPPORTED,
+} from './harness';
+import { type DatagramPeer, localAddress } from './datagram-kinds';
+import type { StreamPeer } from './stream-peer';
+
+/** A socket from elsewhere, that a backend can take over: an fd, or an object. Making one is no checkpoint. */
+export interface Offer<T> {
+  /** For the names of the tests: 'the fd of a TCP connection'. */
+  readonly name: string;
+  /** Makes one, with what else the tests need. The socket itself is theirs, to wrap. */
+  open(scenario: Scenario): Promise<{ readonly socket: unknown } & T>;
+}
+
+/** Sockets that the backend is to take over. */
+export interface WrappingOffers {
+  readonly connectedStreams: readonly Offer<{ readonly peer: StreamPeer }>[];
+  readonly listeningStreams: readonly Offer<{ readonly dial: () => Promise<StreamPeer> }>[];
+  readonly connectedDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
+  readonly boundDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
+  /** What no method takes, with the codes that it may reject with. They stay open: whoever made them closes them. */
+  readonly strangers: readonly Offer<{ readonly codes: readonly string[] }>[];
+}
+
+type Method = 'wrapStreamSocket' | 'wrapListenerSocket' | 'wrapConnectedDatagramSocket' | 'wrapDatagramListenerSocket';
+
+/** Defines what taking over sockets has to do. */
+export function testWrapping(runner: TestRunner, subject: ConformanceSubject, offers: WrappingOffers): void {
+  const methods: readonly Method[] = [
+    'wrapStreamSocket',
+    'wrapListenerSocket',
+    'wrapConnectedDatagramSocket',
+    'wrapDatagramListenerSocket',
+  ];
+  /** None of the other methods takes it, and it stays the caller's. */
+  const isRefusedElsewhere = async ({ backend }: Scenario, socket: unknown, right: Method): Promise<void> => {
+    for (const method of methods) {
+      if (method !== right) await rejectsWith([BAD_TYPE, UNSUPPORTED], () => backend[method](socket as number));
+    }
+  };
+  const isRefusedTwice = async ({ backend }: Scenario, socket: unknown, right: Method): Promise<void> => {
+    await rejectsWith([BAD_STATE, BUSY], () => backend[right](socket as number));
+  };
+  const isLeftInCancelledScope = (scenario: Scenario, socket: unknown, right: Method): Promise<void> =>
+    scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => scenario.backend[right](socket as number)));
+
+  defineSuite(runner, subject, 'wrapping', (test) => {
+    for (const offer of offers.connectedStreams) {
+      test(`${offer.name} becomes a stream transport, and nothing else`, async (scenario) => {
+        const right = 'wrapStreamSocket';
+        const { socket, peer } = await offer.open(scenario);
+        await isLeftInCancelledScope(scenario, socket, right);
+        await isRefusedElsewhere(scenario, socket, right);
+        await peer.write('early');
+        const transport = scenario.own(await scenario.backend[right](socket as number));
+        await isRefusedTwice(scenario, socket, right);
+        assert.equal(text(await transport.recv(100)), 'early');
+        await transport.sendAll(bytes('answer'));
+        assert.equal(String(await peer.take(6)), 'answer');
+        peer.end();
+        assert.equal((await transport.recv(100)).length, 0);
+        await transport.sendAll(bytes('after the end'));
+        assert.equal(String(await peer.take(13)), 'after the end');
+        assert.equal(transport.backend(), scenario.backend);
+        await transport.aclose();
+        assert.equal(String(await peer.takeAll()), '');
+        await rejectsWith(CLOSED, () => transport.recv(1));
+      });
+    }
+
+    for (const offer of offers.listeningStreams) {
+      test(`${offer.name} becomes a stream listener, and nothing else`, async (scenario) => {
+        const right = 'wrapListenerSocket';
+        const { socket, dial } = await offer.open(scenario);
+        await isLeftInCancelledScope(scenario, socket, right);
+        await isRefusedElsewhere(scenario, socket, right);
+        const early = await dial();
+        await early.write('early');
+        const listener = scenario.own(await scenario.backend[right](socket as number));
+        await isRefusedTwice(scenario, socket, right);
+        await scenario.backend.createTaskGroup().run(async (group) => {
+          group.startSoon(() =>
+            listener.serve(async (transport) => {
+              await using connection = transport;
+              await connection.sendAll(await connection.recv(100));
+            }),
+          );
+          const late = await dial();
+          await late.write('late');
+          assert.equal(String(await early.takeAll()), 'early');
+          assert.equal(String(await late.takeAll()), 'late');
+          group.cancelScope.cancel();
+        });
+        await listener.aclose();
+        await assert.rejects(dial());
+      });
+    }
+
+    for (const offer of offers.connectedDatagrams) {
+      test(`${offer.name} becomes a datagram transport, and nothing else`, async (scenario) => {
+        const right = 'wrapConnectedDatagramSocket';
+        const { socket, peer } = await offer.open(scenario);
+        await isLeftInCancelledScope(scenario, socket, right);
+        await isRefusedElsewhere(scenario, socket, right);
+        const transport = scenario.own(await scenario.backend[right](socket as number));
+        await isRefusedTwice(scenario, socket, right);
+        await transport.send(bytes('hello'));
+        const { data, from } = await peer.take();
+        assert.equal(text(data), 'hello');
+        await peer.send(bytes('answer'), from);
+        assert.equal(text(await transport.recv()), 'answer');
+        await transport.aclose();
+        await rejectsWith(CLOSED, () => transport.recv());
+      });
+    }
+
+    for (const offer of offers.boundDatagrams) {
+      test(`${offer.name} becomes a datagram listener, and nothing else`, async (scenario) => {
+        const right = 'wrapDatagramListenerSocket';
+        const { socket, peer } = await offer.open(scenario);
+        await isLeftInCancelledScope(scenario, socket, right);
+        await isRefusedElsewhere(scenario, socket, right);
+        const listener = scenario.own(await scenario.backend[right](socket as number));
+        await isRefusedTwice(scenario, socket, right);
+        await scenario.backend.createTaskGroup().run(async (group) => {
+          group.startSoon(() => listener.serve((data, address) => listener.sendTo(data, address)));
+          await peer.send(bytes('echo'), localAddress(listener));
+          assert.equal(text((await peer.take()).data), 'echo');
+          group.cancelScope.cancel();
+        });
+        await listener.aclose();
+        await rejectsWith(CLOSED, () => listener.serve(() => undefined));
+      });
+    }
+
+    for (const offer of offers.strangers) {
+      test(`${offer.name} is refused by all methods, and stays the caller's`, async (scenario) => {
+        const { socket, codes } = await offer.open(scenario);
+        for (const method of methods) await rejectsWith([...codes, UNSUPPORTED], () => scenario.backend[method](socket as number));
+      });
+    }
+
+    test('what is no socket at all is refused', async ({ backend }) => {
+      for (const method of methods) {
+        for (const other of [undefined, null, '5', {}, [], true]) await rejectsWith(BAD_TYPE, () => backend[method](other as never));
+        for (const fd of [-1, 1.5, NaN]) await rejectsWith([BAD_RANGE, UNSUPPORTED], () => backend[method](fd));
+        await rejectsWith(['EBADF', UNSUPPORTED], () => backend[method](1_000_000));
+      }
+    });
+  });
+}

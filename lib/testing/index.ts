@@ -1,0 +1,27 @@
+/** Tools for the tests of programs that use this library. */
+export { VirtualClock } from './virtual-clock';
+export type { VirtualClockOptions } from './virtual-clock';
+export { testAncillaryData } from './conformance/ancillary';
+export { testConnecting } from './conformance/connecting';
+export type { ConnectingOptions } from './conformance/connecting';
+export { UDP, udpPeer } from './conformance/datagram-kinds';
+export type { DatagramKind, DatagramPeer } from './conformance/datagram-kinds';
+export { testDatagramListener } from './conformance/datagram-listener';
+export { testDatagramTransport } from './conformance/datagram-transport';
+export { testGroups } from './conformance/groups';
+export { Scenario } from './conformance/harness';
+export type { ConformanceSubject, Feature, TestRunner } from './conformance/harness';
+export { testListening } from './conformance/listening';
+export { testLocks } from './conformance/locks';
+export { testResolving } from './conformance/resolving';
+export { testRunning } from './conformance/running';
+export { testScopes } from './conformance/scopes';
+export { STREAM_KINDS } from './conformance/stream-kinds';
+export type { StreamKind, StreamLink } from './conformance/stream-kinds';
+export { STREAM_LISTENER_KINDS, testStreamListener } from './conformance/stream-listener';
+export type { ListeningEnd, StreamListenerKind } from './conformance/stream-listener';
+export { rawConnect, rawServer, StreamPeer } from './conformance/stream-peer';
+export { testStreamTransport } from './conformance/stream-transport';
+export { testTasks } from './conformance/tasks';
+export { testWrapping } from './conformance/wrapping';
+export type { Offer, WrappingOffers } from './conformance/wrapping';

@@ -1,0 +1,14 @@
+import { describe, it } from 'vitest';
+import { testGroups } from '#lib/testing/conformance/groups';
+import { testLocks } from '#lib/testing/conformance/locks';
+import { testRunning } from '#lib/testing/conformance/running';
+import { testScopes } from '#lib/testing/conformance/scopes';
+import { testTasks } from '#lib/testing/conformance/tasks';
+import { node } from './subjects';
+
+const runner = { describe, it };
+testRunning(runner, node);
+testScopes(runner, node);
+testGroups(runner, node);
+testTasks(runner, node);
+testLocks(runner, node);

@@ -1,0 +1,8 @@
+import { describe, it } from 'vitest';
+import { testConnecting } from '#lib/testing/conformance/connecting';
+import { expectNoLeaks } from '../support/fds';
+import { fullUnix, hangingTcp } from './slow-listeners';
+import { native } from './subjects';
+
+expectNoLeaks();
+testConnecting({ describe, it }, native, { fullUnix, hangingTcp });

@@ -1,0 +1,8 @@
+import { describe, it } from 'vitest';
+import { UDP } from '#lib/testing/conformance/datagram-kinds';
+import { testDatagramListener } from '#lib/testing/conformance/datagram-listener';
+import { expectNoLeaks } from '../support/fds';
+import { node } from './subjects';
+
+expectNoLeaks();
+testDatagramListener({ describe, it }, node, UDP);

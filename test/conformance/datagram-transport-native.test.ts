@@ -1,0 +1,10 @@
+import { describe, it } from 'vitest';
+import { UDP } from '#lib/testing/conformance/datagram-kinds';
+import { testDatagramTransport } from '#lib/testing/conformance/datagram-transport';
+import { expectNoLeaks } from '../support/fds';
+import { native } from './subjects';
+import { UNIX_DATAGRAMS } from './unix-datagrams';
+
+expectNoLeaks();
+testDatagramTransport({ describe, it }, native, UDP);
+testDatagramTransport({ describe, it }, native, UNIX_DATAGRAMS);

@@ -1,0 +1,8 @@
+import { describe, it } from 'vitest';
+import { STREAM_KINDS } from '#lib/testing/conformance/stream-kinds';
+import { testStreamTransport } from '#lib/testing/conformance/stream-transport';
+import { expectNoLeaks } from '../support/fds';
+import { native } from './subjects';
+
+expectNoLeaks();
+for (const kind of STREAM_KINDS) testStreamTransport({ describe, it }, native, kind);

@@ -1,0 +1,31 @@
+import { newBuiltinBackend } from '#lib/backends/backends';
+import { constants } from '#lib/socket/platform-constants';
+import type { ConformanceSubject } from '#lib/testing/conformance/harness';
+
+export const native: ConformanceSubject = {
+  name: 'native',
+  constants,
+  newBackend: () => newBuiltinBackend('native'),
+};
+
+const nodeHasAbstractNames = Number(process.versions.node.split('.')[0]) >= 22;
+const nodeHasReusePort = /^(22\.(1[2-9]|[2-9]\d)|23\.[1-9]|2[4-9]|[3-9]\d)/.test(process.versions.node);
+
+export const node: ConformanceSubject = {
+  name: 'node',
+  constants,
+  newBackend: () => newBuiltinBackend('node'),
+  lacks: [
+    'ancillary data',
+    'canonical names',
+    'exact Unix names',
+    'local Unix paths',
+    'resets behind data',
+    'service names',
+    'socket options',
+    'taking back a send',
+    'Unix datagrams',
+    ...(nodeHasAbstractNames ? [] : (['abstract names'] as const)),
+    ...(nodeHasReusePort ? [] : (['port sharing'] as const)),
+  ],
+};

@@ -1,0 +1,8 @@
+import { describe, it } from 'vitest';
+import { testWrapping } from '#lib/testing/conformance/wrapping';
+import { expectNoLeaks } from '../support/fds';
+import { NATIVE_OFFERS } from './raw-sockets';
+import { native } from './subjects';
+
+expectNoLeaks();
+testWrapping({ describe, it }, native, NATIVE_OFFERS);
