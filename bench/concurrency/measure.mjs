@@ -1,0 +1,84 @@
+// One contestant, in a process of its own under the Node.js that is measured: what another one switches on in the runtime (on Node.js 20, an
+// AsyncLocalStorage makes every promise dearer) must not burden it. Told by messages what to do, so that the contestants can take turns.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { pathToFileURL } from 'node:url';
+
+/** @typedef {{ name: string, cases: Record<string, (n: number) => Promise<unknown>>, sleepers?: (count: number) => Promise<() => Promise<unknown>> }} Contestant */
+
+/** @param {string} file @param {string | undefined} library @param {string | undefined} folder Where the library is installed. @returns {Promise<Contestant>} */
+async function load(file, library, folder) {
+  const module = await import(`./contestants/${file}.mjs`);
+  if (library === undefined) return module;
+  const entry = createRequire(path.join(/** @type {string} */ (folder), 'package.json')).resolve(library);
+  return module.contestant(await import(pathToFileURL(entry).href));
+}
+
+/** @param {(n: number) => Promise<unknown>} work @param {number} n */
+async function timed(work, n) {
+  globalThis.gc?.();
+  const cpu = process.cpuUsage();
+  const begin = performance.now();
+  await work(n);
+  const wall = performance.now() - begin;
+  const { user, system } = process.cpuUsage(cpu);
+  return { wall: (wall * 1e6) / n, cpu: ((user + system) * 1e3) / n };
+}
+
+/** How many operations take about as long as a turn should. This is the warm-up, too. @param {(n: number) => Promise<unknown>} work @param {number} batch @param {number} milliseconds */
+async function calibrated(work, batch, milliseconds) {
+  const least = milliseconds * 1e6;
+  let n = batch;
+  for (let i = 0; i < 40; i++) {
+    const took = (await timed(work, n)).cpu * n;
+    if (took >= least) break;
+    n = Math.ceil((n * Math.min(10, Math.max(1.5, least / Math.max(took, 1)))) / batch) * batch;
+  }
+  const { cpu } = await timed(work, n);
+  return Math.max(batch, Math.round(least / cpu / batch) * batch);
+}
+
+function heap() {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  return process.memoryUsage().heapUsed;
+}
+
+/** @param {Contestant} contestant @param {number} count */
+async function bytesPerTask({ sleepers }, count) {
+  if (sleepers === undefined) return null;
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+  // The first time leaves compiled code and grown tables behind, which would count as the tasks’.
+  await (
+    await sleepers(count)
+  )();
+  await pause();
+  const release = await sleepers(count);
+  await pause();
+  const asleep = heap();
+  await release();
+  await pause();
+  return (asleep - heap()) / count;
+}
+
+const { file, library, folder } = JSON.parse(process.argv[2] ?? '{}');
+const contestant = await load(file, library, folder);
+
+/** @type {Record<string, (request: any) => unknown>} */
+const requests = {
+  describe: () => ({ node: process.versions.node, name: contestant.name, cases: Object.keys(contestant.cases) }),
+  calibrate: ({ key, batch, milliseconds }) => calibrated(contestant.cases[key], batch, milliseconds),
+  time: ({ key, n }) => timed(contestant.cases[key], n),
+  memory: ({ count }) => bytesPerTask(contestant, count),
+};
+
+process.on('message', (/** @type {{ what: string }} */ request) => {
+  void (async () => {
+    try {
+      process.send?.({ answer: await requests[request.what](request) });
+    } catch (error) {
+      process.send?.({ error: String(/** @type {Error} */ (error).stack ?? error) });
+    }
+  })();
+});

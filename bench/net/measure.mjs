@@ -1,0 +1,180 @@
+// One case of a scenario: all opponents, in turns, round after round.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isInterrupted, runLoad, startServer } from './processes.mjs';
+import { openVeth } from './veth.mjs';
+
+/**
+ * What one turn showed. CPU is the server's, per unit of the scenario, in microseconds (per GB: milliseconds).
+ * @typedef {object} Sample
+ * @property {number} cpu @property {number} user @property {number} system
+ * @property {number} rate Units a second.
+ * @property {number} [p50] @property {number} [p99] Microseconds.
+ * @property {number} rss Bytes, at the end.
+ * @property {number} [grown] Bytes of memory for each connection more.
+ * @property {number} lost Of 100.
+ * @property {number} client How busy the load generator's core was with it, of 100.
+ * @property {number} others What the rest of the machine did meanwhile, of 100 of a core.
+ */
+
+/**
+ * @param {import('./processes.mjs').LoadResult} raw @param {import('./scenarios.mjs').Scenario} scenario
+ * @param {boolean} isSource The server sends: what the receiver had no room for was sent all the same.
+ * @returns {Sample}
+ */
+function sampleOf(raw, { unit, mode }, isSource) {
+  const units = unit === 'GB' ? raw.bytes / 1e9 : raw.requests + (isSource ? raw.lost : 0);
+  if (!(units > 0)) throw new Error('nothing was answered');
+  const scale = (unit === 'GB' ? 1e3 : 1e6) / units;
+  const { user, system, rss, rssBefore } = raw.server;
+  const others = raw.machine.busy - user - system - raw.client;
+  return {
+    cpu: (user + system) * scale,
+    user: user * scale,
+    system: system * scale,
+    rate: units / raw.seconds,
+    ...(raw.latency === undefined ? {} : { p50: raw.latency.p50, p99: raw.latency.p99 }),
+    rss,
+    ...(mode === 'idle' ? { grown: (rss - rssBefore) / raw.requests } : {}),
+    lost: raw.lost === 0 ? 0 : (100 * raw.lost) / (raw.requests + raw.lost),
+    client: (100 * raw.client) / raw.seconds,
+    others: Math.max(0, (100 * others) / raw.seconds),
+  };
+}
+
+/** @param {Record<string, number>} load */
+function loadArguments(load) {
+  return Object.entries(load).flatMap(([name, value]) => (name === 'gro' ? ['--gro'] : [`--${name}`, String(value)]));
+}
+
+/**
+ * @typedef {object} Turns
+ * @property {import('./scenarios.mjs').Scenario} scenario @property {import('./scenarios.mjs').Case} one
+ * @property {readonly string[]} names @property {ReturnType<import('./opponents.mjs').findOpponents>['found']} found
+ * @property {string} loadGenerator @property {{ server: number, client: number } | undefined} pins
+ * @property {{ rounds: number, seconds: number, warmup: number, requests: number }} settings
+ * @property {(name: string, round: number) => void} onTurn
+ */
+
+/**
+ * @param {Turns} turns
+ * @returns {Promise<{ samples: Record<string, Sample[]>, failures: Record<string, string> }>}
+ */
+export async function measureCase(turns) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'ssb-'));
+  const veth = turns.one.network === 'veth' ? openVeth() : undefined;
+  const table = new CaseRun(turns, folder, veth);
+  try {
+    return await table.run();
+  } finally {
+    await table.close();
+    veth?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+class CaseRun {
+  /** @type {Map<string, Awaited<ReturnType<typeof startServer>>>} */
+  #servers = new Map();
+  /** @type {Record<string, Sample[]>} */
+  #samples = {};
+  /** @type {Record<string, string>} */
+  #failures = {};
+  #turns;
+  #folder;
+  #veth;
+  #sockets = 0;
+
+  /** @param {Turns} turns @param {string} folder @param {ReturnType<typeof openVeth> | undefined} veth */
+  constructor(turns, folder, veth) {
+    this.#turns = turns;
+    this.#folder = folder;
+    this.#veth = veth;
+  }
+
+  get #kind() {
+    return this.#turns.one.kind ?? this.#turns.scenario.kind;
+  }
+
+  get #mode() {
+    return this.#turns.one.mode ?? this.#turns.scenario.mode;
+  }
+
+  async run() {
+    const { names, settings, onTurn } = this.#turns;
+    for (let round = 0; round < settings.rounds; round++) {
+      // Everybody is first once, so that nobody always runs after the same other.
+      const order = names.map((_, i) => names[(i + round) % names.length]);
+      for (const name of order) {
+        if (name in this.#failures) continue;
+        onTurn(name, round);
+        try {
+          (this.#samples[name] ??= []).push(await this.#turn(name));
+        } catch (error) {
+          if (isInterrupted()) throw error;
+          this.#failures[name] = error instanceof Error ? error.message : String(error);
+          await this.#stop(name);
+        }
+      }
+    }
+    for (const name of Object.keys(this.#failures)) delete this.#samples[name];
+    return { samples: this.#samples, failures: this.#failures };
+  }
+
+  /** @param {string} name @returns {Promise<Sample>} */
+  async #turn(name) {
+    const { scenario, one, loadGenerator, pins, settings } = this.#turns;
+    // A server goes through all rounds of a case, warm; only where its memory is measured does it begin anew.
+    if (this.#mode === 'idle') await this.#stop(name);
+    const server = this.#servers.get(name) ?? (await this.#start(name));
+    const { warmup, seconds, requests } = settings;
+    const command = [
+      ...(this.#veth?.inside ?? []),
+      ...[loadGenerator, this.#mode, this.#kind === 'source' ? this.#sinkAddress() : server.address, ...loadArguments(one.load)],
+      ...['--server', server.pids.join(','), '--warmup', String(warmup), '--seconds', String(seconds), '--requests', String(requests)],
+    ];
+    try {
+      const raw = await runLoad(command, pins?.client, warmup + seconds, (address) => server.program.tell(`send ${address}`));
+      return sampleOf(raw, scenario, this.#kind === 'source');
+    } catch (error) {
+      // Why a server did not answer is on its own stderr.
+      throw server.program.complaint === '' ? error : new Error(`${String(error)}${server.program.complaint}`, { cause: error });
+    } finally {
+      if (this.#kind === 'source') server.program.tell('stop');
+    }
+  }
+
+  #sinkAddress() {
+    if (this.#turns.scenario.transport === 'unix-dgram') return `unix-dgram:${this.#path()}`;
+    return `udp:${this.#veth?.there ?? '127.0.0.1'}:0`;
+  }
+
+  #path() {
+    return path.join(this.#folder, String(this.#sockets++));
+  }
+
+  /** @param {string} name */
+  async #start(name) {
+    const { scenario, one, found, pins } = this.#turns;
+    const { transport } = scenario;
+    const { stream, datagram, settings } = found[name];
+    const isStream = transport === 'tcp' || transport === 'unix';
+    const address = transport.startsWith('unix') ? `${transport}:${this.#path()}` : `${transport}:${this.#veth?.here ?? '127.0.0.1'}:0`;
+    const told = Object.entries({ ...one.settings, ...settings }).map((setting) => setting.join('='));
+    const server = await startServer([...(isStream ? stream : datagram), this.#kind, address, ...told], pins?.server);
+    this.#servers.set(name, server);
+    return server;
+  }
+
+  /** @param {string} name */
+  async #stop(name) {
+    const server = this.#servers.get(name);
+    this.#servers.delete(name);
+    await server?.program.stop();
+  }
+
+  async close() {
+    await Promise.all([...this.#servers.keys()].map((name) => this.#stop(name)));
+  }
+}

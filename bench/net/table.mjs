@@ -1,0 +1,83 @@
+// Results as text.
+
+/** @param {number} value */
+export function digits(value) {
+  if (value === 0) return '0';
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
+  return value.toPrecision(3);
+}
+
+/**
+ * Half of the range of the rounds, of 100 of their median.
+ * @param {import('./statistics.mjs').Spread} spread
+ */
+export function spreadPercent({ median, min, max }) {
+  return median === 0 ? 0 : (50 * (max - min)) / median;
+}
+
+/** What a unit's numbers are called. @param {string} unit */
+export function unitTitles(unit) {
+  if (unit === 'GB') return { cpu: 'CPU ms/GB', rate: 'GB/s' };
+  if (unit === 'idle connection') return { cpu: 'CPU µs/connection', rate: 'opened/s' };
+  return { cpu: `CPU µs/${unit}`, rate: `${unit}s/s` };
+}
+
+/** A run in which the client's core was full says how fast the client is. */
+const CLIENT_BOUND = 95;
+const DISTURBED = 10;
+
+/**
+ * The rows of one case.
+ * @param {import('./index.mjs').ScenarioResult} scenario @param {import('./index.mjs').CaseResult} one
+ * @returns {{ columns: string[], rows: string[][], remarks: string[] }}
+ */
+export function caseTable(scenario, one) {
+  const { cpu, rate } = unitTitles(scenario.unit);
+  const idle = scenario.mode === 'idle';
+  const key = idle ? 'grown' : 'cpu';
+  const base = one.opponents.find(({ name }) => name === one.base)?.summary[key].median;
+  const columns = [
+    '',
+    ...(idle ? ['KiB/connection'] : [cpu]),
+    `× ${one.base}`,
+    '±',
+    'user',
+    'system',
+    rate,
+    'p50 µs',
+    'p99 µs',
+    'RSS MB',
+    'notes',
+  ];
+  const rows = one.opponents.map(({ label, summary }) => {
+    const value = (/** @type {string} */ name) => (summary[name] === undefined ? '' : digits(summary[name].median));
+    const main = summary[key];
+    const notes = [
+      ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),
+      ...(summary.lost.median >= 0.01 ? [`${digits(summary.lost.median)} % lost`] : []),
+      ...(summary.others.median >= DISTURBED ? ['disturbed'] : []),
+    ];
+    return [
+      label,
+      idle ? digits(main.median / 1024) : digits(main.median),
+      base === undefined || base <= 0 ? '' : (main.median / base).toFixed(2),
+      `${spreadPercent(main).toFixed(0)} %`,
+      ...[value('user'), value('system'), value('rate'), value('p50'), value('p99'), digits(summary.rss.median / 1e6), notes.join(', ')],
+    ];
+  });
+  const used = columns.map((_, i) => i === 0 || rows.some((row) => row[i] !== ''));
+  const shown = (/** @type {string[]} */ row) => row.filter((_, i) => used[i]);
+  const remarks = Object.entries(one.failures).map(([name, reason]) => `${name} failed: ${reason}`);
+  return { columns: shown(columns), rows: rows.map(shown), remarks };
+}
+
+/** @param {string[]} columns @param {string[][]} rows */
+export function textTable(columns, rows) {
+  const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i].length)));
+  const line = (/** @type {string[]} */ row) =>
+    row
+      .map((cell, i) => (i === 0 || columns[i] === 'notes' ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join('  ')
+      .trimEnd();
+  return [line(columns), ...rows.map(line)].join('\n');
+}

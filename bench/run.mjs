@@ -1,0 +1,164 @@
+// `npm run bench`: what there is, is in `npm run bench -- --help`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { describeEnvironment } from './environment.mjs';
+import { opponentNames, scenarioNames } from './net/index.mjs';
+import { writeReport } from './report/index.mjs';
+
+/** Each is a folder whose index.mjs exports `run(options)`, which prints as it goes and returns an object for JSON. */
+const modes = {
+  net: 'servers of every kind, side by side',
+  native: "the addon's calls, and nothing around them",
+  concurrency: 'scopes, tasks, groups and locks',
+  threads: 'calls between threads',
+};
+const folderOf = (/** @type {string} */ mode) => path.join(import.meta.dirname, mode, 'index.mjs');
+const present = Object.keys(modes).filter((mode) => existsSync(folderOf(mode)));
+
+const usage = `usage: npm run bench -- [NAME ...] [options]
+
+NAME is one of
+  quick        everything in two minutes: few cases, few opponents, short rounds
+${present.map((mode) => `  ${mode.padEnd(12)} ${modes[mode]}`).join('\n')}
+  or a scenario of net: ${scenarioNames.join(', ')}
+  or one case of it: tcp-echo/1000b
+  Without a name: everything.
+
+options of net
+  --against A,B   only these opponents: ${opponentNames.join(', ')}
+  --rounds N      turns that each opponent gets (5; quick: 2)
+  --seconds S     of each turn (2; quick: 0.5)
+  --warmup S      before each turn (0.5; quick: 0.25)
+  --requests N    ends a turn before its time
+  --no-install    compares with what is installed already
+
+options of concurrency
+  --rounds N      turns that each opponent gets (9; quick: 3)
+  --nodes A,B     measures under each of these major versions, which are installed: 20,24,26
+
+options of all
+  --node PATH     another Node.js to run it all, the servers too
+  --json FILE     where the results go (bench/results/…; a run of parts: bench/results/last.json)
+  --no-report     leaves the HTML report as it is
+  --help`;
+
+const results = path.join(import.meta.dirname, 'results');
+
+/** @param {string} name @param {string | undefined} text @param {number} least */
+function number(name, text, least) {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= least && value <= 1e9))
+    throw new Error(`--${name} must be a number from ${String(least)}, not "${text}"`);
+  return value;
+}
+
+/** @param {string[]} args */
+function parse(args) {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      against: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      warmup: { type: 'string' },
+      requests: { type: 'string' },
+      node: { type: 'string' },
+      nodes: { type: 'string' },
+      json: { type: 'string' },
+      'no-install': { type: 'boolean', default: false },
+      'no-report': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const quick = positionals.includes('quick');
+  const names = positionals.filter((name) => name !== 'quick');
+  const scenarios = names.filter((name) => scenarioNames.includes(name.split('/')[0]));
+  const unknown = names.filter((name) => !scenarios.includes(name) && !present.includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`no benchmark "${unknown.join('", "')}": there are quick, ${[...present, ...scenarioNames].join(', ')}`);
+  }
+  const wanted = present.filter((mode) => names.length === 0 || names.includes(mode) || (mode === 'net' && scenarios.length > 0));
+  const net = {
+    quick,
+    names: names.includes('net') ? [] : scenarios,
+    against: values.against?.split(',').filter((name) => name !== ''),
+    rounds: number('rounds', values.rounds, 1),
+    seconds: number('seconds', values.seconds, 0.01),
+    warmup: number('warmup', values.warmup, 0),
+    requests: number('requests', values.requests, 0),
+    install: !values['no-install'],
+  };
+  const concurrency = { rounds: net.rounds, nodes: values.nodes?.split(',').filter((major) => major !== '') };
+  const isComplete = !quick && wanted.length === present.length && net.names.length === 0 && net.against === undefined;
+  return {
+    help: values.help,
+    node: values.node,
+    wanted,
+    quick,
+    net,
+    concurrency,
+    isComplete,
+    json: values.json,
+    report: !values['no-report'],
+  };
+}
+
+/** What a mode is told. @param {string} mode @param {ReturnType<typeof parse>} options */
+function optionsOf(mode, { quick, net, concurrency }) {
+  const given = (/** @type {object} */ options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  if (mode === 'net') return given(net);
+  if (mode === 'concurrency') return given({ quick, ...concurrency });
+  const small = { native: { rounds: 3, requests: 3000 }, threads: { rounds: 1, calls: 500 } };
+  return quick ? { quick, ...small[mode] } : {};
+}
+
+/**
+ * Runs all of this under another Node.js, if it is another one.
+ * @param {string} node
+ */
+function runsElsewhere(node) {
+  if (!existsSync(node)) throw new Error(`there is no ${node}`);
+  if (realpathSync(node) === realpathSync(process.execPath)) return false;
+  const { status, error } = spawnSync(node, process.argv.slice(1), { stdio: 'inherit' });
+  if (error !== undefined) throw new Error(`${node} does not run: ${error.message}`);
+  process.exitCode = status ?? 1;
+  return true;
+}
+
+async function main() {
+  const options = parse(process.argv.slice(2));
+  if (options.help) {
+    console.log(usage);
+    return;
+  }
+  if (options.node !== undefined && runsElsewhere(options.node)) return;
+  const environment = describeEnvironment(process.execPath);
+  const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`;
+  /** @type {Record<string, unknown>} */
+  const measured = {};
+  for (const mode of options.wanted) {
+    const { run } = await import(pathToFileURL(folderOf(mode)).href);
+    if (options.wanted.length > 1) console.log(`\n${mode}: ${modes[mode]}`);
+    measured[mode] = await run(optionsOf(mode, options));
+  }
+  const [major] = environment.node.version.split('.');
+  const file = options.json ?? path.join(results, options.isComplete ? `node${major}.json` : 'last.json');
+  mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ command, environment, ...measured }, null, 1)}\n`);
+  console.log(`\nresults: ${file}`);
+  if (options.report) console.log(`report: ${await writeReport(results, options.isComplete ? undefined : file)}`);
+}
+
+try {
+  await main();
+} catch (error) {
+  const { message = String(error), stack } = /** @type {Error} */ (error);
+  console.error(process.env.DEBUG === undefined ? message : stack);
+  process.exitCode = 1;
+}
