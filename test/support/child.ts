@@ -23,6 +23,18 @@ afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
 });
 
+/**
+ * Calls back when a child has ended and all of its pipes are closed. The event 'close' does not wait for the one to its stdin: a test that counts
+ * fds would see that go later.
+ */
+export function onceGone(child: ChildProcess, callback: (code: number | null, signal: NodeJS.Signals | null) => void): void {
+  child.once('close', (code, signal) => {
+    const { stdin } = child;
+    if (stdin === null || stdin.closed) callback(code, signal);
+    else stdin.once('close', () => callback(code, signal));
+  });
+}
+
 /** This process' environment without what the test runner put into it; a variable given as undefined is taken out. */
 export function childEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, ...extra };
@@ -75,7 +87,7 @@ export function run(command: string, options: RunOptions = {}): Promise<Outcome>
       clearTimeout(timer);
       reject(error);
     });
-    child.once('close', (code, signal) => {
+    onceGone(child, (code, signal) => {
       clearTimeout(timer);
       resolve({ code, signal, stdout, stderr });
     });

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { spawnChild } from './child';
+import { onceGone, spawnChild } from './child';
 
 /**
  * What every peer program begins with: the modules that peers use, and both ends of the line protocol.
@@ -71,7 +71,7 @@ export function startPython(
     if (error.code !== 'EPIPE') failure ??= error;
   });
   const closed = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('close', (code, signal) => {
+    onceGone(child, (code, signal) => {
       failure ??= new Error(`python3 ended with ${String(code ?? signal)}.\n${errors}`);
       for (const waiter of waiting.splice(0)) waiter.reject(failure);
       resolve(code ?? signal ?? 0);
