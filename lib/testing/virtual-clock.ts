@@ -22,8 +22,11 @@ export interface VirtualClockOptions {
 /** Nothing here belongs to a task: the clock serves all of them, and outlives each. */
 const outsideOfTasks = AsyncLocalStorage.snapshot() as <R>(fn: () => R) => R;
 
-/** Requests that Node's own threads are working on. They end soon, in real time; a socket that waits for its peer may never do so. */
-const atWork = /^(FSReq|GetAddrInfoReq|GetNameInfoReq)/;
+/**
+ * Requests that Node's own threads are working on. They end soon, in real time; a socket that waits for its peer may never do so.
+ * `CloseReq` is the end of a `FileHandle`, and so of every `readFile` of node:fs/promises.
+ */
+const atWork = /^(FSReq|CloseReq|GetAddrInfoReq|GetNameInfoReq)/;
 
 /** How soon to look again, in real milliseconds, while one of those is at work: a turn of the loop for each look would only burn the processor. */
 const PATIENCE = 1;
