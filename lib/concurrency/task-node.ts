@@ -1,6 +1,7 @@
+import { contextStorage } from '../internal/context';
 import { invalidArgument } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { callIn } from './call-in';
+import { call } from './call-in';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
 import type { ConcurrencyBackend } from './concurrency-backend';
 import { noteStart } from './debug';
@@ -82,17 +83,22 @@ export class TaskNode extends ScopeNode {
     this.#fn = null;
     this.state = 'running';
     if (taskStart.hasSubscribers) taskStart.publish({ task: this.info, parent: currentTask()?.info });
-    const result = callIn(this, fn);
+    contextStorage.run(this, TaskNode.#run, this, fn);
+  }
+
+  /** In the task's own context to its end: waiting for it in another would keep that one in memory for as long as the task runs. */
+  static #run(this: void, node: TaskNode, fn: () => Awaitable<unknown>): void {
+    const result = call(fn);
     if (!(result instanceof Promise)) {
-      this.#complete(result);
+      node.#complete(result);
       return;
     }
     result.then(
       (value) => {
-        this.#complete(value);
+        node.#complete(value);
       },
       (error: unknown) => {
-        this.#fail(error);
+        node.#fail(error);
       },
     );
   }

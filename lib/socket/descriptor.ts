@@ -30,6 +30,8 @@ export class Descriptor {
   mayWrite = true;
   /** The peer has hung up, or an error or urgent data is pending: readiness that no further event will announce. */
   exceptional = false;
+  /** What closes it when it is collected, for the warning. */
+  owner = '';
   /** A transport or listener has taken it over. */
   claimed = false;
   /** A graceful close waits for the send under way: nothing new begins. */

@@ -97,24 +97,30 @@ export abstract class IoOperation<T> extends Operation<T> {
   }
 }
 
-class Call<T> extends IoOperation<T> {
+/** Makes the system call: returns its result, or `wouldBlock(…)`, or throws. */
+type Attempt<T, A> = (descriptor: Descriptor, argument: A) => T | typeof WOULD_BLOCK;
+
+class Call<T, A> extends IoOperation<T> {
   readonly syscall: string;
-  readonly #attempt: () => T | typeof WOULD_BLOCK;
+  readonly #attempt: Attempt<T, A>;
+  readonly #argument: A;
 
   constructor(
     descriptor: Descriptor,
     direction: 'read' | 'write',
     syscall: string,
-    attempt: () => T | typeof WOULD_BLOCK,
+    attempt: Attempt<T, A>,
+    argument: A,
     owner: object | null,
   ) {
     super(descriptor, direction, owner);
     this.syscall = syscall;
     this.#attempt = attempt;
+    this.#argument = argument;
   }
 
   protected attempt(): T | typeof WOULD_BLOCK {
-    return this.#attempt();
+    return this.#attempt(this.descriptor, this.#argument);
   }
 }
 
@@ -128,16 +134,17 @@ export function performNothing<T>(descriptor: Descriptor, direction: 'read' | 'w
 
 /**
  * A checkpoint made of one system call: tried at once if it may succeed, and again after each readiness event.
- * `attempt` returns the result, or `wouldBlock(…)`, or throws. `method` is what the caller called, for error messages; `owner` is not
- * collected while it waits.
+ * `method` is what the caller called, for error messages; `owner` is not collected while it waits; `argument` is what `attempt` is given
+ * besides the descriptor, so that it need not be a closure of its own for each call.
  */
-export function perform<T>(
+export function perform<T, A = undefined>(
   descriptor: Descriptor,
   direction: 'read' | 'write',
   method: string,
   syscall: string,
-  attempt: () => T | typeof WOULD_BLOCK,
+  attempt: Attempt<T, A>,
   owner: object | null = null,
+  argument?: A,
 ): Promise<T> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
@@ -146,13 +153,13 @@ export function perform<T>(
   const isRead = direction === 'read';
   if ((isRead ? descriptor.mayRead : descriptor.mayWrite) && descriptor.reactor.spend()) {
     try {
-      const result = attempt();
+      const result = attempt(descriptor, argument as A);
       if (result !== WOULD_BLOCK) return Promise.resolve(result);
     } catch (error) {
       return Promise.reject(error);
     }
   }
-  const operation = new Call(descriptor, direction, syscall, attempt, owner).enter(scope);
+  const operation = new Call(descriptor, direction, syscall, attempt, argument as A, owner).enter(scope);
   return operation.park(isRead ? descriptor.mayRead : descriptor.mayWrite).promise;
 }
 

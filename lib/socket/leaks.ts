@@ -1,20 +1,16 @@
 import type { Descriptor } from './descriptor';
 
-interface Watched {
-  readonly descriptor: Descriptor;
-  readonly what: string;
-  readonly creation: string | undefined;
-}
-
 /** `SOCKSCOPE_DEBUG=1` records where each socket was created: a stack trace per socket, so not for production. */
 const recordCreation = (process.env['SOCKSCOPE_DEBUG'] ?? '') !== '' && process.env['SOCKSCOPE_DEBUG'] !== '0';
+const creations = new WeakMap<Descriptor, string>();
 
-const registry = new FinalizationRegistry<Watched>(({ descriptor, what, creation }) => {
+// The descriptor alone is what is held for each: a connection that waits is to be small.
+const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
   const { fd } = descriptor;
   if (fd < 0) return;
   descriptor.close();
-  const detail = creation ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
-  process.emitWarning(`${what} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`, {
+  const detail = creations.get(descriptor) ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
+  process.emitWarning(`${descriptor.owner} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`, {
     type: 'ResourceWarning',
     code: 'SOCKSCOPE_UNCLOSED',
   });
@@ -22,7 +18,9 @@ const registry = new FinalizationRegistry<Watched>(({ descriptor, what, creation
 
 /** Closes the descriptor, with a process warning, if `owner` is collected while it is open. */
 export function closeWhenCollected(owner: object, descriptor: Descriptor, what: string): void {
-  registry.register(owner, { descriptor, what, creation: recordCreation ? creationSite() : undefined }, descriptor);
+  descriptor.owner = what;
+  if (recordCreation) creations.set(descriptor, creationSite());
+  registry.register(owner, descriptor, descriptor);
 }
 
 /** To be called when the descriptor is closed or given away. */

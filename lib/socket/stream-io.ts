@@ -6,6 +6,7 @@ import { EAGAIN, ENOBUFS, ENOMEM } from '../internal/errno';
 import { cancelled, isCancelled } from '../internal/operation';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { scratch } from './scratch';
 
 /**
  * Receives and sends on a stream: the hot path. A call that can complete at once costs one system call and one promise.
@@ -36,6 +37,13 @@ export function receiveFailed(descriptor: Descriptor, code: number, syscall: str
   // The kernel short of memory: the connection is none the worse.
   if (code !== ENOMEM && code !== ENOBUFS) descriptor.readError = code;
   throw systemError(code, syscall);
+}
+
+/** One recv(2) of up to `size` bytes, into memory of their own. */
+export function receiveSome(descriptor: Descriptor, size: number): Uint8Array | typeof WOULD_BLOCK {
+  const memory = scratch(size);
+  const count = receiveOnce(descriptor, memory);
+  return count === WOULD_BLOCK ? WOULD_BLOCK : memory.slice(0, count);
 }
 
 function goneBuffer(): TypeError {

@@ -11,7 +11,7 @@ import { perform, performNothing, WOULD_BLOCK, wouldBlock } from '../socket/io-o
 import { type ReceivedMessage, receiveMessage } from '../socket/message';
 import { scratch } from '../socket/scratch';
 import type { Socket } from '../socket/socket';
-import { receive, receiveFailed, send, sendGathered } from '../socket/stream-io';
+import { receive, receiveFailed, receiveSome, send, sendGathered } from '../socket/stream-io';
 import { SocketTransport } from './socket-transport';
 import type { AsyncStreamTransport } from './transport';
 
@@ -35,7 +35,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     return receive(this.descriptor, buffer, 'recvInto', this);
   }
 
-  /** No async function: an idle connection waits here, and holds no more than its operation. */
+  /** Neither an async function nor a closure: an idle connection waits here, and holds no more than its operation. */
   recv(bufsize: number): Promise<Uint8Array> {
     try {
       checkInteger('bufsize', bufsize, 0, MAX_INT);
@@ -44,13 +44,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     }
     const { descriptor } = this;
     if (bufsize === 0) return performNothing(descriptor, 'read', 'recv', EMPTY);
-    return this.#receive('recv', 'recv', () => {
-      const memory = scratch(Math.min(bufsize, MAX_RECV_BYTES));
-      const count = descriptor.reactor.native.recv(descriptor.fd, memory, 0);
-      if (count < 0) return receiveFailed(descriptor, count, 'recv');
-      if (count > 0 && count < memory.length && descriptor.isTcp) descriptor.drained();
-      return memory.slice(0, count);
-    });
+    return perform(descriptor, 'read', 'recv', 'recv', receiveSome, this, Math.min(bufsize, MAX_RECV_BYTES));
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
