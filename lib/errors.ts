@@ -106,6 +106,12 @@ export function systemErrorNamed(name: string, syscall: string, target?: SystemE
   throw new RangeError(`No system error is named ${name}`);
 }
 
+/** Tells a bind that failed with EADDRINUSE for a socket file what that may mean. Any other error stays as it is. */
+export function explainFileInUse(error: unknown): void {
+  if (!(error instanceof Error) || (error as SystemError).code !== 'EADDRINUSE') return;
+  error.message += ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
+}
+
 /** A failed look-up, in Node's shape. `code` is ENOTFOUND for a name that nobody knows (EAI_NONAME, EAI_NODATA), else the EAI_ name. */
 export interface ResolverError extends Error {
   readonly code: string;

@@ -1,6 +1,6 @@
 import { chmodSync, fchmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { SystemError } from '../errors';
+import { explainFileInUse } from '../errors';
 import type { UnixPath } from '../socket/address';
 import type { Descriptor } from '../socket/descriptor';
 import { bindTo } from './open-socket';
@@ -21,10 +21,7 @@ export function bindUnixPath(descriptor: Descriptor, path: UnixPath, mode?: numb
   try {
     bindTo(descriptor, path);
   } catch (error) {
-    if ((error as SystemError).code === 'EADDRINUSE') {
-      (error as SystemError).message +=
-        ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
-    }
+    explainFileInUse(error);
     throw error;
   }
   const name = absolute(path);
