@@ -15,7 +15,7 @@ export type PortalCall<R> = Promise<R> & {
 export interface PortalConnection<F extends PortalFunctions> {
   /**
    * Blocks this thread until the (possibly async) function has run in the portal's thread: its result, or its error. CancelledError if it was cancelled.
-   * @throws InvalidStateError if the portal is not open
+   * @throws InvalidStateError if the portal is not open, or its thread has ended, which is seen within a second
    */
   runCoroutine<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): Awaited<ReturnType<F[K]>>;
   /** The same, without blocking. */
@@ -25,6 +25,9 @@ export interface PortalConnection<F extends PortalFunctions> {
   /** `runSync`, without blocking. It cannot be cancelled: it does not wait there. */
   runSyncSoon<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): Promise<ReturnType<F[K]>>;
 }
+
+/** How long a blocked thread sleeps until it looks whether the portal's thread is still there. */
+const LOOK_AFTER_MS = 1000;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -93,7 +96,9 @@ class Line {
         for (const unanswered of this.#pending.values()) unanswered.reject(notRunning());
         this.#pending.clear();
       } else if ((outcome.settle as unknown) === undefined) {
-        Atomics.wait(this.#signals, REPLIES, seen);
+        const woken = Atomics.wait(this.#signals, REPLIES, seen, LOOK_AFTER_MS);
+        // A thread that was terminated had no time to say so.
+        if (woken === 'timed-out') this.#post({ type: 'ping' });
       }
     }
     return outcome.settle();
@@ -114,7 +119,7 @@ class Line {
       if (pending === undefined) return;
       this.#pending.delete(id);
       this.#updateRef();
-      this.#port.postMessage({ type: 'cancel', id } satisfies PortalRequest);
+      this.#post({ type: 'cancel', id });
       pending.reject(new CancelledError('The portal call was cancelled'));
     };
     return Object.assign(promise, { cancel });
@@ -123,9 +128,17 @@ class Line {
   #send(name: string, mode: 'sync' | 'coroutine', args: readonly unknown[], pending: Pending): number {
     if (Atomics.load(this.#signals, STATE) !== OPEN) throw notRunning();
     const id = this.#nextId++;
-    this.#port.postMessage({ type: 'call', id, name, mode, args } satisfies PortalRequest);
+    if (!this.#post({ type: 'call', id, name, mode, args })) throw notRunning();
     this.#pending.set(id, pending);
     return id;
+  }
+
+  /** @returns false if nobody is there any more: the portal counts as closed then */
+  #post(request: PortalRequest): boolean {
+    // Node tells, though its declarations do not; elsewhere nothing is known.
+    const isThere = (this.#port as { postMessage(message: PortalRequest): unknown }).postMessage(request) !== false;
+    if (!isThere) Atomics.store(this.#signals, STATE, CLOSED);
+    return isThere;
   }
 
   /** Takes what has arrived. */
@@ -165,5 +178,5 @@ class Line {
 }
 
 function notRunning(): InvalidStateError {
-  return new InvalidStateError('ThreadsPortal not running: it is not open yet, or has closed');
+  return new InvalidStateError('ThreadsPortal not running: it is not open yet, or it has closed, or its thread has ended');
 }

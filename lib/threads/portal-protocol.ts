@@ -10,7 +10,9 @@ export type PortalRequest =
       readonly mode: 'sync' | 'coroutine';
       readonly args: readonly unknown[];
     }
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  // Asks for nothing: whether it can be posted tells whether the portal's thread is still there.
+  | { readonly type: 'ping' };
 
 /** What it gets back, for each call once. */
 export type PortalReply =

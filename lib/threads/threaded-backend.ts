@@ -39,7 +39,8 @@ export class ThreadedBackend extends ConcurrencyBackend {
    * A checkpoint. A call that is cancelled before it began is not made; one that runs is waited for, or, with `abandonOnCancel`, its thread is terminated.
    * The function cannot see this thread's objects or AsyncLocalStorages.
    *
-   * @throws TypeError, as a rejection, for a closure, a relative path, a module without such an export; DataCloneError for what cannot be cloned
+   * @throws TypeError, as a rejection, for a closure, a relative path, a module without such an export; DataCloneError for what cannot be cloned;
+   *   UnsupportedOperationError for a TypeScript module where this Node.js loads none
    */
   runInThread<R = unknown>(fn: ThreadFunction, args: readonly unknown[] = [], options?: RunInThreadOptions): Promise<R> {
     return this.#pool.run<R>(fn, args, options);

@@ -148,6 +148,7 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
   }
 
   #receive(connection: Connection, request: PortalRequest): void {
+    if (request.type === 'ping') return;
     if (request.type === 'cancel') {
       const call = connection.calls.get(request.id);
       if (call !== undefined) cancelCall(call);

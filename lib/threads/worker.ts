@@ -1,4 +1,5 @@
 import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { UnsupportedOperationError } from '../errors';
 import { type Encoded, encodeThrown } from './error-codec';
 import type { ThreadCall } from './thread-function';
 import { Moved } from './transfer';
@@ -16,7 +17,7 @@ export default async function callInThread({ module, name, args }: ThreadCall): 
   let result: ThreadResult;
   try {
     const key = `${name} ${module}`;
-    const fn = known.get(key) ?? findExport((await import(module)) as Record<string, unknown>, name, module);
+    const fn = known.get(key) ?? findExport(await load(module), name, module);
     known.set(key, fn);
     const value = await fn(...args);
     if (value instanceof Moved) return withTransfer({ ok: true, value: value.value }, value.transfer);
@@ -25,6 +26,20 @@ export default async function callInThread({ module, name, args }: ThreadCall): 
     result = { ok: false, thrown: encodeThrown(error) };
   }
   return result;
+}
+
+async function load(module: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(module)) as Record<string, unknown>;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // What Node says names the file, and not what is to be done about it.
+    if (code !== 'ERR_UNKNOWN_FILE_EXTENSION' || !/"\.[mc]?ts"/.test(message)) throw error;
+    throw new UnsupportedOperationError(
+      `This Node.js (${process.version}) loads no TypeScript modules (22.18 and later do): ${message}. Give the compiled module, or a loader to this process`,
+      { cause: error },
+    );
+  }
 }
 
 /** In the form in which the pool takes a result that is not to be copied. */
