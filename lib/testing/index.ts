@@ -8,6 +8,7 @@ export { UDP, udpPeer } from './conformance/datagram-kinds';
 export type { DatagramKind, DatagramPeer } from './conformance/datagram-kinds';
 export { testDatagramListener } from './conformance/datagram-listener';
 export { testDatagramTransport } from './conformance/datagram-transport';
+export { testExecutor } from './conformance/executor';
 export { testGroups } from './conformance/groups';
 export { Scenario } from './conformance/harness';
 export type { ConformanceSubject, Feature, TestRunner } from './conformance/harness';
@@ -23,5 +24,7 @@ export type { ListeningEnd, StreamListenerKind } from './conformance/stream-list
 export { rawConnect, rawServer, StreamPeer } from './conformance/stream-peer';
 export { testStreamTransport } from './conformance/stream-transport';
 export { testTasks } from './conformance/tasks';
+export { testThreads } from './conformance/threads';
+export { testThreadsPortal } from './conformance/threads-portal';
 export { testWrapping } from './conformance/wrapping';
 export type { Offer, WrappingOffers } from './conformance/wrapping';

@@ -4,7 +4,7 @@ import { expectNoLeaks } from '../../support/fds';
 
 expectNoLeaks();
 
-const module = new URL('../../support/fixtures/thread-functions.mjs', import.meta.url);
+const module = new URL('../../support/fixtures/hammer.mjs', import.meta.url);
 
 describe.each(['native', 'node'] as const)('on the %s backend', (name) => {
   const backend: AsyncBackend = newBuiltinBackend(name, { threads: { maxThreads: 3 } });
