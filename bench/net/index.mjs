@@ -17,7 +17,7 @@ import { caseTable, textTable } from './table.mjs';
  * @property {Record<string, string>} failures Who could not finish, and why.
  */
 /**
- * @typedef {Pick<import('./scenarios.mjs').Scenario, 'name' | 'card' | 'title' | 'unit' | 'mode' | 'note'> & { cases: CaseResult[] }} ScenarioResult
+ * @typedef {Pick<import('./scenarios.mjs').Scenario, 'name' | 'card' | 'title' | 'unit' | 'mode' | 'unpinned' | 'note'> & { cases: CaseResult[] }} ScenarioResult
  */
 /**
  * @typedef {object} NetOptions
@@ -125,10 +125,10 @@ export async function run(options = {}) {
 }
 
 /** @param {ScenarioResult[]} results @param {import('./scenarios.mjs').Scenario} scenario @returns {ScenarioResult} */
-function scenarioResult(results, { name, card, title, unit, mode, note }) {
+function scenarioResult(results, { name, card, title, unit, mode, unpinned, note }) {
   let result = results.find((candidate) => candidate.name === name);
   if (result === undefined) {
-    result = { name, card, title, unit, mode, note, cases: [] };
+    result = { name, card, title, unit, mode, unpinned, note, cases: [] };
     results.push(result);
   }
   return result;

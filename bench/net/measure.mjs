@@ -5,6 +5,9 @@ import path from 'node:path';
 import { isInterrupted, runLoad, startServer } from './processes.mjs';
 import { openVeth } from './veth.mjs';
 
+/** How slow opening them may be, until the run is given up. */
+const CONNECTIONS_PER_SECOND = 500;
+
 /**
  * What one turn showed. CPU is the server's, per unit of the scenario, in microseconds (per GB: milliseconds).
  * @typedef {object} Sample
@@ -14,7 +17,7 @@ import { openVeth } from './veth.mjs';
  * @property {number} rss Bytes, at the end.
  * @property {number} [grown] Bytes of memory for each connection more.
  * @property {number} lost Of 100.
- * @property {number} client How busy the load generator's core was with it, of 100.
+ * @property {number} client CPU of the load generator, of 100 of a core.
  * @property {number} others What the rest of the machine did meanwhile, of 100 of a core.
  */
 
@@ -101,6 +104,10 @@ class CaseRun {
     return this.#turns.one.mode ?? this.#turns.scenario.mode;
   }
 
+  get #pins() {
+    return this.#turns.scenario.unpinned === true ? undefined : this.#turns.pins;
+  }
+
   async run() {
     const { names, settings, onTurn } = this.#turns;
     for (let round = 0; round < settings.rounds; round++) {
@@ -124,7 +131,7 @@ class CaseRun {
 
   /** @param {string} name @returns {Promise<Sample>} */
   async #turn(name) {
-    const { scenario, one, loadGenerator, pins, settings } = this.#turns;
+    const { scenario, one, loadGenerator, settings } = this.#turns;
     // A server goes through all rounds of a case, warm; only where its memory is measured does it begin anew.
     if (this.#mode === 'idle') await this.#stop(name);
     const server = this.#servers.get(name) ?? (await this.#start(name));
@@ -135,7 +142,10 @@ class CaseRun {
       ...['--server', server.pids.join(','), '--warmup', String(warmup), '--seconds', String(seconds), '--requests', String(requests)],
     ];
     try {
-      const raw = await runLoad(command, pins?.client, warmup + seconds, (address) => server.program.tell(`send ${address}`));
+      const opening = (one.load.connections ?? 1) / CONNECTIONS_PER_SECOND;
+      const raw = await runLoad(command, this.#pins?.client, warmup + seconds + opening, (address) =>
+        server.program.tell(`send ${address}`),
+      );
       return sampleOf(raw, scenario, this.#kind === 'source');
     } catch (error) {
       // Why a server did not answer is on its own stderr.
@@ -156,13 +166,13 @@ class CaseRun {
 
   /** @param {string} name */
   async #start(name) {
-    const { scenario, one, found, pins } = this.#turns;
+    const { scenario, one, found } = this.#turns;
     const { transport } = scenario;
     const { stream, datagram, settings } = found[name];
     const isStream = transport === 'tcp' || transport === 'unix';
     const address = transport.startsWith('unix') ? `${transport}:${this.#path()}` : `${transport}:${this.#veth?.here ?? '127.0.0.1'}:0`;
     const told = Object.entries({ ...one.settings, ...settings }).map((setting) => setting.join('='));
-    const server = await startServer([...(isStream ? stream : datagram), this.#kind, address, ...told], pins?.server);
+    const server = await startServer([...(isStream ? stream : datagram), this.#kind, address, ...told], this.#pins?.server);
     this.#servers.set(name, server);
     return server;
   }

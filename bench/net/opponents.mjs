@@ -28,13 +28,20 @@ const onNode =
   (stream, datagram = stream) =>
   (/** @type {Context} */ { node, streams }) => [node, server(streams ? stream : datagram)];
 
-/** @param {string} name */
-function onSockscope(name) {
-  const files = onNode('sockscope-stream.mjs', 'sockscope-datagram.mjs');
+/** @param {string} name @param {ReturnType<typeof onNode>} [files] */
+function onSockscope(name, files = onNode('sockscope-stream.mjs', 'sockscope-datagram.mjs')) {
   return (/** @type {Context} */ context) => {
     probe(context.node, ['-e', `require('sockscope').newBuiltinBackend('${name}')`], `the ${name} backend does not load`);
     return files(context);
   };
+}
+
+/** A server in threads that share a port. @param {Context} context */
+function onReusePort(context) {
+  const bind = "require('sockscope').newBuiltinBackend('node').createTcpListeners('127.0.0.1', 0, { reusePort: true })";
+  const script = `${bind}.then(([listener]) => listener.aclose(), () => process.exit(1))`;
+  probe(context.node, ['-e', script], 'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)');
+  return onNode('workers.mjs')(context);
 }
 
 /** @param {string[]} candidates Files of packages: for this processor and others. */
@@ -116,6 +123,21 @@ export const opponents = {
     command: () => python('import socket', 'no python3: apt-get install python3'),
     settings: { style: 'plain' },
   },
+  'native-reuseport': {
+    label: 'sockscope native, reusePort',
+    command: onSockscope('native', onNode('workers.mjs')),
+    settings: { program: 'sockscope-stream.mjs', backend: 'native' },
+  },
+  'native-handover': {
+    label: 'sockscope native, fd to a thread',
+    command: onSockscope('native', onNode('sockscope-handover-threads.mjs')),
+  },
+  'node-reuseport': {
+    label: 'sockscope node, reusePort',
+    command: onReusePort,
+    settings: { program: 'sockscope-stream.mjs', backend: 'node' },
+  },
+  'net-reuseport': { label: 'node:net data→write, reusePort', command: onReusePort, settings: { program: 'net.mjs' } },
   'native-fd': { label: 'sockscope native, SCM_RIGHTS', command: onNode('sockscope-handover.mjs') },
   'child-process': { label: 'child_process send(socket)', command: onNode('child-process.mjs') },
   cluster: { label: 'node:cluster', command: onNode('cluster.mjs') },

@@ -7,6 +7,8 @@ import { root } from '../../scripts/pack.mjs';
 /** How long a program may take to get ready: Deno compiles its first file. */
 const START_MS = 20_000;
 const STDERR_CHARACTERS = 4000;
+/** What the most connections of any case need. */
+const MOST_FILES = 12_000;
 
 /** The cores that this process may use, as the kernel lists them (`0-3,6`). */
 function allowedCores() {
@@ -29,10 +31,16 @@ export function choosePins() {
   return server === client || !hasTaskset ? undefined : { server, client };
 }
 
-/** On its core, and with as many files as this user may open. @param {readonly string[]} command @param {number | undefined} core */
+/** As many files as this user may open; root may also go beyond the limit. Where it is not enough, the load generator says so. */
+const raiseFileLimit = `
+  hard=$(ulimit -Hn)
+  [ "$hard" = unlimited ] || [ "$hard" -ge ${String(MOST_FILES)} ] || ulimit -Hn ${String(MOST_FILES)}
+  ulimit -Sn "$(ulimit -Hn)"`;
+
+/** On its core, and with the files that it needs. @param {readonly string[]} command @param {number | undefined} core */
 function wrapped(command, core) {
   const pinned = core === undefined ? command : ['taskset', '-c', String(core), ...command];
-  return ['sh', '-c', 'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"', 'sh', ...pinned];
+  return ['sh', '-c', `{ ${raiseFileLimit}; } 2>/dev/null; exec "$@"`, 'sh', ...pinned];
 }
 
 /** A program whose output is lines of JSON. */

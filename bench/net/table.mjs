@@ -47,6 +47,7 @@ export function caseTable(scenario, one) {
     'p50 µs',
     'p99 µs',
     'RSS MB',
+    ...(scenario.unpinned === true ? ['client %'] : []),
     'notes',
   ];
   const rows = one.opponents.map(({ label, summary }) => {
@@ -62,7 +63,9 @@ export function caseTable(scenario, one) {
       idle ? digits(main.median / 1024) : digits(main.median),
       base === undefined || base <= 0 ? '' : (main.median / base).toFixed(2),
       `${spreadPercent(main).toFixed(0)} %`,
-      ...[value('user'), value('system'), value('rate'), value('p50'), value('p99'), digits(summary.rss.median / 1e6), notes.join(', ')],
+      ...[value('user'), value('system'), value('rate'), value('p50'), value('p99'), digits(summary.rss.median / 1e6)],
+      ...(scenario.unpinned === true ? [value('client')] : []),
+      notes.join(', '),
     ];
   });
   const used = columns.map((_, i) => i === 0 || rows.some((row) => row[i] !== ''));

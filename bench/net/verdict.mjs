@@ -14,8 +14,8 @@ const measures = [
 /** Smaller differences are within what one run and the next differ by. */
 const NOTABLE = 1.05;
 
-/** What a case's own program is called: `native`, or in a hand-over the one that passes fds. */
-const ours = ['native', 'native-fd'];
+/** What a case's own program is called: `native`, or in a hand-over the one that passes fds, or over several cores the one that needs none. */
+const ours = ['native', 'native-fd', 'native-reuseport'];
 
 /**
  * @typedef {object} Loss

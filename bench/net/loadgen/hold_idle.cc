@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "clock.h"
@@ -13,9 +14,16 @@
 
 namespace {
 
-void Exchange(int fd, const Payload& payload, int index) {
+// So many are opened at once: one after another, each would wait for the server to be woken up.
+constexpr int kBatch = 50;
+
+void Ask(int fd, const Payload& payload, int index) {
   const uint8_t* message = payload.Message(static_cast<uint64_t>(index), 0);
   if (send(fd, message, payload.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(payload.size())) FailErrno("send");
+}
+
+void TakeAnswer(int fd, const Payload& payload, int index) {
+  const uint8_t* message = payload.Message(static_cast<uint64_t>(index), 0);
   std::vector<uint8_t> answer(payload.size());
   size_t have = 0;
   while (have < answer.size()) {
@@ -27,6 +35,11 @@ void Exchange(int fd, const Payload& payload, int index) {
     have += static_cast<size_t>(count);
   }
   if (memcmp(answer.data(), message, answer.size()) != 0) Fail("connection %d: what came back is not what was sent", index);
+}
+
+void Exchange(int fd, const Payload& payload, int index) {
+  Ask(fd, payload, index);
+  TakeAnswer(fd, payload, index);
 }
 
 void Pause(double seconds) {
@@ -46,10 +59,14 @@ void HoldIdle(const Options& options) {
   Measurement measurement(options);
   measurement.Begin();
   std::vector<int> connections;
-  for (int i = 0; i < options.connections; i++) {
-    connections.push_back(ConnectStream(options, i));
-    Exchange(connections.back(), payload, i);
-    measurement.CountWithoutLatency(1);
+  for (int first = 0; first < options.connections; first += kBatch) {
+    const int end = std::min(first + kBatch, options.connections);
+    for (int i = first; i < end; i++) {
+      connections.push_back(ConnectStream(options, i));
+      Ask(connections.back(), payload, i);
+    }
+    for (int i = first; i < end; i++) TakeAnswer(connections[static_cast<size_t>(i)], payload, i);
+    measurement.CountWithoutLatency(static_cast<uint64_t>(end - first));
   }
   Pause(options.seconds);
   measurement.End();

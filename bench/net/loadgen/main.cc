@@ -23,8 +23,9 @@ int main(int argc, char** argv) {
   const Options options = ParseOptions(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGALRM, OnAlarm);
-  alarm(static_cast<unsigned>(options.warmup + options.seconds) + 20);
-  RaiseFileLimit();
+  // Opening many connections takes its own time.
+  alarm(static_cast<unsigned>(options.warmup + options.seconds + options.connections / 500) + 20);
+  RaiseFileLimit(options.connections);
   if (options.mode == "echo") {
     options.is_stream ? EchoStream(options) : EchoDatagrams(options);
   } else if (options.mode == "send") {

@@ -17,6 +17,8 @@ namespace {
 // 28,000 ports of each source address are enough for a second's worth of TIME_WAIT, after which loopback reuses them.
 constexpr int kSourceAddresses = 100;
 constexpr int kBufferBytes = 4 << 20;
+// The standard ones, epoll, and what /proc is read with.
+constexpr int kOtherFiles = 50;
 
 Address InetAddress(const std::string& host, uint16_t port) {
   Address address;
@@ -65,9 +67,13 @@ Address ServerAddress(const Options& options) {
   return options.is_inet ? InetAddress(options.host, options.port) : UnixAddress(options.path);
 }
 
-void RaiseFileLimit() {
+void RaiseFileLimit(int connections) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) FailErrno("getrlimit");
+  if (limit.rlim_max < static_cast<rlim_t>(connections + kOtherFiles)) {
+    Fail("%d connections need as many files, and this user may open %llu: raise the hard limit (ulimit -Hn)", connections,
+         static_cast<unsigned long long>(limit.rlim_max));
+  }
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0) FailErrno("setrlimit");
 }

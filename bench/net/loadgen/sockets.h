@@ -17,8 +17,8 @@ struct Address {
 
 Address ServerAddress(const Options& options);
 
-// As many open files as this user may have.
-void RaiseFileLimit();
+// As many open files as this user may have: they must do for so many connections.
+void RaiseFileLimit(int connections);
 
 // A connected stream socket, non-blocking from then on. Connection `index` of TCP over loopback comes from one of many addresses
 // of 127.0.0.0/8, so that ports do not run out.

@@ -22,9 +22,12 @@ function accept() {
     socket.on('error', () => undefined);
     child.send('connection', socket);
   });
-  server.listen({ port: address.port, host: address.host, backlog: 4096 }, () => {
-    const bound = server.address();
-    announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0, [process.pid, child.pid ?? 0]);
+  // It has started.
+  child.once('message', () => {
+    server.listen({ port: address.port, host: address.host, backlog: 4096 }, () => {
+      const bound = server.address();
+      announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0, [process.pid, child.pid ?? 0]);
+    });
   });
 }
 
@@ -34,4 +37,5 @@ if (process.argv[2] === 'child') {
     // Undefined: it was closed on its way.
     if (socket instanceof net.Socket) echo(socket);
   });
+  process.send?.('ready');
 } else accept();

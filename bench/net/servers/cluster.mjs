@@ -1,27 +1,26 @@
-// node:cluster with one worker: the primary accepts, and hands each connection over (round-robin, its default).
+// net.mjs in the `workers` processes of node:cluster: the primary accepts, and hands each connection over (round-robin, its default).
 import cluster from 'node:cluster';
-import net from 'node:net';
+import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 import { announce, serverArguments, unknownKind } from './server-process.mjs';
 
-const { kind, address } = serverArguments();
-if (kind !== 'handover') throw unknownKind(kind);
+const { kind, address, options } = serverArguments();
+if (kind !== 'handover' && kind !== 'echo') throw unknownKind(kind);
 
-function work() {
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    // A reset: the load generator's time was up.
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => socket.write(chunk));
-    socket.on('end', () => socket.end());
-  });
-  server.listen({ port: address.port, host: address.host, backlog: 4096 });
-}
+cluster.setupPrimary({
+  exec: fileURLToPath(new URL('./net.mjs', import.meta.url)),
+  args: ['echo', `tcp:${address.host}:${String(address.port)}`],
+  // What they say on stdout is not for the runner.
+  silent: true,
+});
 
-function supervise() {
+/** @returns {Promise<{ pid: number, port: number }>} */
+function startWorker() {
   const worker = cluster.fork();
   worker.on('exit', () => process.exit(1));
-  worker.on('listening', ({ port }) => announce(address, port, [process.pid, worker.process.pid ?? 0]));
+  worker.process.stderr?.pipe(process.stderr);
+  return new Promise((resolve) => worker.once('listening', ({ port }) => resolve({ pid: worker.process.pid ?? 0, port })));
 }
 
-if (cluster.isPrimary) supervise();
-else work();
+const workers = await Promise.all(Array.from({ length: Number(options.workers ?? 1) }, startWorker));
+announce(address, workers[0].port, [process.pid, ...workers.map(({ pid }) => pid)]);

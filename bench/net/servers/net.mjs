@@ -1,4 +1,5 @@
-// node:net. `style`: data (`data` → `write`, the base of all ratios), await (`for await`), onread (one reused buffer).
+// node:net. `style`: data (`data` → `write`, the base of all ratios), await (`for await`), onread (one reused buffer). `reuse`: others listen on
+// the same port.
 import net from 'node:net';
 import { announce, countAnswer, fail, RECEIVE_BYTES, serverArguments, unknownKind, work } from './server-process.mjs';
 
@@ -115,4 +116,7 @@ const ready = () => {
   announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0);
 };
 if (address.transport === 'unix') server.listen({ path: address.path, backlog: 4096 }, ready);
-else server.listen({ port: address.port, host: address.host, backlog: 4096 }, ready);
+else {
+  const where = { port: address.port, host: address.host, backlog: 4096, reusePort: options.reuse !== undefined };
+  server.listen(where, ready);
+}

@@ -21,6 +21,8 @@ await backend
   .bootstrap(async () => {
     const channel = await backend.wrapStreamSocket(ours);
     const turn = backend.createFairLock();
+    // The worker has started.
+    await channel.recvInto(note);
     const [listener] = await backend.createTcpListeners(address.host, address.port, { backlog: 4096 });
     const bound = listener.extra(SocketAttribute.localAddress);
     announce(address, typeof bound === 'object' && 'port' in bound ? bound.port : 0, [process.pid, worker.pid ?? 0]);

@@ -1,111 +1,17 @@
-// This library's streams. `backend`: native or node. `timeout`: milliseconds, a timeout scope around every receive. `buffers`: how many
-// buffers a connection has, so that up to that many less one may be on their way out while the next one is filled. `recv`: `recv` instead of
-// `recvInto`, so that no connection holds memory while it waits.
+// This library's streams. `backend`: native or node. `reuse`: others listen on the same port. What else it can be told, sockscope-connection.mjs
+// says.
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
-import { announce, countAnswer, fail, RECEIVE_BYTES, serverArguments, unknownKind, work } from './server-process.mjs';
-
-/** @typedef {import('sockscope').AsyncStreamTransport} Transport */
+import { announce, fail, serverArguments } from './server-process.mjs';
+import { connectionHandler } from './sockscope-connection.mjs';
 
 const { kind, address, options } = serverArguments();
 const backend = newBuiltinBackend(options.backend === 'node' ? 'node' : 'native');
-const busy = Number(options.work ?? 0);
-const timeout = Number(options.timeout ?? 0);
-const bufferCount = Number(options.buffers ?? 1);
-
-/** @param {Transport} transport */
-async function echo(transport) {
-  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-  for (let count; (count = await transport.recvInto(buffer)) > 0;) {
-    work(busy);
-    await transport.sendAll(buffer.subarray(0, count));
-  }
-}
-
-/** @param {Transport} transport */
-async function echoWithTimeout(transport) {
-  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-  for (let count; (count = await backend.timeout(timeout).run(() => transport.recvInto(buffer))) > 0;) {
-    work(busy);
-    await transport.sendAll(buffer.subarray(0, count));
-  }
-}
-
-/** @param {Transport} transport */
-async function echoBuffered(transport) {
-  const buffers = Array.from({ length: bufferCount }, () => ({ memory: Buffer.allocUnsafeSlow(RECEIVE_BYTES), sent: Promise.resolve() }));
-  let last = Promise.resolve();
-  for (let turn = 0; ; turn++) {
-    const buffer = buffers[turn % bufferCount];
-    await buffer.sent;
-    const count = await transport.recvInto(buffer.memory);
-    if (count === 0) break;
-    const before = last;
-    last = buffer.sent = (async () => {
-      await before;
-      await transport.sendAll(buffer.memory.subarray(0, count));
-    })();
-    // A send that fails is told where it is awaited; a receive may fail first, and then it no longer is.
-    last.catch(() => undefined);
-  }
-  await last;
-}
-
-/** @param {Transport} transport */
-async function echoReceived(transport) {
-  for (let data; (data = await transport.recv(RECEIVE_BYTES)).length > 0;) await transport.sendAll(data);
-}
-
-/** @param {Transport} transport */
-async function lines(transport) {
-  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-  let have = 0;
-  for (let count; (count = await transport.recvInto(buffer.subarray(have))) > 0;) {
-    have += count;
-    const whole = [];
-    let begin = 0;
-    const data = buffer.subarray(0, have);
-    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, begin)) {
-      whole.push(data.subarray(begin, end + 1));
-      begin = end + 1;
-    }
-    if (whole.length > 0) await transport.sendAllFromIterable(whole);
-    buffer.copyWithin(0, begin, have);
-    have -= begin;
-  }
-}
-
-/** @param {Transport} transport */
-async function sink(transport) {
-  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-  let total = 0;
-  for (let count; (count = await transport.recvInto(buffer)) > 0;) total += count;
-  await transport.sendAll(countAnswer(total));
-}
-
-function chooseEcho() {
-  if (timeout > 0) return echoWithTimeout;
-  if (bufferCount > 1) return echoBuffered;
-  return options.recv === undefined ? echo : echoReceived;
-}
-
-const handler = { echo: chooseEcho(), lines, sink }[kind];
-if (handler === undefined) throw unknownKind(kind);
-
-/** @param {Transport} transport */
-async function serveOne(transport) {
-  try {
-    await handler(transport);
-  } catch (error) {
-    // The load generator resets what is under way when its time is up.
-    if (!['ECONNRESET', 'EPIPE'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
-  } finally {
-    await transport.aclose();
-  }
-}
+const serveOne = connectionHandler(kind, options, backend);
 
 async function listen() {
   if (address.transport === 'unix') return backend.createUnixStreamListener(address.path, { backlog: 4096 });
-  const [listener] = await backend.createTcpListeners(address.host, address.port, { backlog: 4096 });
+  const reusePort = options.reuse !== undefined;
+  const [listener] = await backend.createTcpListeners(address.host, address.port, { backlog: 4096, reusePort });
   return listener;
 }
 
