@@ -23,6 +23,9 @@ const { values } = parseArgs({
   },
 });
 
+const workerCount = Number(values.workers);
+if (!(Number.isInteger(workerCount) && workerCount >= 1)) throw new RangeError(`--workers must be 1 or more, not "${values.workers}"`);
+
 const backend = newBuiltinBackend('native');
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort(name));
@@ -43,6 +46,7 @@ class Place {
   /** Fds that were given away and not taken over yet. */
   #onTheirWay = new Set();
   #worker;
+  #isReady = false;
 
   constructor(index, port) {
     this.index = index;
@@ -52,6 +56,7 @@ class Place {
   /** Keeps a worker running until the server stops. */
   async run() {
     while (!stop.signal.aborted) {
+      this.#isReady = false;
       this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { port: this.port, chaos: values.chaos } });
       this.#worker.on('message', (message) => this.#onMessage(message));
       this.#worker.on('error', (error) => console.log(`worker ${this.index} died: ${error.message}`));
@@ -64,6 +69,8 @@ class Place {
       // What it had not taken over is still ours to close. Its messages all come before its exit, so nothing is closed twice.
       for (const fd of this.#onTheirWay) Socket.fromFd(fd).close();
       this.#onTheirWay.clear();
+      // Another one would come to the same end.
+      if (!this.#isReady && !stop.signal.aborted) throw new Error(`worker ${this.index} did not start`);
     }
   }
 
@@ -76,7 +83,10 @@ class Place {
 
   #onMessage({ type, fd, threadId }) {
     if (type === 'taken') this.#onTheirWay.delete(fd);
-    if (type === 'ready') console.log(`worker ${this.index} is thread ${threadId}`);
+    if (type === 'ready') {
+      this.#isReady = true;
+      console.log(`worker ${this.index} is thread ${threadId}`);
+    }
   }
 }
 
@@ -84,7 +94,7 @@ await backend.bootstrap(async () => {
   const reserved = reservePort(Number(values.port));
   const { port } = inetAddress(reserved.localAddress());
   const [listener] = await backend.createTcpListeners('127.0.0.1', Number(values['handover-port']));
-  const places = Array.from({ length: Number(values.workers) }, (_, index) => new Place(index, port));
+  const places = Array.from({ length: workerCount }, (_, index) => new Place(index, port));
   try {
     await backend.createTaskGroup().run(async (group) => {
       for (const place of places) group.startSoon(() => place.run());
