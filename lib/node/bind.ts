@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type ListenOptions, type Server } from 
 import type { AsyncBackend } from '../backends/async-backend';
 import type { AddrInfo } from '../connecting/address-info';
 import { combineErrors } from '../connecting/happy-eyeballs';
-import { type SystemError } from '../errors';
+import { explainFileInUse, type SystemError } from '../errors';
 import { outsideOfTasks } from '../internal/context';
 import { checkInteger, invalidArgument } from '../internal/validate';
 import type { UnixPath } from '../socket/address';
@@ -180,10 +180,7 @@ export async function listenUnix(
       };
     });
   } catch (error) {
-    if (error instanceof Error && (error as SystemError).code === 'EADDRINUSE' && isUnixFile(name)) {
-      error.message +=
-        ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
-    }
+    if (isUnixFile(name)) explainFileInUse(error);
     throw error;
   }
   return new NodeStreamListener(backend, server, unixListener(name, backlog, closeServer));

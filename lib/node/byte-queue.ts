@@ -1,6 +1,10 @@
 import type { Bytes } from '../internal/bytes';
 
 const EMPTY = new Uint8Array(0);
+/** What a chunk costs beside its bytes: a peer that sends single bytes fills memory with little else. */
+const OVERHEAD_BYTES = 256;
+/** A chunk of that many bytes is handed over alone rather than copied together with what comes after it. */
+const HANDOVER_BYTES = 16_384;
 
 /** A view as the bytes of its memory: the same, not a copy. */
 export function bytesOf(view: Bytes): Uint8Array {
@@ -18,6 +22,11 @@ export class ByteQueue {
     return this.#length;
   }
 
+  /** How much memory it takes, nearly. */
+  get weight(): number {
+    return this.#length + this.#chunks.length * OVERHEAD_BYTES;
+  }
+
   /** Takes the memory of `chunk` over. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
@@ -25,15 +34,17 @@ export class ByteQueue {
     this.#length += chunk.length;
   }
 
-  /** Takes up to `size` bytes, in memory of their own: that of the chunk, where it is what is wanted. */
+  /** Takes up to `size` bytes, in memory of their own: that of the chunk, where that is nothing but what is wanted. */
   take(size: number): Uint8Array {
     const count = Math.min(size, this.#length);
     if (count === 0) return EMPTY;
     const first = this.#chunks[0] as Uint8Array;
-    if (first.length - this.#offset === count) {
-      const rest = new Uint8Array(first.buffer, first.byteOffset + this.#offset, count);
+    const left = first.length - this.#offset;
+    const ownsMemory = first.length === first.buffer.byteLength;
+    if (ownsMemory && (left === count || (left < count && left >= HANDOVER_BYTES))) {
+      const rest = new Uint8Array(first.buffer, first.byteOffset + this.#offset, left);
       this.#dropFirst();
-      this.#length -= count;
+      this.#length -= left;
       return rest;
     }
     const result = new Uint8Array(count);
@@ -47,7 +58,7 @@ export class ByteQueue {
     while (filled < target.length && this.#length > 0) {
       const first = this.#chunks[0] as Uint8Array;
       const count = Math.min(first.length - this.#offset, target.length - filled);
-      target.set(first.subarray(this.#offset, this.#offset + count), filled);
+      target.set(count === first.length ? first : first.subarray(this.#offset, this.#offset + count), filled);
       filled += count;
       this.#length -= count;
       this.#offset += count;
@@ -62,7 +73,7 @@ export class ByteQueue {
     this.#length = 0;
   }
 
-  /** The queue is short (it is bounded), so `shift` costs little. */
+  /** The queue is short (its weight is bounded), so `shift` costs little. */
   #dropFirst(): void {
     this.#chunks.shift();
     this.#offset = 0;

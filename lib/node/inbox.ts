@@ -12,15 +12,17 @@ export interface Source {
   wanted(): void;
 }
 
-class Receive<T> extends Operation<T> {
+/** A reader that waits. */
+export abstract class Receive<T> extends Operation<T> {
   readonly #inbox: Inbox;
-  readonly #take: () => T;
 
-  constructor(inbox: Inbox, take: () => T) {
+  constructor(inbox: Inbox) {
     super();
     this.#inbox = inbox;
-    this.#take = take;
   }
+
+  /** Called when there is something; may throw. */
+  protected abstract take(): T;
 
   describe(): string {
     return `receive from a ${this.#inbox.kind} of the node backend`;
@@ -29,7 +31,7 @@ class Receive<T> extends Operation<T> {
   attempt(): void {
     let result: T;
     try {
-      result = this.#take();
+      result = this.take();
     } catch (error) {
       this.fail(error);
       return;
@@ -39,7 +41,20 @@ class Receive<T> extends Operation<T> {
 
   /** What has come stays for the next reader. */
   protected withdraw(): void {
-    this.#inbox.forget(this as Receive<unknown>);
+    this.#inbox.forget(this);
+  }
+}
+
+class ReceiveBy<T> extends Receive<T> {
+  readonly #take: () => T;
+
+  constructor(inbox: Inbox, take: () => T) {
+    super(inbox);
+    this.#take = take;
+  }
+
+  protected take(): T {
+    return this.#take();
   }
 }
 
@@ -60,6 +75,11 @@ export class Inbox {
     return this.#reader !== null;
   }
 
+  /** Who waits. Whoever settles him has to `forget` him before. */
+  get reader(): Receive<unknown> | null {
+    return this.#reader;
+  }
+
   /** To be called once `scope`, the caller's, was seen not to be cancelled. `take` is called when there is something, and may throw. */
   receive<T>(scope: WaitScope | undefined, take: () => T): Promise<T> {
     const isReady = this.#source.isReady();
@@ -70,16 +90,20 @@ export class Inbox {
         return Promise.reject(error);
       }
     }
-    const reader = new Receive(this, take).enter(scope);
+    const reader = new ReceiveBy(this, take);
+    if (!isReady) return this.wait(scope, reader);
     this.#reader = reader as Receive<unknown>;
-    if (isReady) {
-      defer(() => {
-        this.serve();
-      });
-    } else {
-      this.#source.wanted();
-    }
-    return reader.promise;
+    defer(() => {
+      this.serve();
+    });
+    return reader.enter(scope).promise;
+  }
+
+  /** As `receive`, when there was seen to be nothing to take yet. */
+  wait<T>(scope: WaitScope | undefined, reader: Receive<T>): Promise<T> {
+    this.#reader = reader as Receive<unknown>;
+    this.#source.wanted();
+    return reader.enter(scope).promise;
   }
 
   /** Something has come: whoever waits takes it. */
@@ -98,7 +122,7 @@ export class Inbox {
     reader.fail(reason);
   }
 
-  forget(reader: Receive<unknown>): void {
-    if (this.#reader === reader) this.#reader = null;
+  forget<T>(reader: Receive<T>): void {
+    if (this.#reader === (reader as Receive<unknown>)) this.#reader = null;
   }
 }

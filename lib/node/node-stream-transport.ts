@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AsyncBackend } from '../backends/async-backend';
 import { InvalidStateError } from '../errors';
-import { checkBytes, checkBytesList, totalLength } from '../internal/buffers';
+import { checkBytes, checkBytesList, lengthNow, totalLength } from '../internal/buffers';
 import type { Bytes } from '../internal/bytes';
 import { currentScope } from '../internal/context';
 import { cancelled, isCancelled } from '../internal/operation';
@@ -10,6 +10,7 @@ import type { AncillaryData } from '../socket/ancillary';
 import type { AttributeGetters } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../transports/transport';
 import { ByteQueue, bytesOf } from './byte-queue';
+import { type Inbox, Receive } from './inbox';
 import { NodeTransport } from './node-transport';
 import { StreamSender } from './stream-sender';
 import { noAncillary } from './unsupported';
@@ -17,9 +18,28 @@ import { noAncillary } from './unsupported';
 const MAX_INT = 0x7fffffff;
 const EMPTY = new Uint8Array(0);
 
-/** Bytes that may wait for a receive. From there on the socket is paused, and soon the peer must wait. Net holds another such amount. */
+/**
+ * Bytes of memory that may wait for a receive. From there on the socket is paused, and soon the peer must wait. Net holds another such
+ * amount.
+ */
 const HIGH_WATER_BYTES = 131_072;
 const LOW_WATER_BYTES = 32_768;
+
+/** A reader of whom it is known where the bytes go: what comes need not be queued first. */
+class ReceiveInto extends Receive<number> {
+  readonly buffer: Uint8Array;
+  readonly #takeInto: (buffer: Uint8Array) => number;
+
+  constructor(inbox: Inbox, buffer: Uint8Array, takeInto: (buffer: Uint8Array) => number) {
+    super(inbox);
+    this.buffer = buffer;
+    this.#takeInto = takeInto;
+  }
+
+  protected take(): number {
+    return this.#takeInto(this.buffer);
+  }
+}
 
 /**
  * A connected net.Socket: TCP, or a Unix stream.
@@ -33,7 +53,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   readonly #incoming = new ByteQueue();
   readonly #sender: StreamSender;
   /** The peer has sent its last byte. */
-  #hasEnded = false;
+  #hasEnded: boolean;
   /** What receives reject with, once everything that came before has been taken. */
   #error: Error | null = null;
 
@@ -44,13 +64,15 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   constructor(backend: AsyncBackend, socket: Socket, attributes: AttributeGetters) {
     super(backend, {
       kind: 'stream',
-      isReady: () => this.#incoming.length > 0 || this.#hasEnded || this.#error !== null,
+      isReady: () => this.#isReady(),
       wanted: () => {
         if (socket.isPaused()) socket.resume();
       },
     });
     this.#socket = socket;
     this.#attributes = attributes;
+    // Its end may have been read before, by whoever had the net.Socket.
+    this.#hasEnded = socket.readableEnded;
     this.#sender = new StreamSender(
       socket,
       () => {
@@ -79,8 +101,13 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     });
   }
 
-  async recv(bufsize: number): Promise<Uint8Array> {
-    checkInteger('bufsize', bufsize, 0, MAX_INT);
+  /** No async function, like recvInto and sendAll: it would cost a promise and three microtasks more. */
+  recv(bufsize: number): Promise<Uint8Array> {
+    try {
+      checkInteger('bufsize', bufsize, 0, MAX_INT);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (bufsize === 0) return this.#nothing('recv', EMPTY);
     return this.receive('recv', () => {
       this.#checkLost();
@@ -90,17 +117,20 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     });
   }
 
-  async recvInto(buffer: Bytes): Promise<number> {
-    checkBytes('buffer', buffer);
-    if (buffer.byteLength === 0) return this.#nothing('recvInto', 0);
-    return this.receive('recvInto', () => this.#takeInto([buffer]));
+  recvInto(buffer: Bytes): Promise<number> {
+    if (!(buffer instanceof Uint8Array) || buffer.length === 0) return this.#recvIntoSpecial(buffer);
+    if (this.#isReady()) return this.receive('recvInto', () => this.#takeInto(buffer));
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.receiveRefusal('recvInto');
+    return refusal === null ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto)) : Promise.reject(refusal);
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
     checkBytesList('buffers', buffers);
     const views = [...buffers];
     if (totalLength(views) === 0) return this.#nothing('recvIntoMany', 0);
-    return this.receive('recvIntoMany', () => this.#takeInto(views));
+    return this.receive('recvIntoMany', () => this.#takeIntoMany(views));
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */
@@ -117,9 +147,9 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
    * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled before the kernel took all of it drops the rest and ends the connection, also if
    * nothing was taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be received.
    */
-  async sendAll(data: Bytes): Promise<void> {
-    checkBytes('data', data);
-    return this.#send('sendAll', [data]);
+  sendAll(data: Bytes): Promise<void> {
+    if (!(data instanceof Uint8Array) || data.length === 0) return this.#sendSpecial(data);
+    return this.#send('sendAll', data, data.length);
   }
 
   /** **Cancellation.** As `sendAll`. */
@@ -129,7 +159,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     }
     const buffers = [...data];
     checkBytesList('data', buffers);
-    return this.#send('sendAllFromIterable', buffers);
+    const filled = buffers.filter(({ byteLength }) => byteLength > 0).map(bytesOf);
+    return this.#send('sendAllFromIterable', filled, totalLength(filled));
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */
@@ -160,33 +191,63 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     return this.#attributes;
   }
 
-  #send(method: string, views: readonly Bytes[]): Promise<void> {
+  /** What recvInto does for other views, for empty buffers, and for what is no buffer. */
+  async #recvIntoSpecial(buffer: Bytes): Promise<number> {
+    checkBytes('buffer', buffer);
+    return buffer.byteLength === 0 ? this.#nothing('recvInto', 0) : this.recvInto(bytesOf(buffer));
+  }
+
+  async #sendSpecial(data: Bytes): Promise<void> {
+    checkBytes('data', data);
+    return this.#send('sendAll', bytesOf(data), data.byteLength);
+  }
+
+  #send(method: string, data: Uint8Array | readonly Uint8Array[], total: number): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const refusal = this.closedRefusal(method) ?? this.#sender.refusal(method);
-    if (refusal !== null) return Promise.reject(refusal);
-    const buffers = views.filter(({ byteLength }) => byteLength > 0).map(bytesOf);
-    return this.#sender.send(scope, buffers, totalLength(buffers));
+    return refusal === null ? this.#sender.send(scope, data, total) : Promise.reject(refusal);
+  }
+
+  #isReady(): boolean {
+    return this.#incoming.length > 0 || this.#hasEnded || this.#error !== null;
   }
 
   #arrived(chunk: Uint8Array): void {
-    if (this.isClosed) return;
+    if (this.isClosed || chunk.length === 0) return;
+    const { reader } = this.inbox;
+    // The usual case does without the queue: somebody waits for it, and has room.
+    if (reader instanceof ReceiveInto && this.#incoming.length === 0 && chunk.length <= reader.buffer.length) {
+      this.inbox.forget(reader);
+      reader.buffer.set(chunk);
+      reader.settle(chunk.length);
+      return;
+    }
     this.#incoming.push(chunk);
     this.serveReader();
-    if (this.#incoming.length >= HIGH_WATER_BYTES) this.#socket.pause();
+    if (this.#incoming.weight >= HIGH_WATER_BYTES) this.#socket.pause();
   }
 
   #taken(): void {
-    if (this.#incoming.length <= LOW_WATER_BYTES && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#incoming.weight <= LOW_WATER_BYTES && this.#socket.isPaused()) this.#socket.resume();
   }
 
-  #takeInto(views: readonly Bytes[]): number {
+  readonly #takeInto = (buffer: Uint8Array): number => {
     this.#checkLost();
-    // Buffers that went away while waiting must not look like the end of the stream.
-    if (totalLength(views) === 0)
-      throw new TypeError('The buffer was detached, or its memory shrunk away, while the operation was waiting');
+    // One that went away while it waited must not look like the end of the stream.
+    if (buffer.length === 0) throw invalidArgument('buffer', 'left as it is until the promise settles', buffer);
+    const count = this.#incoming.takeInto(buffer);
+    this.#taken();
+    return count;
+  };
+
+  #takeIntoMany(views: readonly Bytes[]): number {
+    this.#checkLost();
+    // One that went away while it waited has no room; if none has, it would look like the end of the stream.
+    const targets = views.filter((view) => lengthNow(view) > 0);
+    if (targets.length === 0) throw invalidArgument('buffers', 'left as they are until the promise settles', views);
     let count = 0;
-    for (const view of views) count += this.#incoming.takeInto(bytesOf(view));
+    for (const view of targets) count += this.#incoming.takeInto(bytesOf(view));
     this.#taken();
     return count;
   }

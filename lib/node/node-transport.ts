@@ -10,14 +10,14 @@ import { Wait } from './wait';
 /** What every transport and listener of this backend does alike: it owns one of Node's sockets, closes it, and knows its attributes. */
 export abstract class NodeTransport implements AsyncBaseTransport {
   readonly #backend: AsyncBackend;
-  readonly #inbox: Inbox;
+  protected readonly inbox: Inbox;
   readonly #closers = new Set<Wait<void>>();
   #isClosing = false;
   #isClosed = false;
 
   protected constructor(backend: AsyncBackend, source: Source) {
     this.#backend = backend;
-    this.#inbox = new Inbox(source);
+    this.inbox = new Inbox(source);
   }
 
   aclose(): Promise<void> {
@@ -31,7 +31,7 @@ export abstract class NodeTransport implements AsyncBaseTransport {
       this.closeNow();
       return Promise.resolve();
     }
-    this.#inbox.fail(closedMeanwhile());
+    this.inbox.fail(closedMeanwhile());
     const closer: Wait<void> = new Wait<void>('aclose that waits for a send', () => {
       this.#closers.delete(closer);
       // A moment later: the send that is cut off may be in the scope that is being cancelled too, and is told of that then.
@@ -64,7 +64,7 @@ export abstract class NodeTransport implements AsyncBaseTransport {
     if (this.#isClosed) return;
     this.#isClosing = true;
     this.#isClosed = true;
-    this.#inbox.fail(closedMeanwhile());
+    this.inbox.fail(closedMeanwhile());
     this.destroy();
     for (const closer of this.#closers) closer.settle();
     this.#closers.clear();
@@ -92,12 +92,12 @@ export abstract class NodeTransport implements AsyncBaseTransport {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const refusal = this.receiveRefusal(method);
-    return refusal === null ? this.#inbox.receive(scope, take) : Promise.reject(refusal);
+    return refusal === null ? this.inbox.receive(scope, take) : Promise.reject(refusal);
   }
 
   /** Why a receive cannot begin; null if it can. */
   protected receiveRefusal(method: string): Error | null {
-    return this.closedRefusal(method) ?? (this.#inbox.isBusy ? busy(method, 'receiving') : null);
+    return this.closedRefusal(method) ?? (this.inbox.isBusy ? busy(method, 'receiving') : null);
   }
 
   protected closedRefusal(method: string): ClosedResourceError | null {
@@ -106,7 +106,7 @@ export abstract class NodeTransport implements AsyncBaseTransport {
 
   /** Something has come. */
   protected serveReader(): void {
-    this.#inbox.serve();
+    this.inbox.serve();
   }
 }
 

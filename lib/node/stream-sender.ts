@@ -47,11 +47,20 @@ export class StreamSender {
   #current: Send | null = null;
   #ending: Promise<void> | null = null;
   #error: Error | null = null;
+  /** Of writes: how many callbacks are to come. That of a send which ended at once comes later all the same. */
+  #callbacks = 0;
+  readonly #onWritten = (error?: Error | null): void => {
+    this.#callbacks--;
+    // Net calls back in order, and nothing is written while a send is under way: the last callback is that one's.
+    if (this.#callbacks === 0 && this.#current !== null) this.#written(this.#current, error ?? null);
+  };
 
   constructor(socket: Socket, onBreak: () => void, onEnd: () => void) {
     this.#socket = socket;
     this.#onBreak = onBreak;
     this.#onEnd = onEnd;
+    // Half-closed before, by whoever had the net.Socket.
+    if (socket.writableEnded) this.#ending = DONE;
   }
 
   get isSending(): boolean {
@@ -69,19 +78,17 @@ export class StreamSender {
     return null;
   }
 
-  /** Sends `buffers`, of `total` bytes. */
-  send(scope: WaitScope | undefined, buffers: readonly Uint8Array[], total: number): Promise<void> {
+  /** Sends `data`, `total` bytes in one buffer or in several. */
+  send(scope: WaitScope | undefined, data: Uint8Array | readonly Uint8Array[], total: number): Promise<void> {
     if (total === 0) return DONE;
     if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#ending !== null) return Promise.reject(systemErrorNamed('EPIPE', 'write'));
-    let operation: Send | null = null;
-    this.#write(buffers, (error) => {
-      if (operation !== null) this.#written(operation, error ?? null);
-    });
+    this.#callbacks++;
+    this.#write(data);
     const socket = this.#socket;
     // The kernel has taken it all, in this very call.
     if (socket.writableLength === 0 && socket.errored === null) return spend() ? DONE : new Promise(defer);
-    operation = new Send(this, total).enter(scope);
+    const operation = new Send(this, total).enter(scope);
     this.#current = operation;
     return operation.promise;
   }
@@ -125,17 +132,17 @@ export class StreamSender {
     operation.fail(reason);
   }
 
-  #write(buffers: readonly Uint8Array[], onWritten: (error?: Error | null) => void): void {
+  #write(data: Uint8Array | readonly Uint8Array[]): void {
     const socket = this.#socket;
-    if (buffers.length === 1) {
-      socket.write(buffers[0] as Uint8Array, onWritten);
+    if (data instanceof Uint8Array) {
+      socket.write(data, this.#onWritten);
       return;
     }
-    const last = buffers.length - 1;
+    const last = data.length - 1;
     // Corked, they go in one writev(2).
     socket.cork();
-    for (let i = 0; i < last; i++) socket.write(buffers[i] as Uint8Array);
-    socket.write(buffers[last] as Uint8Array, onWritten);
+    for (let i = 0; i < last; i++) socket.write(data[i] as Uint8Array);
+    socket.write(data[last] as Uint8Array, this.#onWritten);
     socket.uncork();
   }
 

@@ -71,6 +71,9 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
   if (socket.pending || socket.destroyed || socket.readyState === 'closed') {
     throw invalidArgument('socket', `${wanted} (this one is ${socket.pending ? 'not connected' : 'closed'})`, socket);
   }
+  // Either way its bytes would never come as such.
+  if (typeof socket.readableEncoding === 'string') throw invalidArgument('socket', `${wanted} (this one has an encoding set)`, socket);
+  if (socket.listenerCount('readable') > 0) throw invalidArgument('socket', `${wanted} (this one has a 'readable' listener)`, socket);
   claim(socket);
   return takeOver(backend, socket);
 }
@@ -78,6 +81,7 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
 function takeOver(backend: AsyncBackend, socket: Socket): NodeStreamTransport {
   socket.pause();
   socket.allowHalfOpen = true;
+  while (socket.writableCorked > 0) socket.uncork();
   return new NodeStreamTransport(
     backend,
     socket,

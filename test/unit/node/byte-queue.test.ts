@@ -37,6 +37,38 @@ describe('ByteQueue', () => {
     expect([...rest]).toEqual([2, 3, 4]);
   });
 
+  it('hands a large chunk over rather than copying it together with the next', () => {
+    const [large, small] = [new Uint8Array(16_384).fill(1), Uint8Array.of(2)];
+    const queue = new ByteQueue();
+    queue.push(large);
+    queue.push(small);
+    const first = queue.take(100_000);
+    expect(first.buffer).toBe(large.buffer);
+    expect(first).toHaveLength(16_384);
+    expect([...queue.take(100_000)]).toEqual([2]);
+    expect(queue.length).toBe(0);
+  });
+
+  it('takes small chunks together', () => {
+    expect([...queueOf([1, 2], [3], [4, 5]).take(100)]).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('gives memory of its own for a part of larger memory', () => {
+    const memory = Uint8Array.of(1, 2, 3, 4);
+    const queue = new ByteQueue();
+    queue.push(memory.subarray(1, 3));
+    const taken = queue.take(2);
+    expect([...taken]).toEqual([2, 3]);
+    expect(taken.buffer.byteLength).toBe(2);
+  });
+
+  it('weighs its chunks, not only their bytes', () => {
+    const queue = queueOf([1], [2], [3]);
+    expect(queue.weight).toBeGreaterThan(3 * 100);
+    queue.take(3);
+    expect(queue.weight).toBe(0);
+  });
+
   it('gives nothing when it is empty, and after clear()', () => {
     const queue = queueOf([1, 2]);
     queue.clear();

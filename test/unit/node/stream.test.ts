@@ -9,6 +9,7 @@ import { SocketAttribute } from '#lib/transports/attributes';
 import type { AsyncListener } from '#lib/listeners/listener';
 import type { AsyncStreamTransport } from '#lib/transports/transport';
 import { expectNoLeaks } from '../../support/fds';
+import { connectedPair } from './connected-pair';
 
 expectNoLeaks();
 const closers: (() => unknown)[] = [];
@@ -16,20 +17,6 @@ afterEach(async () => {
   vi.restoreAllMocks();
   for (const close of closers.splice(0).reverse()) await close();
 });
-
-async function connectedPair(): Promise<[Socket, Socket]> {
-  const server = createServer({ allowHalfOpen: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
-  const [[accepted]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(client, 'connect')]);
-  server.close();
-  for (const socket of [client, accepted]) {
-    socket.on('error', () => undefined);
-    closers.push(() => socket.destroy());
-  }
-  return [client, accepted];
-}
 
 /** `once` would reject at its error. */
 function closed(socket: Socket): Promise<void> {
