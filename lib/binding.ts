@@ -63,6 +63,10 @@ export interface NativeBinding {
   recv(fd: number, buffer: Bytes, flags: number): number;
   /** Sends `buffer` from byte `offset` on. */
   send(fd: number, buffer: Bytes, offset: number, flags: number): number;
+  /** recvmsg of one buffer, without control messages: half of what the list costs. `result` gets [msg_flags, msg_namelen]; `name` may be null. */
+  recvfrom(fd: number, buffer: Bytes, name: Uint8Array | null, result: Int32Array): number;
+  /** Sends `buffer` to an address. */
+  sendto(fd: number, buffer: Bytes, name: Uint8Array, nameLength: number): number;
   /**
    * Scatters into at most IOV_MAX of `buffers`. `name` and `control` may be null. `result` gets [msg_flags, msg_namelen, msg_controllen].
    * Received fds are close-on-exec, and owned by the environment until `decodeControl` reads their message.
@@ -124,6 +128,8 @@ export interface NativeBinding {
   peerCredentials(fd: number, result: Int32Array): number;
   /** [bytes unread, bytes unsent] (SIOCINQ, SIOCOUTQ); -1 where the platform cannot tell. For a datagram socket, of the next datagram. */
   queueSizes(fd: number, result: Int32Array): number;
+  /** The first of these alone (FIONREAD), as the result. */
+  unreadSize(fd: number): number;
 
   // Names: on threads of their own, not of libuv's pool. A look-up under way keeps the process alive. `deliver` is called once, from the event
   // loop, and not at all if the result is negative; codes are UV_EAI_*.
@@ -155,10 +161,8 @@ export interface NativeBinding {
    * than fit. An exception out of it becomes 'uncaughtException'. UV_EALREADY if it is open.
    */
   reactorOpen(events: Int32Array, deliver: (count: number) => void): number;
-  /** Watches an fd in both directions, from what is ready now on; events name `slot` and `generation`. UV_EEXIST if it is watched. */
+  /** Watches an fd in both directions, from what is ready now on; events name `slot` and `generation`. UV_EEXIST if it is watched. `release` and `close` end it. */
   watch(fd: number, slot: number, generation: number): number;
-  /** Before the fd is closed, always: a duplicate elsewhere would keep the registration alive. UV_ENOENT if it is not watched. */
-  unwatch(fd: number): number;
   /** Asks for the next event of these directions (poll reactor; a no-op on epoll). */
   arm(fd: number, events: number): number;
   /** poll(2) with a timeout of 0: which of these are ready now, in the bits of `deliver`. 4 for an error or a hang-up comes unasked. */

@@ -24,7 +24,7 @@ int32_t EnvState::Own(int fd) {
     return UV_ENOMEM;
   }
   // The kernel has just handed the number out. If it is watched, somebody closed our fd behind our back: the watch is void.
-  if (fds_.IsWatched(fd)) Unwatch(fd);
+  UnwatchIfWatched(fd);
   fds_.SetOwned(fd);
   return fd;
 }
@@ -49,7 +49,7 @@ int32_t EnvState::Adopt(int fd) {
 
 int32_t EnvState::Release(int fd) {
   if (!fds_.Owns(fd)) return UV_EBADF;
-  if (fds_.IsWatched(fd)) Unwatch(fd);
+  UnwatchIfWatched(fd);
   fds_.SetReleased(fd);
   return 0;
 }
@@ -81,10 +81,10 @@ int32_t EnvState::Watch(int fd, int32_t slot, int32_t generation) {
   return 0;
 }
 
-int32_t EnvState::Unwatch(int fd) {
-  if (!fds_.IsWatched(fd)) return UV_ENOENT;
+void EnvState::UnwatchIfWatched(int fd) {
+  if (!fds_.IsWatched(fd)) return;
   fds_.SetWatched(fd, false);
-  return reactor_->Unwatch(fd);
+  reactor_->Unwatch(fd);
 }
 
 int32_t EnvState::Arm(int fd, int32_t events) {

@@ -43,7 +43,6 @@ class EnvState {
   bool UseReactor(ReactorKind kind);
   int32_t OpenReactor(napi_value events, napi_value deliver);
   int32_t Watch(int fd, int32_t slot, int32_t generation);
-  int32_t Unwatch(int fd);
   int32_t Arm(int fd, int32_t events);
   void Hold(bool on);
 
@@ -57,6 +56,7 @@ class EnvState {
  private:
   static void OnCleanup(napi_async_cleanup_hook_handle hook, void* state);
   void FreeIfDone();
+  void UnwatchIfWatched(int fd);
 
   napi_env env_;
   uv_loop_t* loop_;

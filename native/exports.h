@@ -32,6 +32,7 @@ napi_value JsSetOptionInt(napi_env env, napi_callback_info info);
 napi_value JsSetOptionBytes(napi_env env, napi_callback_info info);
 napi_value JsPeerCredentials(napi_env env, napi_callback_info info);
 napi_value JsQueueSizes(napi_env env, napi_callback_info info);
+napi_value JsUnreadSize(napi_env env, napi_callback_info info);
 
 // sockaddr.cc
 napi_value JsEncodeInet(napi_env env, napi_callback_info info);
@@ -42,6 +43,8 @@ napi_value JsSockaddrFamily(napi_env env, napi_callback_info info);
 // message.cc
 napi_value JsRecv(napi_env env, napi_callback_info info);
 napi_value JsSend(napi_env env, napi_callback_info info);
+napi_value JsRecvFrom(napi_env env, napi_callback_info info);
+napi_value JsSendTo(napi_env env, napi_callback_info info);
 napi_value JsRecvMsg(napi_env env, napi_callback_info info);
 napi_value JsSendMsg(napi_env env, napi_callback_info info);
 napi_value JsRecvV(napi_env env, napi_callback_info info);
@@ -63,7 +66,6 @@ napi_value JsReactorUse(napi_env env, napi_callback_info info);
 napi_value JsReactorKind(napi_env env, napi_callback_info info);
 napi_value JsReactorOpen(napi_env env, napi_callback_info info);
 napi_value JsWatch(napi_env env, napi_callback_info info);
-napi_value JsUnwatch(napi_env env, napi_callback_info info);
 napi_value JsArm(napi_env env, napi_callback_info info);
 napi_value JsHold(napi_env env, napi_callback_info info);
 napi_value JsPoll(napi_env env, napi_callback_info info);

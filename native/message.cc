@@ -97,6 +97,40 @@ napi_value JsSend(napi_env env, napi_callback_info info) {
   return Number(env, Result(Retry([&] { return send(fd, buffer.data + offset, Capped(buffer.length - offset), flags | kSendFlags); })));
 }
 
+napi_value JsRecvFrom(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const int fd = args.Int(0);
+  const View buffer = args.Bytes(1);
+  const View name = args.BytesOrNull(2);
+  int32_t* result = args.Numbers<int32_t>(3, 2);
+  if (!args.ok() || name.length > INT32_MAX) return Number(env, UV_EINVAL);
+  // recvfrom(2) would not tell that a datagram was cut.
+  iovec vector = {buffer.data, Capped(buffer.length)};
+  msghdr message = {};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_name = name.data;
+  message.msg_namelen = static_cast<socklen_t>(name.length);
+  const ssize_t received = PlatformRecvMsg(fd, &message, 0);
+  if (received == -1) return Number(env, -errno);
+  result[0] = message.msg_flags;
+  result[1] = static_cast<int32_t>(message.msg_namelen);
+  return Number(env, static_cast<int32_t>(received));
+}
+
+napi_value JsSendTo(napi_env env, napi_callback_info info) {
+  Args<4> args(env, info);
+  const int fd = args.Int(0);
+  const View buffer = args.Bytes(1);
+  const View name = args.Bytes(2);
+  const size_t name_length = args.Size(3);
+  if (!args.ok() || name_length > name.length) return Number(env, UV_EINVAL);
+  const sockaddr* address = reinterpret_cast<const sockaddr*>(name.data);
+  const socklen_t address_length = static_cast<socklen_t>(name_length);
+  const size_t size = Capped(buffer.length);
+  return Number(env, Result(Retry([&] { return sendto(fd, buffer.data, size, kSendFlags, address, address_length); })));
+}
+
 napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   Args<6> args(env, info);
   Gather gather(0);

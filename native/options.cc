@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "exports.h"
@@ -69,6 +70,14 @@ napi_value JsQueueSizes(napi_env env, napi_callback_info info) {
   const int fd = args.Int(0);
   int32_t* result = args.Numbers<int32_t>(1, 2);
   return Number(env, args.ok() ? PlatformQueueSizes(fd, result) : UV_EINVAL);
+}
+
+napi_value JsUnreadSize(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  int size = 0;
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  return Number(env, ioctl(fd, FIONREAD, &size) == -1 ? -errno : size);
 }
 
 }  // namespace sockscope

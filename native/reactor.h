@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "memory.h"
+
 namespace sockscope {
 
 class EnvState;
@@ -79,6 +81,22 @@ class Reactor {
 Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error);
 #endif
 Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error);
+
+// Both of them, where the class is known. Its Init leaves nothing behind if it fails; once that was well, Close ends it.
+template <typename Kind>
+Reactor* OpenReactor(EnvState* state, Delivery delivery, int32_t* error) {
+  Kind* reactor = Create<Kind>(state, delivery);
+  *error = reactor == nullptr ? UV_ENOMEM : reactor->Init();
+  if (*error != 0) {
+    if (reactor != nullptr) Destroy(reactor);
+    delivery.Close();
+    return nullptr;
+  }
+  *error = reactor->Start();
+  if (*error == 0) return reactor;
+  reactor->Close();
+  return nullptr;
+}
 
 }  // namespace sockscope
 

@@ -111,19 +111,7 @@ class EpollReactor final : public Reactor {
 
 }  // namespace
 
-Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error) {
-  EpollReactor* reactor = Create<EpollReactor>(state, delivery);
-  *error = reactor == nullptr ? UV_ENOMEM : reactor->Init();
-  if (*error != 0) {
-    if (reactor != nullptr) Destroy(reactor);
-    delivery.Close();
-    return nullptr;
-  }
-  *error = reactor->Start();
-  if (*error == 0) return reactor;
-  reactor->Close();
-  return nullptr;
-}
+Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error) { return OpenReactor<EpollReactor>(state, delivery, error); }
 
 }  // namespace sockscope
 

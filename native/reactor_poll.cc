@@ -189,18 +189,6 @@ class PollReactor final : public Reactor {
 
 }  // namespace
 
-Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error) {
-  PollReactor* reactor = Create<PollReactor>(state, delivery);
-  *error = reactor == nullptr ? UV_ENOMEM : reactor->Init();
-  if (*error != 0) {
-    if (reactor != nullptr) Destroy(reactor);
-    delivery.Close();
-    return nullptr;
-  }
-  *error = reactor->Start();
-  if (*error == 0) return reactor;
-  reactor->Close();
-  return nullptr;
-}
+Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error) { return OpenReactor<PollReactor>(state, delivery, error); }
 
 }  // namespace sockscope

@@ -47,12 +47,6 @@ napi_value JsWatch(napi_env env, napi_callback_info info) {
   return Number(env, args.ok() ? args.data<EnvState>()->Watch(fd, slot, generation) : UV_EINVAL);
 }
 
-napi_value JsUnwatch(napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  const int fd = args.Int(0);
-  return Number(env, args.ok() ? args.data<EnvState>()->Unwatch(fd) : UV_EINVAL);
-}
-
 napi_value JsArm(napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
   const int fd = args.Int(0);

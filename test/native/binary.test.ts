@@ -13,8 +13,8 @@ import { packageRoot } from '../support/child';
 const allowed = [
   'abort', 'accept4', 'bind', 'calloc', 'close', 'connect', 'epoll_create1', 'epoll_ctl', 'epoll_wait', 'fcntl', 'free', 'freeaddrinfo',
   'getaddrinfo', 'getnameinfo', 'getpeername', 'getsockname', 'getsockopt', 'inet_ntop', 'inet_pton', 'ioctl', 'listen', 'malloc', 'memchr',
-  'memcpy', 'memset', 'poll', 'pthread_detach', 'realloc', 'recv', 'recvmmsg', 'recvmsg', 'send', 'sendmmsg', 'sendmsg', 'setsockopt',
-  'shutdown', 'socket', 'socketpair', 'strcmp', 'strlen', 'strncmp', '__errno_location', '__stack_chk_fail',
+  'memcpy', 'memset', 'poll', 'pthread_detach', 'realloc', 'recv', 'recvmmsg', 'recvmsg', 'send', 'sendmmsg', 'sendmsg', 'sendto',
+  'setsockopt', 'shutdown', 'socket', 'socketpair', 'strcmp', 'strlen', 'strncmp', '__errno_location', '__stack_chk_fail',
 ]; // prettier-ignore
 
 /** What Node offers of libuv to addons, and Deno too, as far as a look-up is not made: everything else of libuv is another matter. */

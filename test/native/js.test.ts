@@ -147,6 +147,7 @@ describe('a broken argument', () => {
       ['adopt', (result) => native.adopt(left, result), 4],
       ['getsockoptInt', (result) => native.getsockoptInt(left, 1, 3, result), 1],
       ['recvmsg', (result) => native.recvmsg(left, [], null, null, result, 0), 3],
+      ['recvfrom', (result) => native.recvfrom(left, new Uint8Array(8), null, result), 2],
       ['peerCredentials', (result) => native.peerCredentials(left, result), 3],
       ['queueSizes', (result) => native.queueSizes(left, result), 2],
       ['decodeControl', (result) => native.decodeControl(new Uint8Array(8), 8, 0, result), 4],

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { expectNoLeaks } from '../support/fds';
 import { shortSocketPath } from '../support/socket-path';
 import {
+  AF_INET,
   AF_UNIX,
   bound,
   closeAll,
@@ -217,6 +218,55 @@ describe('sendmsg', () => {
     });
     expect(() => gather(left, failing)).toThrow('from the getter');
     expect(native.recv(right, Buffer.alloc(1), 0)).toBe(EAGAIN);
+  });
+});
+
+describe('sendto and recvfrom', () => {
+  const result = new Int32Array(2);
+
+  function boundUdp(): { fd: number; name: Uint8Array; length: number } {
+    const fd = socket(AF_INET, SOCK_DGRAM);
+    const name = new Uint8Array(limits.sockaddrMax);
+    ok(native.bind(fd, name, ok(native.encodeInet(name, '127.0.0.1', 0, 0, 0))));
+    return { fd, name, length: ok(native.getsockname(fd, name)) };
+  }
+
+  it('carry one datagram, and its sender’s address', () => {
+    const [sender, receiver] = [boundUdp(), boundUdp()];
+    const name = new Uint8Array(limits.sockaddrMax);
+    for (const data of [text('hello'), Buffer.alloc(0)]) {
+      expect(native.sendto(sender.fd, data, receiver.name, receiver.length)).toBe(data.length);
+      const buffer = Buffer.alloc(10);
+      expect(native.recvfrom(receiver.fd, buffer, name, result)).toBe(data.length);
+      expect(Buffer.compare(buffer.subarray(0, data.length), data)).toBe(0);
+      expect([...result]).toEqual([0, sender.length]);
+      expect(name.subarray(0, sender.length)).toEqual(sender.name.subarray(0, sender.length));
+    }
+    expect(native.recvfrom(receiver.fd, Buffer.alloc(10), name, result)).toBe(EAGAIN);
+  });
+
+  it('tell that a datagram was cut, and do without a name', () => {
+    const [left, right] = pair(SOCK_DGRAM);
+    ok(native.send(left, text('hello'), 0, 0));
+    const buffer = Buffer.alloc(4);
+    expect(native.recvfrom(right, buffer.subarray(0, 3), null, result)).toBe(3);
+    expect([...result]).toEqual([TRUNC, 0]);
+    expect(buffer.toString('latin1')).toBe('hel\0');
+  });
+
+  it('are refused by the system, or before it, and raise no signal', () => {
+    const { fd, name, length } = boundUdp();
+    expect(outcome(native.sendto(fd, Buffer.alloc(70_000), name, length))).toBe('EMSGSIZE');
+    expect(native.sendto(-1, text('x'), name, length)).toBe(EBADF);
+    expect(native.recvfrom(-1, Buffer.alloc(1), null, result)).toBe(EBADF);
+    expect(native.sendto(fd, text('x'), name, name.length + 1)).toBe(EINVAL);
+    expect(native.sendto(fd, text('x'), null as never, 0)).toBe(EINVAL);
+    expect(native.sendto(fd, 'x' as never, name, length)).toBe(EINVAL);
+    expect(native.recvfrom(fd, [Buffer.alloc(1)] as never, null, result)).toBe(EINVAL);
+    expect(native.recvfrom(fd, Buffer.alloc(1), null, result)).toBe(EAGAIN);
+    const [left, right] = pair();
+    ok(native.close(right));
+    expect(native.sendto(left, text('x'), name, length)).toBeLessThan(0);
   });
 });
 

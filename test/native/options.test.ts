@@ -104,6 +104,27 @@ describe('peerCredentials', () => {
   });
 });
 
+describe('unreadSize', () => {
+  it('is that of what waits: of the next datagram, of the whole stream', async () => {
+    const [left, right] = pair(SOCK_DGRAM);
+    expect(native.unreadSize(right)).toBe(0);
+    ok(native.send(left, Buffer.alloc(30), 0, 0));
+    ok(native.send(left, Buffer.alloc(40), 0, 0));
+    expect(native.unreadSize(right)).toBe(30);
+    const [client, server] = await tcpPair();
+    ok(native.send(client, Buffer.alloc(1234), 0, 0));
+    expect(native.unreadSize(server)).toBe(1234);
+  });
+
+  it('is a code where there can be nothing', () => {
+    const listener = bound(SOCK_STREAM);
+    ok(native.listen(listener, 1));
+    expect(outcome(native.unreadSize(listener))).toBe('EINVAL');
+    expect(native.unreadSize(-1)).toBe(EBADF);
+    expect(outcome(native.unreadSize('1' as never))).toBe('EINVAL');
+  });
+});
+
 describe('queueSizes', () => {
   const sizes = new Int32Array(2);
 
