@@ -151,7 +151,7 @@ export interface AsyncBackend {
 
   /** Takes ownership of a listening stream socket, a Socket or a bare fd: one that was inherited, or received from another process. TypeError if it does not listen. */
   wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>>;
-  /** Takes ownership of a bound datagram socket that is not connected. */
+  /** Takes ownership of a bound datagram socket that is not connected. TypeError if it is connected, or not bound. */
   wrapDatagramListenerSocket(socket: Socket | number): Promise<AsyncDatagramListener<InetAddress | UnixPath>>;
   /**
    * The sockets that a service manager passed to this process (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), in its order; none if it did not. The variables are

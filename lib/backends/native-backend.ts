@@ -123,7 +123,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   async wrapDatagramListenerSocket(socket: Socket | number): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
     return this.#wrap(
       socket,
-      'a datagram socket without a peer',
+      'a bound datagram socket without a peer',
       (owned) => new DatagramSocketListener<InetAddress | UnixPath>(this, owned.descriptor, owned),
     );
   }
@@ -137,7 +137,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
         const socket = Socket.fromFd(fd);
         sockets.push(socket);
         const kind = kindOf(socket);
-        if (kind !== 'a listening stream socket' && kind !== 'a datagram socket without a peer') {
+        if (kind !== 'a listening stream socket' && kind !== 'a bound datagram socket without a peer') {
           throw invalidArgument(
             'LISTEN_FDS',
             `listening or unconnected sockets (fd ${String(fd)}, "${name}", is ${kind})`,

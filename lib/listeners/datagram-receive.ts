@@ -2,13 +2,17 @@ import { type SystemError, systemError } from '../errors';
 import { EAGAIN } from '../internal/errno';
 import type { InetAddress, RawAddress, UnixPath } from '../socket/address';
 import type { AddressCache } from '../socket/address-cache';
-import { receiveDatagram } from '../socket/datagram-io';
+import type { AncillaryData } from '../socket/ancillary';
+import { receiveDatagram, receiveDatagramMessage } from '../socket/datagram-io';
 import type { Descriptor } from '../socket/descriptor';
 import { WOULD_BLOCK, wouldBlock } from '../socket/io-operation';
+import { copyPacket } from '../socket/packet-memory';
 
 /** A datagram and its sender. */
 export interface Received {
   readonly data: Uint8Array;
+  /** Where it was asked for. */
+  readonly ancillary?: AncillaryData;
   readonly address: InetAddress | UnixPath | RawAddress;
 }
 
@@ -30,15 +34,27 @@ let slab: Slab | undefined;
  * @throws a system error: one that an earlier send has left on the socket, or one that came behind the datagrams of the call before
  */
 export function receiveFromAny(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
-  const { readError } = descriptor;
-  if (readError !== 0) {
-    descriptor.readError = 0;
-    throw systemError(readError, 'recvmsg');
-  }
+  throwKept(descriptor);
   const received = descriptor.isInet ? receiveBatch(descriptor, addresses) : receiveSingles(descriptor, addresses);
   // Each is work for the handlers: a flood of them is to leave the others their turn.
   if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
   return received;
+}
+
+/** What waits first in the socket, with its control messages. @throws as `receiveFromAny`, and as `receiveDatagramMessage` */
+export function receiveWithAncillary(descriptor: Descriptor, ancillaryBufsize: number): Received[] | typeof WOULD_BLOCK {
+  throwKept(descriptor);
+  const message = receiveDatagramMessage(descriptor, ancillaryBufsize);
+  if (message === WOULD_BLOCK) return WOULD_BLOCK;
+  const { data, ancillary, address } = message;
+  return [{ data, ancillary, address: address ?? '' }];
+}
+
+function throwKept(descriptor: Descriptor): void {
+  const { readError } = descriptor;
+  if (readError === 0) return;
+  descriptor.readError = 0;
+  throw systemError(readError, 'recvmsg');
 }
 
 function receiveBatch(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
@@ -65,7 +81,7 @@ function receiveBatch(descriptor: Descriptor, addresses: AddressCache): Received
       continue;
     }
     received.push({
-      data: bytes.slice(start, start + size),
+      data: copyPacket(bytes, start, size),
       address: addresses.decode(names, i * sockaddrMax, nameLengths[i] as number),
     });
   }

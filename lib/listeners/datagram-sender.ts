@@ -86,5 +86,5 @@ function receiverKey({ to }: Outgoing): string {
 /** The kernel calls an address without a name an invalid argument. @throws EDESTADDRREQ */
 function checkDestination(descriptor: Descriptor, { to, address }: Outgoing): void {
   const { native } = descriptor.reactor;
-  if (!descriptor.isInet && to.length <= native.limits.unixPathOffset) throw systemError(EDESTADDRREQ, 'sendmsg', errorTarget(address));
+  if (!descriptor.isInet && to.length <= native.limits.unixPathOffset) throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
 }

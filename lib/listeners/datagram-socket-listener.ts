@@ -4,17 +4,18 @@ import type { TaskGroup } from '../concurrency/task-group';
 import type { SystemError } from '../errors';
 import { checkBytes } from '../internal/buffers';
 import type { Bytes } from '../internal/bytes';
+import { currentScope, type WaitScope } from '../internal/context';
 import { EBADF, ENOTSOCK } from '../internal/errno';
+import { isCancelled } from '../internal/operation';
 import { checkFunction, checkInteger } from '../internal/validate';
 import type { InetAddress, UnixPath } from '../socket/address';
 import { AddressCache } from '../socket/address-cache';
 import { type AncillaryData, closeReceivedFds, encodeAncillary } from '../socket/ancillary';
-import { receiveDatagramMessage } from '../socket/datagram-io';
 import type { Descriptor } from '../socket/descriptor';
-import { perform } from '../socket/io-operation';
+import { perform, performNothing, type WOULD_BLOCK } from '../socket/io-operation';
 import type { Socket } from '../socket/socket';
 import { SocketTransport } from '../transports/socket-transport';
-import { receiveFromAny } from './datagram-receive';
+import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
 import { DatagramSender } from './datagram-sender';
 import type { AsyncDatagramListener } from './listener';
 import { Serving } from './serving';
@@ -22,13 +23,16 @@ import { Serving } from './serving';
 /** How long a listener pauses after an error that came again and again. */
 const LONGEST_PAUSE_MS = 100;
 
-type Begin = (task: () => Awaitable<void>) => void;
+type Receive = (descriptor: Descriptor) => Received[] | typeof WOULD_BLOCK;
+type Handle = (datagram: Received) => Awaitable<void>;
 
 /** A bound datagram socket: UDP (addresses are InetAddress) or Unix (UnixPath). */
 export class DatagramSocketListener<A extends InetAddress | UnixPath> extends SocketTransport implements AsyncDatagramListener<A> {
   readonly #addresses = new AddressCache();
   readonly #sender: DatagramSender;
   readonly #serving = new Serving();
+  /** Received, when serving ended before their handlers had begun. */
+  #undelivered: Received[] = [];
 
   /** Takes the descriptor over. @internal */
   constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
@@ -38,12 +42,13 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
 
   async serve(handler: (data: Uint8Array, address: A) => Awaitable<void>, group?: TaskGroup): Promise<never> {
     checkFunction('handler', handler);
-    const { descriptor } = this;
-    const receive = () => receiveFromAny(descriptor, this.#addresses);
-    return this.#serve(group, async (begin) => {
-      const received = await perform(descriptor, 'read', 'serve', 'recvmsg', receive);
-      for (const { data, address } of received) begin(() => handler(data, address as A));
-    });
+    const addresses = this.#addresses;
+    return this.#serve(
+      group,
+      'serve',
+      (descriptor) => receiveFromAny(descriptor, addresses),
+      ({ data, address }) => handler(data, address as A),
+    );
   }
 
   async serveWithAncillary(
@@ -53,23 +58,18 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   ): Promise<never> {
     checkFunction('handler', handler);
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, 0x7fffffff);
-    const { descriptor } = this;
-    const receive = () => receiveDatagramMessage(descriptor, ancillaryBufsize);
-    return this.#serve(group, async (begin) => {
-      const { data, ancillary, address } = await perform(descriptor, 'read', 'serveWithAncillary', 'recvmsg', receive);
-      try {
-        begin(() => handler(data, ancillary, (address ?? '') as A));
-      } catch (error) {
-        closeReceivedFds(ancillary);
-        throw error;
-      }
-    });
+    return this.#serve(
+      group,
+      'serveWithAncillary',
+      (descriptor) => receiveWithAncillary(descriptor, ancillaryBufsize),
+      ({ data, ancillary = {}, address }) => handler(data, ancillary, address as A),
+    );
   }
 
   sendTo(data: Bytes, address: A): Promise<void> {
     try {
       checkBytes('data', data);
-      return this.#sender.send('sendTo', { data, to: this.#addresses.encode(address, 'sendmsg'), address, control: null });
+      return this.#sender.send('sendTo', { data, to: this.#addresses.encode(address, 'sendto'), address, control: null });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -83,6 +83,7 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
 
   override closeNow(): void {
     super.closeNow();
+    this.#undelivered = [];
     this.#sender.close();
   }
 
@@ -90,17 +91,15 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
     return super.isSending() || this.#sender.isSending;
   }
 
-  #serve(group: TaskGroup | undefined, receive: (begin: Begin) => Promise<void>): Promise<never> {
-    return this.#serving.run(this.backend(), group, (tasks) => this.#receiveForever(receive, tasks));
+  #serve(group: TaskGroup | undefined, method: string, receive: Receive, handle: Handle): Promise<never> {
+    return this.#serving.run(this.backend(), group, (tasks) => this.#receiveForever(tasks, method, receive, handle));
   }
 
-  async #receiveForever(receive: (begin: Begin) => Promise<void>, group: TaskGroup): Promise<never> {
-    const begin = (task: () => Awaitable<void>): void => {
-      group.startSoon(task);
-    };
+  async #receiveForever(group: TaskGroup, method: string, receive: Receive, handle: Handle): Promise<never> {
+    const scope = currentScope();
     for (let pause = 0; ;) {
       try {
-        await receive(begin);
+        this.#begin(await this.#next(method, receive), group, scope, handle);
         pause = 0;
       } catch (error) {
         if (!isPassing(error)) throw error;
@@ -114,6 +113,38 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
         await this.backend().sleep(pause);
         pause = Math.min(2 * pause + 1, LONGEST_PAUSE_MS);
       }
+    }
+  }
+
+  /** A checkpoint: what an earlier `serve` has left, else what comes. */
+  #next(method: string, receive: Receive): Promise<readonly Received[]> {
+    const { descriptor } = this;
+    return this.#undelivered.length === 0
+      ? perform(descriptor, 'read', method, 'recvmsg', receive)
+      : performNothing(descriptor, 'read', method, this.#undelivered);
+  }
+
+  /** Starts a task for each datagram. */
+  #begin(received: readonly Received[], group: TaskGroup, scope: WaitScope | undefined, handle: Handle): void {
+    this.#undelivered = [];
+    let begun = 0;
+    try {
+      for (const datagram of received) {
+        // Those that came in one step are begun one after another, and one may end the serving: the next `serve` has the others. Only fds
+        // would have no owner until then.
+        group.startSoon(() => {
+          if (!isCancelled(scope) || datagram.ancillary !== undefined) return handle(datagram);
+          this.#undelivered.push(datagram);
+          return undefined;
+        });
+        begun++;
+      }
+    } catch (error) {
+      for (const datagram of received.slice(begun)) {
+        if (datagram.ancillary === undefined) this.#undelivered.push(datagram);
+        else closeReceivedFds(datagram.ancillary);
+      }
+      throw error;
     }
   }
 }

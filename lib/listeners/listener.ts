@@ -24,13 +24,14 @@ export interface AsyncListener<T> extends AsyncBaseTransport {
 /** A bound datagram socket, for all peers. */
 export interface AsyncDatagramListener<A> extends AsyncBaseTransport {
   /**
-   * Receives for ever. Each datagram's handler runs as a task (of `group`, or of a group of its own), begun in order of arrival; the data is the handler's own
-   * memory, and `address` is a valid destination of `sendTo`, unless it is '': a Unix sender without a name cannot be answered.
+   * Receives for ever. Each datagram's handler runs as a task (of `group`, or of a group of its own), begun in order of arrival; nobody else
+   * writes the data, ever (but short datagrams share an ArrayBuffer with others: mind `byteOffset`), and `address` is a valid destination of
+   * `sendTo`, unless it is '': a Unix sender without a name cannot be answered.
    *
    * A handler's error is its task's, and fails the group. Errors that the network reported for an earlier send (ECONNREFUSED, …) are no failure of the listener: a process
    * warning (`SOCKSCOPE_RECEIVE`), and on it goes. Rejects with ClosedResourceError, BusyResourceError as a stream listener does.
    *
-   * **Cancellation.** A checkpoint. No datagram is lost that was not received yet; the listener can serve again.
+   * **Cancellation.** A checkpoint. No datagram is lost whose handler had not begun: the listener can serve again, and begins with it.
    */
   serve(handler: (data: Uint8Array, address: A) => Awaitable<void>, group?: TaskGroup): Promise<never>;
   /** `serve`, with the control messages of each datagram; cancellation as there. **Ownership.** Received fds are the handler's. */

@@ -21,13 +21,17 @@ export interface Outgoing {
 const isFull = (code: number, descriptor: Descriptor): boolean =>
   code === EAGAIN || (code === ENOBUFS && !descriptor.isInet && process.platform !== 'linux');
 
-/** One sendmsg(2). @returns false if there is no room for it @throws the system's error */
+/** One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room for it @throws the system's error */
 export function attemptSend(descriptor: Descriptor, { data, to, address, control }: Outgoing): boolean {
-  const { fd, reactor } = descriptor;
-  const count = reactor.native.sendmsg(fd, [data], 0, to.bytes, to.length, control, control === null ? 0 : control.length, 0);
+  const { native } = descriptor.reactor;
+  const { fd } = descriptor;
+  const count =
+    control === null
+      ? native.sendto(fd, data, to.bytes, to.length)
+      : native.sendmsg(fd, [data], 0, to.bytes, to.length, control, control.length, 0);
   if (count >= 0) return true;
   if (isFull(count, descriptor)) return false;
-  throw systemError(count, 'sendmsg', errorTarget(address));
+  throw systemError(count, control === null ? 'sendto' : 'sendmsg', errorTarget(address));
 }
 
 /** A datagram that waits in a queue. Cancelled, it has never been. */

@@ -5,6 +5,7 @@ import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../internal/errno';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { copyPacket } from './packet-memory';
 
 /** Datagrams per recvmmsg(2): the cost of the call is well spread by then (published knee: 8; measured here: little gain past 32). */
 const BATCH = 32;
@@ -15,7 +16,7 @@ const MAX_STEP = 256;
 let slab: Uint8Array | undefined;
 const sizes = new Int32Array(BATCH);
 
-/** Receives what is there, at most `max` datagrams (and 256), each in memory of its own. */
+/** Receives what is there, at most `max` datagrams (and 256), each in memory that nobody else writes. */
 export function receiveDatagrams(descriptor: Descriptor, max: number): Uint8Array[] | typeof WOULD_BLOCK {
   const packets: Uint8Array[] = [];
   const limit = Math.min(max, MAX_STEP);
@@ -43,7 +44,7 @@ function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array
   }
   for (let i = 0; i < received; i++) {
     const size = sizes[i] as number;
-    if (size >= 0) packets.push(slab.slice(i * SLOT_BYTES, i * SLOT_BYTES + size));
+    if (size >= 0) packets.push(copyPacket(slab, i * SLOT_BYTES, size));
     // It was cut: a datagram of another protocol than UDP, over IP. It is an error, behind those that are whole.
     else descriptor.readError = size;
   }

@@ -6,13 +6,13 @@ import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { WOULD_BLOCK, wouldBlock } from './io-operation';
 import { type ReceivedMessage, receiveMessage } from './message';
+import { copyPacket } from './packet-memory';
 import { scratch } from './scratch';
 
 /** No UDP datagram is longer (RFC 768: 16 bits). */
 const MAX_UDP_BYTES = 65536;
 
-const sizes = new Int32Array(2);
-const result = new Int32Array(3);
+const result = new Int32Array(2);
 const peeked = new Uint8Array(1);
 
 /**
@@ -21,25 +21,20 @@ const peeked = new Uint8Array(1);
  */
 function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
   if (descriptor.isInet) return scratch(MAX_UDP_BYTES);
-  let length = nextLength(descriptor);
+  const { native } = descriptor.reactor;
+  // Below zero where the family cannot tell.
+  let length = native.unreadSize(descriptor.fd);
   if (length === 0) {
     // None, or an empty one. If none: one of any length may come before the next call, so that is to be known.
-    const { native } = descriptor.reactor;
     const count = native.recv(descriptor.fd, peeked, native.constants['MSG_PEEK'] ?? 0);
     if (count < 0) return receiveFailed(descriptor, count);
-    length = nextLength(descriptor);
+    length = native.unreadSize(descriptor.fd);
   }
   return scratch(Math.max(MAX_UDP_BYTES, length));
 }
 
-/** SIOCINQ: 0 also if there is none; -1 where the family cannot tell. */
-function nextLength(descriptor: Descriptor): number {
-  const status = descriptor.reactor.native.queueSizes(descriptor.fd, sizes);
-  return status < 0 ? status : (sizes[0] as number);
-}
-
 /**
- * Receives one datagram, whole, in memory of its own. `name`, if given, gets the sender's sockaddr, and its length is returned beside the data.
+ * Receives one datagram, whole, in memory that nobody else writes. `name`, if given, gets the sender's sockaddr, and its length is returned beside the data.
  *
  * @throws EMSGSIZE if it was longer than can be known before (another family than IP and Unix, or another process receives here too)
  */
@@ -49,15 +44,15 @@ export function receiveDatagram(
 ): { data: Uint8Array; nameLength: number } | typeof WOULD_BLOCK {
   const memory = roomForNext(descriptor);
   if (memory === WOULD_BLOCK) return WOULD_BLOCK;
-  const count = descriptor.reactor.native.recvmsg(descriptor.fd, [memory], name, null, result, 0);
+  const count = descriptor.reactor.native.recvfrom(descriptor.fd, memory, name, result);
   if (count < 0) return receiveFailed(descriptor, count);
   checkWhole(descriptor, result[0] as number);
-  return { data: memory.slice(0, count), nameLength: result[1] as number };
+  return { data: copyPacket(memory, 0, count), nameLength: result[1] as number };
 }
 
 /** Receives one datagram into `buffer`. @throws EMSGSIZE if it does not fit: the kernel has dropped the rest of it. */
 export function receiveDatagramInto(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
-  const count = descriptor.reactor.native.recvmsg(descriptor.fd, [buffer], null, null, result, 0);
+  const count = descriptor.reactor.native.recvfrom(descriptor.fd, buffer, null, result);
   if (count < 0) return receiveFailed(descriptor, count);
   checkWhole(descriptor, result[0] as number);
   return count;
@@ -78,7 +73,7 @@ export function receiveDatagramMessage(
     closeReceivedFds(message.ancillary);
     throw error;
   }
-  return { ...message, data: memory.slice(0, message.bytes) };
+  return { ...message, data: copyPacket(memory, 0, message.bytes) };
 }
 
 function checkWhole(descriptor: Descriptor, flags: number): void {

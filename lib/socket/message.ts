@@ -6,6 +6,7 @@ import { EAGAIN } from '../internal/errno';
 import { decodeAddress, encodeAddress, errorTarget, type InetAddress, type RawAddress, type SocketAddress, type UnixPath } from './address';
 import { type AncillaryData, decodeAncillary, encodeAncillary } from './ancillary';
 import type { Descriptor } from './descriptor';
+import { sendBuffers } from './scatter-gather';
 
 /** What `recvmsg` gives. */
 export interface ReceivedMessage {
@@ -67,16 +68,20 @@ export function sendMessage(
   const native = nativeBinding();
   const name = address === undefined ? null : encodeAddress(address, 'sendmsg');
   const control = ancillary === undefined ? null : encodeAncillary(ancillary);
-  const sent = native.sendmsg(
-    descriptor.fd,
-    isTooMany(native, descriptor, buffers) ? [gather(buffers)] : buffers,
-    0,
-    name === null ? null : name.bytes,
-    name === null ? 0 : name.length,
-    control,
-    control === null ? 0 : control.length,
-    flags,
-  );
+  const whole = isTooMany(native, descriptor, buffers) ? [gather(buffers)] : buffers;
+  const sent =
+    name === null && control === null
+      ? sendBuffers(native, descriptor.fd, whole, 0, flags)
+      : native.sendmsg(
+          descriptor.fd,
+          whole,
+          0,
+          name === null ? null : name.bytes,
+          name === null ? 0 : name.length,
+          control,
+          control === null ? 0 : control.length,
+          flags,
+        );
   if (sent >= 0) return sent;
   if (sent === EAGAIN) return null;
   throw systemError(sent, 'sendmsg', address === undefined ? undefined : errorTarget(address));

@@ -6,6 +6,8 @@ import { EAGAIN, ENOBUFS, ENOMEM } from '../internal/errno';
 import { cancelled, isCancelled } from '../internal/operation';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { copyPacket } from './packet-memory';
+import { sendBuffers } from './scatter-gather';
 import { scratch } from './scratch';
 
 /**
@@ -39,11 +41,11 @@ export function receiveFailed(descriptor: Descriptor, code: number, syscall: str
   throw systemError(code, syscall);
 }
 
-/** One recv(2) of up to `size` bytes, into memory of their own. */
+/** One recv(2) of up to `size` bytes. */
 export function receiveSome(descriptor: Descriptor, size: number): Uint8Array | typeof WOULD_BLOCK {
   const memory = scratch(size);
   const count = receiveOnce(descriptor, memory);
-  return count === WOULD_BLOCK ? WOULD_BLOCK : memory.slice(0, count);
+  return count === WOULD_BLOCK ? WOULD_BLOCK : copyPacket(memory, 0, count);
 }
 
 function goneBuffer(): TypeError {
@@ -127,7 +129,7 @@ class Send extends IoOperation<void> {
     const buffers = this.#buffers;
     if (end - this.#index === 1) return reactor.native.send(fd, buffers[this.#index] as Bytes, this.#offset, 0);
     const window = end - this.#index === buffers.length ? buffers : buffers.slice(this.#index, end);
-    return reactor.native.sendmsg(fd, window, this.#offset, null, 0, null, 0, 0);
+    return sendBuffers(reactor.native, fd, window, this.#offset, 0);
   }
 
   /** What is left to send of the buffers before `end`. @throws TypeError if one is not as it was: its bytes would be missing from the stream. */
@@ -210,7 +212,7 @@ export function sendGathered(
   if (descriptor.mayWrite && descriptor.reactor.spend()) {
     const { native } = descriptor.reactor;
     if (buffers.length > native.limits.iovMax) return sendWindows(descriptor, buffers, sizes, owner);
-    sent = native.sendmsg(descriptor.fd, buffers, 0, null, 0, null, 0, 0);
+    sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
     if (sent === total) return DONE;
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'sendmsg'));
     sent = leftOver(descriptor, sent);

@@ -9,6 +9,7 @@ import { type AncillaryData, encodeAncillary } from '../socket/ancillary';
 import type { Descriptor } from '../socket/descriptor';
 import { perform, performNothing, WOULD_BLOCK, wouldBlock } from '../socket/io-operation';
 import { type ReceivedMessage, receiveMessage } from '../socket/message';
+import { receiveBuffers } from '../socket/scatter-gather';
 import { scratch } from '../socket/scratch';
 import type { Socket } from '../socket/socket';
 import { receive, receiveFailed, receiveSome, send, sendGathered } from '../socket/stream-io';
@@ -21,7 +22,6 @@ const WRITE = 1;
 const MAX_RECV_BYTES = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_ANCILLARY: AncillaryData = Object.freeze({});
-const result = new Int32Array(3);
 
 /** A connected stream socket: TCP or Unix. */
 export class StreamSocketTransport extends SocketTransport implements AsyncStreamTransport {
@@ -57,7 +57,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
       // Without room, it would look like the end of the stream.
       if (views.every((view) => lengthNow(view) === 0))
         throw invalidArgument('buffers', 'left as they are until the promise settles', buffers);
-      const count = descriptor.reactor.native.recvmsg(descriptor.fd, views, null, null, result, 0);
+      const count = receiveBuffers(descriptor.reactor.native, descriptor.fd, views, 0);
       return count < 0 ? receiveFailed(descriptor, count, 'recvmsg') : count;
     });
   }

@@ -34,7 +34,10 @@ export interface AsyncBaseTransport extends AsyncDisposable {
  * **Ownership.** Buffers are written to only while the system call runs, which is before the promise settles.
  */
 export interface AsyncStreamReadTransport extends AsyncBaseTransport {
-  /** Up to `bufsize` bytes (and 1 MiB), in memory of their own. Empty is the end of the stream, for ever (or `bufsize` was 0). @throws RangeError if negative. */
+  /**
+   * Up to `bufsize` bytes (and 1 MiB), which nobody else writes; short ones share an ArrayBuffer with others, as Node's own Buffers do: mind
+   * `byteOffset`. Empty is the end of the stream, for ever (or `bufsize` was 0). @throws RangeError if negative.
+   */
   recv(bufsize: number): Promise<Uint8Array>;
   /** The number of bytes written into `buffer`: 0 is the end of the stream (or `buffer` is empty, and nothing was waited for). */
   recvInto(buffer: Bytes): Promise<number>;

@@ -101,17 +101,21 @@ describe('the wrap methods', () => {
       'unconnected UDP': opened(Socket.create(AF_INET, SOCK_DGRAM)),
       'unconnected Unix stream': opened(Socket.create(AF_UNIX, SOCK_STREAM)),
       'unconnected Unix datagram': opened(Socket.create(AF_UNIX, SOCK_DGRAM)),
+      'bound UDP': opened(Socket.create(AF_INET, SOCK_DGRAM)),
+      'bound Unix datagram': opened(Socket.create(AF_UNIX, SOCK_DGRAM)),
       'connected Unix stream': pairEnd(),
       'connected Unix datagram': pairEnd(AF_UNIX, SOCK_DGRAM),
       seqpacket: pairEnd(AF_UNIX, constant('SOCK_SEQPACKET')),
       listening: opened(Socket.create(AF_INET, SOCK_STREAM)),
     };
     sockets['listening']!.listen(1);
+    sockets['bound UDP']!.bind({ address: '127.0.0.1', port: 0, family: 'IPv4' });
+    sockets['bound Unix datagram']!.bind(shortSocketPath());
     const fitting: Record<string, readonly string[]> = {
       wrapStreamSocket: ['connected Unix stream'],
       wrapConnectedDatagramSocket: ['connected Unix datagram'],
       wrapListenerSocket: ['listening'],
-      wrapDatagramListenerSocket: ['unconnected UDP', 'unconnected Unix datagram'],
+      wrapDatagramListenerSocket: ['bound UDP', 'bound Unix datagram'],
     };
     for (const [method, fit] of Object.entries(fitting)) {
       const wrap = (backend as unknown as Record<string, (socket: Socket | number) => Promise<unknown>>)[method]!.bind(backend);

@@ -313,7 +313,7 @@ describe('a Unix datagram listener', () => {
       }),
     );
     expect(from).toBe('');
-    expect(await rejection(listener.sendTo(Buffer.from('x'), ''))).toMatchObject({ code: 'EDESTADDRREQ', syscall: 'sendmsg' });
+    expect(await rejection(listener.sendTo(Buffer.from('x'), ''))).toMatchObject({ code: 'EDESTADDRREQ', syscall: 'sendto' });
     expect(await rejection(listener.sendTo(Buffer.from('x'), '/nonexistent'))).toMatchObject({ code: 'ENOENT', path: '/nonexistent' });
     await peer.end();
   });

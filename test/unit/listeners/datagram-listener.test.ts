@@ -5,17 +5,26 @@ import {
   BusyResourceError,
   ClosedResourceError,
   type InetAddress,
+  InvalidStateError,
   newBuiltinBackend,
   SocketAttribute,
+  type UnixPath,
 } from '#lib/index';
 import { expectNoLeaks } from '../../support/fds';
+import { shortSocketPath } from '../../support/socket-path';
 import { rejection } from '../concurrency/fixture';
 
 expectNoLeaks();
 
 const native = nativeBinding();
 const backend = newBuiltinBackend('native');
-const { UV_EAGAIN: EAGAIN = 0, UV_ENOMEM: ENOMEM = 0, UV_ECONNREFUSED: ECONNREFUSED = 0, UV_EBADF: EBADF = 0 } = native.constants;
+const {
+  UV_EAGAIN: EAGAIN = 0,
+  UV_ENOMEM: ENOMEM = 0,
+  UV_ECONNREFUSED: ECONNREFUSED = 0,
+  UV_EBADF: EBADF = 0,
+  UV_EMSGSIZE: EMSGSIZE = 0,
+} = native.constants;
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -41,11 +50,11 @@ async function receive(receiver: AsyncDatagramListener<InetAddress>, count: numb
   return texts;
 }
 
-/** A send buffer that is full until it is opened: sendmsg(2) says EAGAIN, and the socket is not writable. */
+/** A send buffer that is full until it is opened: sendto(2) says EAGAIN, and the socket is not writable. */
 function fullBuffer(): { open: () => void } {
-  const { sendmsg } = native;
+  const { sendto } = native;
   let isFull = true;
-  vi.spyOn(native, 'sendmsg').mockImplementation((...args) => (isFull ? EAGAIN : sendmsg(...args)));
+  vi.spyOn(native, 'sendto').mockImplementation((...args) => (isFull ? EAGAIN : sendto(...args)));
   // epoll says that it is writable; the fake has to be asked again and again, as it would be with more sockets.
   return {
     open: () => {
@@ -172,11 +181,118 @@ describe('serve of a datagram listener', () => {
     await receiver.aclose();
   });
 
+  it('handles what is whole beside what was cut, of which it warns', async () => {
+    const { listener, receiver, to } = await pair();
+    for (const packet of packets(3)) await listener.sendTo(packet, to);
+    const { recvmmsg } = native;
+    vi.spyOn(native, 'recvmmsg').mockImplementationOnce((...args) => {
+      const count = recvmmsg(...args);
+      args[4][1] = EMSGSIZE;
+      return count;
+    });
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    expect(await receive(receiver, 2)).toEqual(['0', '2']);
+    await listener.sendTo(Buffer.from('3'), to);
+    expect(await receive(receiver, 1)).toEqual(['3']);
+    expect(warned.mock.calls).toMatchObject([[expect.stringContaining('EMSGSIZE'), { code: 'SOCKSCOPE_RECEIVE', detail: 'EMSGSIZE' }]]);
+    await listener.aclose();
+    await receiver.aclose();
+  });
+
+  it('Unix: takes empty datagrams, and those longer than any of UDP, in order', async () => {
+    const receiver = await backend.createUnixDatagramListener(shortSocketPath());
+    const listener = await backend.createUnixDatagramListener(shortSocketPath());
+    const to = receiver.extra(SocketAttribute.localAddress) as UnixPath;
+    const sizes = [0, 100_000, 0, 1, 2048, 2049, 0];
+    const seen: [number, UnixPath][] = [];
+    for (let round = 0; round < 2; round++) {
+      const scope = backend.openCancelScope();
+      const serving = scope.run(() =>
+        receiver.serve((data, address) => {
+          if (seen.push([data.length, address]) % sizes.length === 0) scope.cancel();
+        }),
+      );
+      for (const size of sizes) await listener.sendTo(new Uint8Array(size), to);
+      await serving;
+    }
+    const from = listener.extra(SocketAttribute.localAddress) as UnixPath;
+    expect(seen).toEqual([...sizes, ...sizes].map((size) => [size, from]));
+    await listener.aclose();
+    await receiver.aclose();
+  });
+
   it('ends with the socket’s own end', async () => {
     const { listener, receiver } = await pair();
     vi.spyOn(native, 'recvmmsg').mockReturnValue(EBADF);
     expect(await rejection(listener.serve(() => undefined))).toMatchObject({ code: 'EBADF' });
     await listener.aclose();
+    await receiver.aclose();
+  });
+});
+
+describe('a batch of datagrams', () => {
+  /** `count` datagrams that one receive finds. */
+  async function waiting(count: number): Promise<AsyncDatagramListener<InetAddress>> {
+    const { listener, receiver, to } = await pair();
+    for (const packet of packets(count)) await listener.sendTo(packet, to);
+    await listener.aclose();
+    return receiver;
+  }
+
+  it('of which one handler cancels the serving, is the next serving’s from there on', async () => {
+    const receiver = await waiting(5);
+    expect(await receive(receiver, 2)).toEqual(['0', '1']);
+    expect(await receive(receiver, 1)).toEqual(['2']);
+    expect(await receive(receiver, 2)).toEqual(['3', '4']);
+    await receiver.aclose();
+  });
+
+  it('that finds its group ended, is the next serving’s', async () => {
+    const receiver = await waiting(3);
+    const ended = backend.createTaskGroup();
+    await ended.run(() => undefined);
+    expect(await rejection(receiver.serve(() => undefined, ended))).toBeInstanceOf(InvalidStateError);
+    expect(await receive(receiver, 3)).toEqual(['0', '1', '2']);
+    await receiver.aclose();
+  });
+
+  it('that is left for the next serving, is refused like any other to one that is cancelled, and given up with the listener', async () => {
+    const receiver = await waiting(3);
+    expect(await receive(receiver, 1)).toEqual(['0']);
+    const scope = backend.openCancelScope();
+    const seen: string[] = [];
+    scope.cancel();
+    await scope.run(() => receiver.serve((data) => void seen.push(Buffer.from(data).toString())));
+    expect(seen).toEqual([]);
+    await backend.createTaskGroup().run(async (group) => {
+      group.startSoon(() =>
+        receiver.serveWithAncillary((data, ancillary, { port }) => {
+          seen.push(`${Buffer.from(data).toString()} ${JSON.stringify(ancillary)} ${typeof port}`);
+          group.cancelScope.cancel();
+        }, 0),
+      );
+    });
+    expect(seen).toEqual(['1 {} number']);
+    await receiver.aclose();
+    expect(await rejection(receiver.serve(() => undefined))).toBeInstanceOf(ClosedResourceError);
+  });
+
+  it('goes on where only the handlers’ group is cancelled: they feel it themselves', async () => {
+    const receiver = await waiting(3);
+    const group = backend.createTaskGroup();
+    const scope = backend.openCancelScope();
+    const seen: string[] = [];
+    const handled = backend.createEvent();
+    const running = group.run(() => backend.ignoreCancellation(() => handled.wait()));
+    group.cancelScope.cancel();
+    await scope.run(() =>
+      receiver.serve((data) => {
+        if (seen.push(Buffer.from(data).toString()) === 3) scope.cancel();
+      }, group),
+    );
+    expect(seen).toEqual(['0', '1', '2']);
+    handled.set();
+    await running;
     await receiver.aclose();
   });
 });

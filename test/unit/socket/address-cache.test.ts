@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { encodeAddress, type InetAddress } from '#lib/socket/address';
+import { encodeAddress, type InetAddress, type RawAddress } from '#lib/socket/address';
 import { AddressCache } from '#lib/socket/address-cache';
 
 afterEach(() => vi.restoreAllMocks());
@@ -39,12 +39,58 @@ describe('AddressCache', () => {
     expect(known.bytes.subarray(0, known.length)).toEqual(fresh.bytes.subarray(0, fresh.length));
   });
 
-  it('knows Unix senders: paths, bytes, and the unnamed', () => {
+  it('knows Unix senders: paths, and the unnamed', () => {
     const cache = new AddressCache();
-    expect(cache.decode(...inSlab('/a/path'))).toBe('/a/path');
-    expect(cache.decode(...inSlab(Uint8Array.of(0x2f, 0xff)))).toEqual(Uint8Array.of(0x2f, 0xff));
+    for (const path of ['/a/path', '\0abstract\0name', '/ü']) {
+      expect(cache.decode(...inSlab(path))).toBe(path);
+      const encode = vi.spyOn(nativeBinding(), 'encodeUnix');
+      const known = cache.encode(path, 'sendto');
+      expect(encode).not.toHaveBeenCalled();
+      vi.restoreAllMocks();
+      const fresh = encodeAddress(path, 'sendto');
+      expect(known.bytes.subarray(0, known.length)).toEqual(fresh.bytes.subarray(0, fresh.length));
+    }
     expect(cache.decode(new Uint8Array(10), 0, 0)).toBe('');
-    expect(cache.encode('/a/path', 'sendto').length).toBe(encodeAddress('/a/path', 'sendto').length);
+    expect(cache.encode('', 'sendto').length).toBe(encodeAddress('', 'sendto').length);
+  });
+
+  it.runIf(process.platform === 'linux')('a path that fills sun_path is a destination too', () => {
+    const cache = new AddressCache();
+    const path = `/${'x'.repeat(107)}`;
+    // Told with a NUL behind it: 111 bytes, of which sendto(2) takes 110.
+    const sockaddr = Buffer.concat([encodeAddress('/', 'test').bytes.subarray(0, 2), Buffer.from(`${path}\0`)]);
+    expect(cache.decode(sockaddr, 0, 111)).toBe(path);
+    const { bytes, length } = cache.encode(path, 'sendto');
+    expect([length, Buffer.from(bytes.subarray(2, length)).toString()]).toEqual([110, path]);
+  });
+
+  it('what one user does to an address, the next does not see', () => {
+    const cache = new AddressCache();
+    const path = Uint8Array.of(0x2f, 0xff);
+    const first = cache.decode(...inSlab(path)) as Uint8Array;
+    expect(first).toEqual(path);
+    first.fill(0);
+    expect(cache.decode(...inSlab(path))).toEqual(path);
+    const netlink = Uint8Array.of(16, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0);
+    const raw = cache.decode(netlink, 0, netlink.length) as RawAddress;
+    raw.sockaddr.fill(0);
+    expect(cache.decode(netlink, 0, netlink.length)).toEqual({ sockaddr: netlink });
+    const { bytes, length } = cache.encode(raw, 'sendto');
+    expect(bytes.subarray(0, length)).toEqual(raw.sockaddr);
+  });
+
+  it('two peers of one hash are two peers', () => {
+    const cache = new AddressCache();
+    const peers: InetAddress[] = [
+      { address: '10.7.116.85', port: 38_084, family: 'IPv4' },
+      { address: '10.51.71.134', port: 53_824, family: 'IPv4' },
+    ];
+    for (const peer of [...peers, ...peers]) {
+      const decoded = cache.decode(...inSlab(peer)) as InetAddress;
+      expect(decoded).toEqual(peer);
+      const { bytes, length } = cache.encode(decoded, 'sendto');
+      expect(bytes.subarray(0, length)).toEqual(encodeAddress(peer, 'sendto').bytes.subarray(0, length));
+    }
   });
 
   it('forgets, rather than grow without end', () => {
