@@ -79,7 +79,10 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
     throw unsupported('Unix datagrams', 'node:dgram is UDP alone');
   }
 
-  /** As of `AsyncBackend`, of an fd or a net.Socket. */
+  /**
+   * As of `AsyncBackend`, of an fd or a net.Socket. What the net.Socket has received and nobody has read yet is received first. TypeError also for one that has
+   * an encoding set or a 'readable' listener: its bytes would never come as such.
+   */
   async wrapStreamSocket(socket: Socket | NodeStreamSocket | number): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     return wrapStream(this, socket);

@@ -55,11 +55,12 @@ const PATIENCE = 1;
  *  - no task is ready: no `coroYield()` is under way, and no deadline was set, moved or taken back;
  *  - the loop had no I/O event: no byte arrived, no connection, no signal, no message of a worker. So what one socket of this process
  *    sends to another arrives before time passes, however many steps that takes;
- *  - nobody's `setImmediate` is due, and no file system or address look-up is at work in Node's threads;
+ *  - nobody's `setImmediate` is due, and no call of node:fs or address look-up is at work in Node's threads, as far as Node tells: 26 does
+ *    not tell of `readFile` and `writeFile` of a path, only of those of a FileHandle;
  *  - no `freeze()` is in force.
  *
- * A socket that merely waits for its peer does not hold the time: else no timeout of one could be tested. Nor do `setTimeout`, and
- * work in other threads and processes: for these use `settle`, or `freeze()` while it lasts. When all wait and there is no
+ * A socket that merely waits for its peer does not hold the time: else no timeout of one could be tested. Nor do `setTimeout`, and other
+ * work in threads and processes: for these use `settle`, or `freeze()` while it lasts. When all wait and there is no
  * deadline, time stands still; the clock alone does not keep the process alive then.
  */
 export class VirtualClock implements Clock {

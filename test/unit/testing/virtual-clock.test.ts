@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { pbkdf2 } from 'node:crypto';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
@@ -157,13 +157,15 @@ describe('VirtualClock', () => {
   });
 
   it('lets a file be read before time passes, also when the threads that read files have other work first', async () => {
+    const file = await open(new URL(import.meta.url));
     const clock = new VirtualClock();
     const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('password', 'salt', 20_000, 64, 'sha512'));
     const { rung, hasRung } = alarmAt(clock, 1);
-    await readFile(new URL(import.meta.url));
+    await file.readFile();
     expect(hasRung()).toBe(false);
     expect(await rung).toBe(1);
     await Promise.all(busy);
+    await file.close();
   });
 
   it('lets a file be closed before time passes, also when the threads that close files have other work first', async () => {
