@@ -5,6 +5,13 @@ import path from 'node:path';
 import { isInterrupted, runLoad, startServer } from './processes.mjs';
 import { openVeth } from './veth.mjs';
 
+/**
+ * From so much of a core on that the hypervisor gave to others, of 100, a turn is repeated: what was stolen counts as the server's own CPU
+ * time, and others on the same core take its caches along. The calmest of so many turns counts, however fast it was.
+ */
+const STOLEN = 5;
+const TRIES = 4;
+
 /** How slow opening them may be, until the run is given up. */
 const CONNECTIONS_PER_SECOND = 500;
 
@@ -19,6 +26,7 @@ const CONNECTIONS_PER_SECOND = 500;
  * @property {number} lost Of 100.
  * @property {number} client CPU of the load generator, of 100 of a core.
  * @property {number} others What the rest of the machine did meanwhile, of 100 of a core.
+ * @property {number} stolen What the hypervisor gave to other machines meanwhile, of 100 of a core.
  */
 
 /**
@@ -43,6 +51,7 @@ function sampleOf(raw, { unit, mode }, isSource) {
     lost: raw.lost === 0 ? 0 : (100 * raw.lost) / (raw.requests + raw.lost),
     client: (100 * raw.client) / raw.seconds,
     others: Math.max(0, (100 * others) / raw.seconds),
+    stolen: (100 * raw.machine.steal) / raw.seconds,
   };
 }
 
@@ -117,7 +126,7 @@ class CaseRun {
         if (name in this.#failures) continue;
         onTurn(name, round);
         try {
-          (this.#samples[name] ??= []).push(await this.#turn(name));
+          (this.#samples[name] ??= []).push(await this.#calmTurn(name));
         } catch (error) {
           if (isInterrupted()) throw error;
           this.#failures[name] = error instanceof Error ? error.message : String(error);
@@ -127,6 +136,18 @@ class CaseRun {
     }
     for (const name of Object.keys(this.#failures)) delete this.#samples[name];
     return { samples: this.#samples, failures: this.#failures };
+  }
+
+  /** @param {string} name @returns {Promise<Sample>} */
+  async #calmTurn(name) {
+    let calmest = await this.#turn(name);
+    // Memory is the same whoever has the core.
+    const tries = this.#mode === 'idle' ? 1 : TRIES;
+    for (let count = 1; count < tries && calmest.stolen >= STOLEN; count++) {
+      const sample = await this.#turn(name);
+      if (sample.stolen < calmest.stolen) calmest = sample;
+    }
+    return calmest;
   }
 
   /** @param {string} name @returns {Promise<Sample>} */

@@ -57,6 +57,7 @@ export function caseTable(scenario, one) {
       ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),
       ...(summary.lost.median >= 0.01 ? [`${digits(summary.lost.median)} % lost`] : []),
       ...(summary.others.median >= DISTURBED ? ['disturbed'] : []),
+      ...(summary.stolen.median >= DISTURBED ? ['core stolen'] : []),
     ];
     return [
       label,

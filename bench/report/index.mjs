@@ -15,7 +15,8 @@ import { anything, escape, page, table } from './html.mjs';
 const method = `Server and client run on different cores; opponents take turns within each round, each with a warm-up. Numbers are medians of the
 rounds, ± is half of their range. Every echo is compared with what was sent, byte for byte. CPU is that of all threads of the server, from
 <code>/proc/PID/stat</code>: the kernel knows the sum exactly, and estimates its split into user and system from its timer interrupts, so that the split is less certain than the sum. <i>client full</i>: the load generator had no time left, so that the rate is its own and only the
-CPU time compares. <i>disturbed</i>: something else ran on the machine.`;
+CPU time compares. <i>disturbed</i>: something else ran on the machine. <i>core stolen</i>: the hypervisor gave the cores to others, in the calmest of four
+tries, too; what it stole counts as the server's CPU.`;
 
 /** @param {Run} run */
 function environmentTable({ command, environment, net }) {
