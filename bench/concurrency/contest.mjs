@@ -2,6 +2,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { calmest, stolenSeconds } from '../calm.mjs';
 import { cases, memory } from './cases.mjs';
 
 const measure = path.join(import.meta.dirname, 'measure.mjs');
@@ -82,7 +84,12 @@ export async function contest(node, { rounds, milliseconds, folder }) {
         for (let turn = 0; turn < entrants.length; turn++) {
           // Another one begins each time: what disturbs the machine disturbs all.
           const entrant = entrants[(turn + round) % entrants.length];
-          const { cpu, wall } = await entrant.one.ask({ what: 'time', key, n: entrant.n });
+          const { cpu, wall } = await calmest(async () => {
+            const stolenBefore = stolenSeconds();
+            const begin = performance.now();
+            const took = await entrant.one.ask({ what: 'time', key, n: entrant.n });
+            return { ...took, stolen: (1e5 * (stolenSeconds() - stolenBefore)) / (performance.now() - begin) };
+          });
           entrant.cpu.push(cpu);
           entrant.wall.push(wall);
         }

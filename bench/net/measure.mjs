@@ -2,15 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { calmest } from '../calm.mjs';
 import { isInterrupted, runLoad, startServer } from './processes.mjs';
 import { openVeth } from './veth.mjs';
-
-/**
- * From so much of a core on that the hypervisor gave to others, of 100, a turn is repeated: what was stolen counts as the server's own CPU
- * time, and others on the same core take its caches along. The calmest of so many turns counts, however fast it was.
- */
-const STOLEN = 5;
-const TRIES = 4;
 
 /** How slow opening them may be, until the run is given up. */
 const CONNECTIONS_PER_SECOND = 500;
@@ -113,6 +107,13 @@ class CaseRun {
     return this.#turns.one.mode ?? this.#turns.scenario.mode;
   }
 
+  /** @param {string} name */
+  #calmTurn(name) {
+    const turn = () => this.#turn(name);
+    // Memory is the same whoever has the core.
+    return this.#mode === 'idle' ? turn() : calmest(turn);
+  }
+
   get #pins() {
     return this.#turns.scenario.unpinned === true ? undefined : this.#turns.pins;
   }
@@ -136,18 +137,6 @@ class CaseRun {
     }
     for (const name of Object.keys(this.#failures)) delete this.#samples[name];
     return { samples: this.#samples, failures: this.#failures };
-  }
-
-  /** @param {string} name @returns {Promise<Sample>} */
-  async #calmTurn(name) {
-    let calmest = await this.#turn(name);
-    // Memory is the same whoever has the core.
-    const tries = this.#mode === 'idle' ? 1 : TRIES;
-    for (let count = 1; count < tries && calmest.stolen >= STOLEN; count++) {
-      const sample = await this.#turn(name);
-      if (sample.stolen < calmest.stolen) calmest = sample;
-    }
-    return calmest;
   }
 
   /** @param {string} name @returns {Promise<Sample>} */

@@ -15,7 +15,7 @@ const measures = [
 const NOTABLE = 1.05;
 
 /** What a case's own program is called: `native`, or in a hand-over the one that passes fds, or over several cores the one that needs none. */
-const ours = ['native', 'native-fd', 'native-reuseport'];
+export const ours = ['native', 'native-fd', 'native-reuseport'];
 
 /**
  * @typedef {object} Loss

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { caseTable, digits } from '../net/table.mjs';
-import { findLosses } from '../net/verdict.mjs';
+import { findLosses, ours } from '../net/verdict.mjs';
 import { chartMaker } from './chart.mjs';
 import { anything, escape, page, table } from './html.mjs';
 
@@ -95,7 +95,7 @@ function overview(runs) {
   runs.forEach((run, column) => {
     for (const scenario of run.net?.scenarios ?? []) {
       for (const one of scenario.cases) {
-        const own = one.opponents.find(({ name }) => name === 'native' || name === 'native-fd');
+        const own = one.opponents.find(({ name }) => ours.includes(name));
         const base = one.opponents.find(({ name }) => name === one.base);
         if (own === undefined || base === undefined || own === base) continue;
         const ratio = (/** @type {string} */ name) => {
