@@ -20,7 +20,7 @@ function probe(program, args, reason) {
   const { status, stdout, stderr } = spawnSync(program, args, { cwd: root, encoding: 'utf8', timeout: 20_000 });
   if (status === 0) return stdout.trim();
   const said = (stderr ?? '').split('\n').find((line) => /Error/.test(line));
-  throw new Error(said === undefined ? reason : `${reason} (${said.trim()})`);
+  throw new Error(said === undefined ? reason : `${reason} (${said.trim().replaceAll(root, '.')})`);
 }
 
 /** @param {string} stream @param {string} [datagram] The program that speaks datagrams, if it is another one. */

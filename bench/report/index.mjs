@@ -129,6 +129,12 @@ ${run.net === undefined ? '' : `<h3>Where we lose</h3>\n${lossTable(run)}\n${sce
 ${others.map(([name, value]) => anything(name, value)).join('\n')}`;
 }
 
+/** The contest of scopes and tasks under the same version of Node.js. @param {string} file */
+function concurrencyBeside(file) {
+  const beside = path.join(path.dirname(file), `concurrency-${path.basename(file)}`);
+  return existsSync(beside) ? { concurrency: [JSON.parse(readFileSync(beside, 'utf8'))] } : {};
+}
+
 /**
  * Writes a report.
  * @param {string} folder Of results: all complete runs in it (node20.json, …) make report.html.
@@ -139,7 +145,7 @@ export async function writeReport(folder, file) {
   const complete = existsSync(folder) ? readdirSync(folder).filter((name) => /^node\d+\.json$/.test(name)) : [];
   const files = file === undefined ? complete.sort().map((name) => path.join(folder, name)) : [file];
   /** @type {Run[]} */
-  const runs = files.map((name) => JSON.parse(readFileSync(name, 'utf8')));
+  const runs = files.map((name) => ({ ...JSON.parse(readFileSync(name, 'utf8')), ...(file === undefined ? concurrencyBeside(name) : {}) }));
   const chart = await chartMaker();
   const body = `<h1>sockscope: benchmarks</h1>
 <p class="note">${method}</p>
