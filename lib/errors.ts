@@ -52,8 +52,8 @@ export class AttributeLookupError extends Error {
   readonly code = 'ERR_ATTRIBUTE_LOOKUP';
 }
 
-// On the prototypes, and not set by constructors: a stack trace begins with the name that the error has when it is made.
-for (const errorClass of [
+/** The library's own classes of errors. @internal */
+export const ERROR_CLASSES = [
   CancelledError,
   TimeoutError,
   UnsupportedOperationError,
@@ -61,7 +61,10 @@ for (const errorClass of [
   BusyResourceError,
   InvalidStateError,
   AttributeLookupError,
-]) {
+] as const;
+
+// On the prototypes, and not set by constructors: a stack trace begins with the name that the error has when it is made.
+for (const errorClass of ERROR_CLASSES) {
   Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, configurable: true, writable: true });
 }
 

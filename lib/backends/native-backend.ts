@@ -47,14 +47,12 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     const descriptor = await connectTcp(this, host, port, options);
-    descriptor.claimed = true;
     return new StreamSocketTransport(this, descriptor);
   }
 
   async createUnixStreamConnection(path: UnixPath, options: { localPath?: UnixPath } = {}): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     const { descriptor, onClose } = await connectUnix(this, this.#constant('SOCK_STREAM'), path, options.localPath);
-    descriptor.claimed = true;
     return new StreamSocketTransport(this, descriptor, null, onClose);
   }
 
@@ -65,14 +63,12 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncDatagramTransport> {
     throwIfCancelled();
     const descriptor = await connectUdp(remoteHost, remotePort, options);
-    descriptor.claimed = true;
     return new DatagramSocketTransport(this, descriptor);
   }
 
   async createUnixDatagramEndpoint(path: UnixPath, options: { localPath?: UnixPath } = {}): Promise<AsyncDatagramTransport> {
     throwIfCancelled();
     const { descriptor, onClose } = await connectUnix(this, this.#constant('SOCK_DGRAM'), path, options.localPath);
-    descriptor.claimed = true;
     return new DatagramSocketTransport(this, descriptor, null, onClose);
   }
 
@@ -91,7 +87,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncListener<AsyncStreamTransport>[]> {
     throwIfCancelled();
     const descriptors = await bindTcp(host, port, options);
-    return descriptors.map((descriptor) => new StreamSocketListener(this, claim(descriptor)));
+    return descriptors.map((descriptor) => new StreamSocketListener(this, descriptor));
   }
 
   async createUnixStreamListener(
@@ -101,19 +97,19 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     throwIfCancelled();
     const { backlog = DEFAULT_BACKLOG, mode } = options;
     const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_STREAM'), { backlog, mode });
-    return new StreamSocketListener(this, claim(descriptor), null, onClose);
+    return new StreamSocketListener(this, descriptor, null, onClose);
   }
 
   async createUdpListeners(host: Host, port: number, options: { reusePort?: boolean } = {}): Promise<AsyncDatagramListener<InetAddress>[]> {
     throwIfCancelled();
     const descriptors = await bindUdp(host, port, options);
-    return descriptors.map((descriptor) => new DatagramSocketListener<InetAddress>(this, claim(descriptor)));
+    return descriptors.map((descriptor) => new DatagramSocketListener<InetAddress>(this, descriptor));
   }
 
   async createUnixDatagramListener(path: UnixPath, options: { mode?: number } = {}): Promise<AsyncDatagramListener<UnixPath>> {
     throwIfCancelled();
     const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_DGRAM'), { mode: options.mode });
-    return new DatagramSocketListener<UnixPath>(this, claim(descriptor), null, onClose);
+    return new DatagramSocketListener<UnixPath>(this, descriptor, null, onClose);
   }
 
   async wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>> {

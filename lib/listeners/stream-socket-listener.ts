@@ -42,7 +42,6 @@ export class StreamSocketListener extends SocketTransport implements AsyncListen
   }
 
   #begin(connection: Descriptor, handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): void {
-    connection.claimed = true;
     const transport = new StreamSocketTransport(this.backend(), connection);
     try {
       group.startSoon(() => {

@@ -1,12 +1,4 @@
-import {
-  BusyResourceError,
-  CancelledError,
-  ClosedResourceError,
-  InvalidStateError,
-  TimeoutError,
-  UnsupportedOperationError,
-  AttributeLookupError,
-} from '../errors';
+import { ERROR_CLASSES } from '../errors';
 
 /** An error on its way between threads. Structured cloning would keep neither its class nor its own properties. */
 export interface EncodedError {
@@ -32,13 +24,7 @@ const CLASSES: readonly (new (message?: string) => Error)[] = [
   SyntaxError,
   TypeError,
   URIError,
-  BusyResourceError,
-  CancelledError,
-  ClosedResourceError,
-  InvalidStateError,
-  TimeoutError,
-  UnsupportedOperationError,
-  AttributeLookupError,
+  ...ERROR_CLASSES,
 ];
 
 const byName = new Map(CLASSES.map((errorClass) => [errorClass.name, errorClass]));

@@ -50,6 +50,7 @@ export abstract class SocketTransport implements AsyncBaseTransport {
   protected constructor(backend: AsyncBackend, descriptor: Descriptor, what: string, socket: Socket | null, onClose: (() => void) | null) {
     this.#backend = backend;
     this.descriptor = descriptor;
+    descriptor.claimed = true;
     this.#socket = socket;
     this.#onClose = onClose;
     if (socket === null) closeWhenCollected(this, descriptor, what);
