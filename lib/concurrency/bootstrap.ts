@@ -41,7 +41,7 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
   begin(main: () => Awaitable<R>, name: string | undefined): void {
     this.enter();
     if (this.#signal !== undefined) SignalLink.of(this.#signal).add(this);
-    new TaskNode(this, this, main, name, undefined).begin();
+    new TaskNode(this, this, main, name).begin();
   }
 
   /** The signal has aborted already. */

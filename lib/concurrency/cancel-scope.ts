@@ -4,7 +4,7 @@ import { type CancelledError, InvalidStateError } from '../errors';
 import { markHandled } from '../internal/operation';
 import { checkFunction, checkTime } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { callIn } from './call-in';
+import { runIn } from './call-in';
 import { cancellationOf, isCancellation, NOTHING } from './cancellation';
 import { type Deadlines, OUT, type Timed } from './deadlines';
 import { scopeTimeout } from './diagnostics';
@@ -34,6 +34,7 @@ export class CancelScope extends ScopeNode {
   /** @internal */
   readonly deadlines: Deadlines;
   readonly #source: AbortSignal | undefined;
+  #running: Promise<unknown> | null = null;
   #controller: AbortController | undefined;
 
   /** @internal */
@@ -59,26 +60,8 @@ export class CancelScope extends ScopeNode {
     } catch (error) {
       return Promise.reject<R>(error);
     }
-    const result = callIn(this, body, this);
-    if (!(result instanceof Promise)) {
-      this.leave();
-      return Promise.resolve(result);
-    }
-    const running: Promise<R | undefined> = result.then(
-      (value) => {
-        this.leave();
-        return value;
-      },
-      (error: unknown) => {
-        const rest = this.leaveWith(error);
-        if (rest === NOTHING) {
-          this.absorbed();
-          return undefined;
-        }
-        if (isCancellation(rest)) markHandled(running);
-        throw rest;
-      },
-    );
+    const running = runIn(this, body, this);
+    this.#running = running;
     return running;
   }
 
@@ -117,7 +100,7 @@ export class CancelScope extends ScopeNode {
     checkTime('deadline', deadline);
     if (this.place !== OUT) this.deadlines.remove(this);
     this.due = deadline;
-    if (this.parent !== null && !this.isLeft && this.ownCancellation === null) this.#watchClock();
+    if (this.parent !== null && !this.isLeft && this.ownCancellation === null) this.watchClock();
   }
 
   /** `when()` and `reschedule()` as a property. */
@@ -149,6 +132,23 @@ export class CancelScope extends ScopeNode {
   }
 
   /** @internal */
+  bodyEnded(value: unknown): unknown {
+    this.leave();
+    return value;
+  }
+
+  /** @internal */
+  bodyFailed(error: unknown): unknown {
+    const rest = this.leaveWith(error);
+    if (rest === NOTHING) {
+      this.absorbed();
+      return undefined;
+    }
+    if (isCancellation(rest) && this.#running !== null) markHandled(this.#running);
+    throw rest;
+  }
+
+  /** @internal */
   get rank(): number {
     return 0;
   }
@@ -177,18 +177,18 @@ export class CancelScope extends ScopeNode {
       return;
     }
     if (this.#source !== undefined) SignalLink.of(this.#source).add(this);
-    this.#watchClock();
+    this.watchClock();
   }
 
   /** @internal */
   override leave(): void {
-    this.#unwatch();
+    this.unwatch();
     super.leave();
   }
 
   /** @internal */
   override cancelWith(error: CancelledError): void {
-    this.#unwatch();
+    this.unwatch();
     super.cancelWith(error);
   }
 
@@ -203,7 +203,7 @@ export class CancelScope extends ScopeNode {
     this.cancelWith(cancellationOf(this, 'The signal of the scope was aborted', { cause: reason }));
   }
 
-  #watchClock(): void {
+  private watchClock(): void {
     if (this.due === Infinity) return;
     if (this.due > this.deadlines.clock.now()) {
       this.deadlines.add(this);
@@ -214,7 +214,7 @@ export class CancelScope extends ScopeNode {
     if (this.ownCancellation === null) this.expire();
   }
 
-  #unwatch(): void {
+  private unwatch(): void {
     if (this.place !== OUT) this.deadlines.remove(this);
     if (this.#source !== undefined) SignalLink.of(this.#source).delete(this);
   }

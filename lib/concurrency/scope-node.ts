@@ -24,8 +24,6 @@ export abstract class ScopeNode {
   parent: ScopeNode | null = null;
   /** The task that entered it. @internal */
   task: TaskNode | null = null;
-  /** No cancellation from outside comes in. @internal */
-  readonly isShield: boolean = false;
   /** @internal */
   isLeft = false;
   /** Its cancellation stopped at its edge. @internal */
@@ -33,18 +31,21 @@ export abstract class ScopeNode {
   /** It was left while a scope around it was cancelled too: its own errors went on, and are for that one to absorb. @internal */
   isPassed = false;
 
+  // Of two lists, of children and of operations, only the first is held: its `previous` is the last.
+
   /** @internal */
   firstChild: ScopeNode | null = null;
-  /** @internal */
-  lastChild: ScopeNode | null = null;
   /** @internal */
   previousSibling: ScopeNode | null = null;
   /** @internal */
   nextSibling: ScopeNode | null = null;
   /** @internal */
   firstOperation: Operation<unknown> | null = null;
-  /** @internal */
-  lastOperation: Operation<unknown> | null = null;
+
+  /** No cancellation from outside comes in. @internal */
+  get isShield(): boolean {
+    return false;
+  }
 
   /** What the task tree calls it. @internal */
   abstract describe(): string;
@@ -70,20 +71,25 @@ export abstract class ScopeNode {
       heir?.link(operation);
       return;
     }
-    const last = this.lastOperation;
+    const first = this.firstOperation;
+    if (first === null) {
+      this.firstOperation = operation;
+      operation.previous = operation;
+      return;
+    }
+    const last = first.previous as Operation<unknown>;
+    last.next = operation;
     operation.previous = last;
-    if (last === null) this.firstOperation = operation;
-    else last.next = operation;
-    this.lastOperation = operation;
+    first.previous = operation;
   }
 
   /** @internal */
   unlink(operation: Operation<unknown>): void {
     const { previous, next } = operation;
-    if (previous === null) this.firstOperation = next;
-    else previous.next = next;
-    if (next === null) this.lastOperation = previous;
-    else next.previous = previous;
+    const first = this.firstOperation as Operation<unknown>;
+    if (operation === first) this.firstOperation = next;
+    else (previous as Operation<unknown>).next = next;
+    (next ?? first).previous = previous;
     operation.previous = null;
     operation.next = null;
   }
@@ -114,51 +120,34 @@ export abstract class ScopeNode {
     const parent = this.parent as ScopeNode;
     this.isPassed = this.ownCancellation !== null && this.isOuterCancelled;
     this.isLeft = true;
-    if (this.firstOperation !== null) this.#bequeathOperations(parent);
-    if (this.firstChild !== null) this.#bequeathChildren(parent);
+    if (this.firstOperation !== null) bequeathOperations(this, parent);
+    if (this.firstChild !== null) bequeathChildren(this, parent);
     parent.disown(this);
   }
 
   /** Takes a node in as the last of its children. @internal */
   adopt(child: ScopeNode): void {
-    const last = this.lastChild;
+    const first = this.firstChild;
+    if (first === null) {
+      this.firstChild = child;
+      child.previousSibling = child;
+      return;
+    }
+    const last = first.previousSibling as ScopeNode;
+    last.nextSibling = child;
     child.previousSibling = last;
-    if (last === null) this.firstChild = child;
-    else last.nextSibling = child;
-    this.lastChild = child;
+    first.previousSibling = child;
   }
 
   /** @internal */
   disown(child: ScopeNode): void {
     const { previousSibling: previous, nextSibling: next } = child;
-    if (previous === null) this.firstChild = next;
-    else previous.nextSibling = next;
-    if (next === null) this.lastChild = previous;
-    else next.previousSibling = previous;
+    const first = this.firstChild as ScopeNode;
+    if (child === first) this.firstChild = next;
+    else (previous as ScopeNode).nextSibling = next;
+    (next ?? first).previousSibling = previous;
     child.previousSibling = null;
     child.nextSibling = null;
-  }
-
-  #bequeathOperations(heir: ScopeNode): void {
-    for (let operation = this.firstOperation; operation !== null; operation = this.firstOperation) {
-      const cancellation = this.cancellation ?? heir.cancellation;
-      if (cancellation !== null) {
-        operation.cancel(cancellation);
-        continue;
-      }
-      this.unlink(operation);
-      operation.scope = heir;
-      heir.link(operation);
-    }
-  }
-
-  #bequeathChildren(heir: ScopeNode): void {
-    for (let child = this.firstChild; child !== null; child = this.firstChild) {
-      this.disown(child);
-      child.parent = heir;
-      heir.adopt(child);
-      if (heir.cancellation !== null && child.cancellation === null && !child.isShield) spread(child, heir.cancellation);
-    }
   }
 
   /**
@@ -222,6 +211,28 @@ export abstract class ScopeNode {
     });
     if (rest !== error) this.isCaught = true;
     return rest;
+  }
+}
+
+function bequeathOperations(node: ScopeNode, heir: ScopeNode): void {
+  for (let operation = node.firstOperation; operation !== null; operation = node.firstOperation) {
+    const cancellation = node.cancellation ?? heir.cancellation;
+    if (cancellation !== null) {
+      operation.cancel(cancellation);
+      continue;
+    }
+    node.unlink(operation);
+    operation.scope = heir;
+    heir.link(operation);
+  }
+}
+
+function bequeathChildren(node: ScopeNode, heir: ScopeNode): void {
+  for (let child = node.firstChild; child !== null; child = node.firstChild) {
+    node.disown(child);
+    child.parent = heir;
+    heir.adopt(child);
+    if (heir.cancellation !== null && child.cancellation === null && !child.isShield) spread(child, heir.cancellation);
   }
 }
 

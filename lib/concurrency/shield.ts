@@ -1,12 +1,27 @@
 import { markHandled } from '../internal/operation';
 import { checkFunction } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { callIn } from './call-in';
+import { type Enclosure, runIn } from './call-in';
 import { isCancellation } from './cancellation';
 import { ScopeNode } from './scope-node';
 
-class Shield extends ScopeNode {
-  override readonly isShield: boolean = true;
+class Shield extends ScopeNode implements Enclosure {
+  running: Promise<unknown> | null = null;
+
+  override get isShield(): boolean {
+    return true;
+  }
+
+  bodyEnded(value: unknown): unknown {
+    this.leave();
+    return value;
+  }
+
+  bodyFailed(error: unknown): never {
+    this.leave();
+    if (isCancellation(error) && this.running !== null) markHandled(this.running);
+    throw error;
+  }
 
   describe(): string {
     return 'shield';
@@ -27,21 +42,7 @@ export function ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R> {
     return Promise.reject<R>(error);
   }
   shield.enter();
-  const result = callIn(shield, fn);
-  if (!(result instanceof Promise)) {
-    shield.leave();
-    return Promise.resolve(result);
-  }
-  const running: Promise<R> = result.then(
-    (value) => {
-      shield.leave();
-      return value;
-    },
-    (error: unknown) => {
-      shield.leave();
-      if (isCancellation(error)) markHandled(running);
-      throw error;
-    },
-  );
+  const running = runIn(shield, fn);
+  shield.running = running;
   return running;
 }

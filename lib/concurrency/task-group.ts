@@ -9,10 +9,10 @@ import { CancelScope } from './cancel-scope';
 import { cancellationOf, concerns, failureIn, isCancellation, isPartlyOf, NOTHING } from './cancellation';
 import type { ConcurrencyBackend } from './concurrency-backend';
 import type { Deadlines } from './deadlines';
-import { startSite } from './debug';
+import { noteStartSite } from './debug';
 import type { ScopeNode } from './scope-node';
 import { Task } from './task';
-import { checkTaskOptions, TaskNode, type TaskOptions } from './task-node';
+import { type Belonging, checkTaskOptions, TaskNode, type TaskOptions } from './task-node';
 
 class GroupScope extends CancelScope {
   override run<R>(): Promise<R | undefined> {
@@ -144,20 +144,22 @@ export class TaskGroup {
   }
 
   /** @internal */
-  spawnSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): TaskNode {
-    const node = this.#spawn(fn, options);
+  spawnSoon(fn: () => Awaitable<unknown>, options?: TaskOptions, belonging?: Belonging): TaskNode {
+    const node = this.#spawn(fn, options, belonging);
     void SOON.then(() => {
       node.begin();
     });
     return node;
   }
 
-  #spawn(fn: () => Awaitable<unknown>, options: TaskOptions | undefined): TaskNode {
+  #spawn(fn: () => Awaitable<unknown>, options: TaskOptions | undefined, belonging?: Belonging): TaskNode {
     checkFunction('fn', fn);
     checkTaskOptions(options);
     if (this.#state !== 'open') throw this.#notOpen();
     this.#tasks++;
-    return new TaskNode(this, this.cancelScope, fn, options?.name, startSite());
+    const node = new TaskNode(this, this.cancelScope, fn, options?.name, belonging);
+    noteStartSite(node);
+    return node;
   }
 
   /** @internal */

@@ -1,7 +1,6 @@
-import { contextStorage } from '../internal/context';
 import { invalidArgument } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { call } from './call-in';
+import { type Enclosure, runIn } from './call-in';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
 import type { ConcurrencyBackend } from './concurrency-backend';
 import { noteStart } from './debug';
@@ -30,6 +29,11 @@ export interface TaskOwner {
   taskEnded(task: TaskNode, error: unknown): void;
 }
 
+/** What a task was given, like a handler its connection: it is closed unless the task completes. */
+export interface Belonging {
+  closeNow(): void;
+}
+
 /** A checkpoint that waits for the end of a task. */
 export abstract class EndWaiter<T> extends QueuedOperation<T> {
   abstract taskEnded(): void;
@@ -41,35 +45,38 @@ let lastId = 0;
  * A task, and the scope around all that it runs: cancelling the task is cancelling that scope. It is a child of its group's scope, whoever
  * started it.
  */
-export class TaskNode extends ScopeNode {
+export class TaskNode extends ScopeNode implements Enclosure {
   readonly id = ++lastId;
   readonly owner: TaskOwner;
-  readonly #name: string;
+  readonly #belonging: Belonging | null;
   #fn: (() => Awaitable<unknown>) | null;
-  readonly #startSite: string | undefined;
-  #info: TaskInfo | null = null;
+  /** A name alone, until somebody asks for more. */
+  #info: TaskInfo | string;
 
   state: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' = 'waiting';
   /** Of a completed task its value, of a failed one its error, of a cancelled one the CancelledError. */
   outcome: unknown = undefined;
   #waiters: WaitQueue<unknown, EndWaiter<unknown>> | null = null;
 
-  constructor(owner: TaskOwner, parent: ScopeNode, fn: () => Awaitable<unknown>, name: string | undefined, startSite: string | undefined) {
+  constructor(owner: TaskOwner, parent: ScopeNode, fn: () => Awaitable<unknown>, name?: string, belonging: Belonging | null = null) {
     super();
     this.owner = owner;
+    this.#belonging = belonging;
     this.#fn = fn;
-    this.#name = name ?? fn.name;
-    this.#startSite = startSite;
+    this.#info = name ?? fn.name;
     this.task = this;
     this.enterUnder(parent);
   }
 
   get name(): string {
-    return this.#name === '' ? `task-${this.id}` : this.#name;
+    const info = this.#info;
+    if (typeof info !== 'string') return info.name;
+    return info === '' ? `task-${this.id}` : info;
   }
 
   get info(): TaskInfo {
-    return (this.#info ??= Object.freeze({ id: this.id, name: this.name }));
+    if (typeof this.#info === 'string') this.#info = Object.freeze({ id: this.id, name: this.name });
+    return this.#info;
   }
 
   get isDone(): boolean {
@@ -83,24 +90,7 @@ export class TaskNode extends ScopeNode {
     this.#fn = null;
     this.state = 'running';
     if (taskStart.hasSubscribers) taskStart.publish({ task: this.info, parent: currentTask()?.info });
-    contextStorage.run(this, TaskNode.#run, this, fn);
-  }
-
-  /** In the task's own context to its end: waiting for it in another would keep that one in memory for as long as the task runs. */
-  static #run(this: void, node: TaskNode, fn: () => Awaitable<unknown>): void {
-    const result = call(fn);
-    if (!(result instanceof Promise)) {
-      node.#complete(result);
-      return;
-    }
-    result.then(
-      (value) => {
-        node.#complete(value);
-      },
-      (error: unknown) => {
-        node.#fail(error);
-      },
-    );
+    void runIn(this, fn);
   }
 
   /** Takes it out before it has begun: it never was. */
@@ -125,23 +115,25 @@ export class TaskNode extends ScopeNode {
     return `task "${this.name}"`;
   }
 
-  #complete(value: unknown): void {
+  bodyEnded(value: unknown): void {
     this.leave();
-    this.#end('completed', value, undefined);
+    this.end('completed', value, undefined);
   }
 
-  #fail(error: unknown): void {
+  bodyFailed(error: unknown): void {
+    // It cannot have given it to anyone.
+    this.#belonging?.closeNow();
     const rest = this.leaveWith(error);
     const failure = rest === NOTHING ? NOTHING : failureIn(rest, this);
     if (failure === NOTHING) {
-      this.#end('cancelled', cancelledErrorIn(error), rest === NOTHING ? undefined : rest);
+      this.end('cancelled', cancelledErrorIn(error), rest === NOTHING ? undefined : rest);
     } else {
-      noteStart(failure, this.name, this.#startSite);
-      this.#end('failed', failure, failure);
+      noteStart(failure, this);
+      this.end('failed', failure, failure);
     }
   }
 
-  #end(state: 'completed' | 'failed' | 'cancelled', outcome: unknown, error: unknown): void {
+  private end(state: 'completed' | 'failed' | 'cancelled', outcome: unknown, error: unknown): void {
     this.state = state;
     this.outcome = outcome;
     if (taskEnd.hasSubscribers) {

@@ -1,4 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import process from 'node:process';
 import type { CancelledError } from '../errors';
 import type { Operation } from './operation';
 
@@ -31,6 +32,31 @@ export function currentScope(): WaitScope | undefined {
   const scope = contextStorage.getStore();
   return scope === undefined || !scope.isLeft ? scope : scope.heir();
 }
+
+type Call<C, A, B, R> = (context: C, a: A, b: B) => R;
+
+function runInPlace<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
+  return contextStorage.run(context, fn, context, a, b);
+}
+
+/**
+ * The same where contexts are AsyncContextFrames. `AsyncLocalStorage.run` copies the map of all storages twice there, to come in and to go
+ * out; an AsyncResource remembers the frame to go back to. A third less time, and half the memory, for each scope.
+ */
+function runInFrame<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
+  return new AsyncResource('SockscopeContext').runInAsyncScope(enterAndCall, undefined, context, fn, a, b) as R;
+}
+
+function enterAndCall<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
+  contextStorage.enterWith(context);
+  return fn(context, a, b);
+}
+
+// Bun and Deno claim to be some version of Node.js, and keep contexts in their own ways.
+const hasFrames = Number.parseInt(process.versions.node, 10) >= 24 && !('bun' in process.versions) && !('deno' in process.versions);
+
+/** Calls `fn` with `context` as the context, in which everything that it starts goes on. It is handed it, too. */
+export const runWith = hasFrames ? runInFrame : runInPlace;
 
 /**
  * Calls `fn` with no context at all, neither ours nor a user's. For what serves many tasks and outlives each, like a timer: Node would
