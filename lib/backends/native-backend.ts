@@ -172,7 +172,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
       if (typeof socket === 'number') owned.detach();
       throw error;
     }
-    if (descriptor.isTcp) sendAtOnce(descriptor);
+    if (descriptor.kind.isTcp) sendAtOnce(descriptor);
     return take(owned);
   }
 

@@ -74,10 +74,10 @@ async function resolveLocal(local: HostPort | undefined, type: number): Promise<
 
 /** Binds to the first of the local addresses of the socket's family that works. */
 function bindLocal(descriptor: Descriptor, { host, port, addresses }: Local): void {
-  const candidates = addresses.filter(({ family }) => family === descriptor.family);
+  const candidates = addresses.filter(({ family }) => family === descriptor.kind.family);
   if (candidates.length === 0) {
     const error = systemError(EADDRNOTAVAIL, 'bind', { address: host, port });
-    error.message += ` (no matching local address with family=${String(descriptor.family)} found)`;
+    error.message += ` (no matching local address with family=${String(descriptor.kind.family)} found)`;
     throw error;
   }
   const errors: unknown[] = [];

@@ -1,13 +1,13 @@
 import { nativeBinding } from '../binding';
 import { systemError } from '../errors';
 import { encodeAddress, errorTarget, type SocketAddress } from '../socket/address';
-import { Descriptor } from '../socket/descriptor';
+import { Descriptor, socketKind } from '../socket/descriptor';
 
 /** A new socket of ours. @throws EAFNOSUPPORT, EMFILE, … */
 export function openSocket(family: number, type: number): Descriptor {
   const fd = nativeBinding().socket(family, type, 0);
   if (fd < 0) throw systemError(fd, 'socket');
-  return new Descriptor(fd, family, type, 0);
+  return new Descriptor(fd, socketKind(family, type, 0));
 }
 
 /** bind(2). @throws the system's error, with the address */

@@ -35,7 +35,7 @@ let slab: Slab | undefined;
  */
 export function receiveFromAny(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
   throwKept(descriptor);
-  const received = descriptor.isInet ? receiveBatch(descriptor, addresses) : receiveSingles(descriptor, addresses);
+  const received = descriptor.kind.isInet ? receiveBatch(descriptor, addresses) : receiveSingles(descriptor, addresses);
   // Each is work for the handlers: a flood of them is to leave the others their turn.
   if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
   return received;

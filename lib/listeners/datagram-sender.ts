@@ -47,7 +47,7 @@ export class DatagramSender {
         if (attemptSend(descriptor, packet)) return DONE;
         isFull = true;
         // A Unix receiver that is full says nothing of the others.
-        if (descriptor.isInet) descriptor.mayWrite = false;
+        if (descriptor.kind.isInet) descriptor.mayWrite = false;
       }
     } catch (error) {
       return Promise.reject(error);
@@ -64,7 +64,7 @@ export class DatagramSender {
 
   /** The queue that a datagram belongs in; undefined if none is needed yet. */
   #queueOf(packet: Outgoing): SendQueue | undefined {
-    if (this.#descriptor.isInet) return this.#buffer;
+    if (this.#descriptor.kind.isInet) return this.#buffer;
     return this.#receivers.size === 0 ? undefined : this.#receivers.get(receiverKey(packet));
   }
 
@@ -86,5 +86,5 @@ function receiverKey({ to }: Outgoing): string {
 /** The kernel calls an address without a name an invalid argument. @throws EDESTADDRREQ */
 function checkDestination(descriptor: Descriptor, { to, address }: Outgoing): void {
   const { native } = descriptor.reactor;
-  if (!descriptor.isInet && to.length <= native.limits.unixPathOffset) throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
+  if (!descriptor.kind.isInet && to.length <= native.limits.unixPathOffset) throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
 }

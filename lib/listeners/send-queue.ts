@@ -19,7 +19,7 @@ export interface Outgoing {
 
 /** Of a Unix receiver whose queue is full, BSD says ENOBUFS. */
 const isFull = (code: number, descriptor: Descriptor): boolean =>
-  code === EAGAIN || (code === ENOBUFS && !descriptor.isInet && process.platform !== 'linux');
+  code === EAGAIN || (code === ENOBUFS && !descriptor.kind.isInet && process.platform !== 'linux');
 
 /** One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room for it @throws the system's error */
 export function attemptSend(descriptor: Descriptor, { data, to, address, control }: Outgoing): boolean {

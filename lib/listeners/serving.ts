@@ -1,5 +1,7 @@
 import type { AsyncBackend } from '../backends/async-backend';
-import type { TaskGroup } from '../concurrency/task-group';
+import type { Awaitable } from '../concurrency/awaitable';
+import { TaskGroup } from '../concurrency/task-group';
+import type { Belonging } from '../concurrency/task-node';
 import { BusyResourceError } from '../errors';
 import { invalidArgument } from '../internal/validate';
 
@@ -25,4 +27,25 @@ export class Serving {
       this.#isUnderWay = false;
     }
   }
+}
+
+/**
+ * Starts a handler as a task. A handler that fails or is cancelled cannot have given its connection to anyone: it is closed then.
+ * @throws what the group throws if it takes no more tasks
+ */
+export function startHandler<T extends Belonging>(group: TaskGroup, handler: (transport: T) => Awaitable<void>, transport: T): void {
+  const begin = (): Awaitable<void> => handler(transport);
+  if (group instanceof TaskGroup && group.startSoon === TaskGroup.prototype.startSoon) {
+    // Without an async function of its own around each handler: it would be a good part of an idle connection's memory.
+    group.spawnSoon(begin, undefined, transport);
+    return;
+  }
+  group.startSoon(async () => {
+    try {
+      await begin();
+    } catch (error) {
+      transport.closeNow();
+      throw error;
+    }
+  });
 }

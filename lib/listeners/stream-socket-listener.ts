@@ -1,5 +1,5 @@
 import type { AsyncBackend } from '../backends/async-backend';
-import { type Awaitable, isThenable } from '../concurrency/awaitable';
+import type { Awaitable } from '../concurrency/awaitable';
 import type { TaskGroup } from '../concurrency/task-group';
 import { checkFunction } from '../internal/validate';
 import { Descriptor } from '../socket/descriptor';
@@ -9,7 +9,7 @@ import { StreamSocketTransport } from '../transports/stream-socket-transport';
 import type { AsyncStreamTransport } from '../transports/transport';
 import { accept } from './accept';
 import type { AsyncListener } from './listener';
-import { Serving } from './serving';
+import { Serving, startHandler } from './serving';
 
 /** A listening stream socket: TCP or Unix. */
 export class StreamSocketListener extends SocketTransport implements AsyncListener<AsyncStreamTransport> {
@@ -31,7 +31,7 @@ export class StreamSocketListener extends SocketTransport implements AsyncListen
       const fds = await accept(descriptor);
       for (let i = 0; i < fds.length; i++) {
         try {
-          this.#begin(new Descriptor(fds[i] as number, descriptor.family, descriptor.type, descriptor.protocol), handler, group);
+          this.#begin(new Descriptor(fds[i] as number, descriptor.kind), handler, group);
         } catch (error) {
           // The group takes no more tasks: nobody will own what was accepted.
           for (const fd of fds.slice(i + 1)) descriptor.reactor.native.close(fd);
@@ -44,20 +44,7 @@ export class StreamSocketListener extends SocketTransport implements AsyncListen
   #begin(connection: Descriptor, handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): void {
     const transport = new StreamSocketTransport(this.backend(), connection);
     try {
-      group.startSoon(() => {
-        // Failed or cancelled: it cannot have given the connection to anyone.
-        const giveUp = (error: unknown): never => {
-          transport.closeNow();
-          throw error;
-        };
-        try {
-          // No async function of its own around each handler: it would be a good part of an idle connection's memory.
-          const ended = handler(transport);
-          return isThenable(ended) ? ended.then(undefined, giveUp) : undefined;
-        } catch (error) {
-          return giveUp(error);
-        }
-      });
+      startHandler(group, handler, transport);
     } catch (error) {
       transport.closeNow();
       throw error;

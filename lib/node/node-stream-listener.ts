@@ -4,7 +4,7 @@ import type { Awaitable } from '../concurrency/awaitable';
 import type { TaskGroup } from '../concurrency/task-group';
 import { checkFunction } from '../internal/validate';
 import type { AsyncListener } from '../listeners/listener';
-import { Serving } from '../listeners/serving';
+import { Serving, startHandler } from '../listeners/serving';
 import type { AttributeGetters } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../transports/transport';
 import { NodeStreamTransport } from './node-stream-transport';
@@ -78,22 +78,10 @@ export class NodeStreamListener extends NodeTransport implements AsyncListener<A
       await this.receive('serve', () => undefined);
       // Here, and not where they arrive: a task begins in the context of whoever starts it.
       for (let [transport] = this.#waiting; transport !== undefined; [transport] = this.#waiting) {
-        begin(transport, handler, group);
+        startHandler(group, handler, transport);
         // One that the group did not take stays.
         this.#waiting.shift();
       }
     }
   }
-}
-
-function begin(transport: NodeStreamTransport, handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): void {
-  group.startSoon(async () => {
-    try {
-      await handler(transport);
-    } catch (error) {
-      // Failed or cancelled: it cannot have given the connection to anyone.
-      transport.closeNow();
-      throw error;
-    }
-  });
 }

@@ -22,7 +22,7 @@ export function receiveDatagrams(descriptor: Descriptor, max: number): Uint8Arra
   const limit = Math.min(max, MAX_STEP);
   while (packets.length < limit) {
     const left = limit - packets.length;
-    const more = descriptor.isInet ? receiveBatch(descriptor, Math.min(left, BATCH), packets) : receiveSingle(descriptor, packets);
+    const more = descriptor.kind.isInet ? receiveBatch(descriptor, Math.min(left, BATCH), packets) : receiveSingle(descriptor, packets);
     if (!more) break;
   }
   return packets.length === 0 ? WOULD_BLOCK : packets;
@@ -150,7 +150,8 @@ function canSegment(descriptor: Descriptor): boolean {
   if (can === undefined) {
     const { native } = descriptor.reactor;
     const { SOL_UDP = 0, UDP_SEGMENT } = native.constants;
-    can = UDP_SEGMENT !== undefined && descriptor.isInet && native.getsockoptInt(descriptor.fd, SOL_UDP, UDP_SEGMENT, segmentSize) === 0;
+    can =
+      UDP_SEGMENT !== undefined && descriptor.kind.isInet && native.getsockoptInt(descriptor.fd, SOL_UDP, UDP_SEGMENT, segmentSize) === 0;
     segmentation.set(descriptor, can);
   }
   return can;

@@ -20,7 +20,7 @@ const peeked = new Uint8Array(1);
  * for its length. (It is the next one's until it is received, and nobody else receives here.)
  */
 function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
-  if (descriptor.isInet) return scratch(MAX_UDP_BYTES);
+  if (descriptor.kind.isInet) return scratch(MAX_UDP_BYTES);
   const { native } = descriptor.reactor;
   // Below zero where the family cannot tell.
   let length = native.unreadSize(descriptor.fd);

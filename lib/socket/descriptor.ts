@@ -5,20 +5,43 @@ import { EXCEPTIONAL, READABLE, type Reactor, reactor, WRITABLE } from './reacto
 /** Who has which fd number, in this environment. */
 const owners: (Descriptor | undefined)[] = [];
 
+/** What sockets of one sort have in common. */
+class SocketKind {
+  readonly family: number;
+  readonly type: number;
+  readonly protocol: number;
+  /** Over IPv4 or IPv6. */
+  readonly isInet: boolean;
+  /** A stream of bytes without any marks in it: a receive that left room in its buffer has drained the kernel's. */
+  readonly isTcp: boolean;
+
+  constructor(family: number, type: number, protocol: number) {
+    this.family = family;
+    this.type = type;
+    this.protocol = protocol;
+    const { AF_INET, AF_INET6, SOCK_STREAM, IPPROTO_TCP } = reactor().native.constants;
+    this.isInet = family === AF_INET || family === AF_INET6;
+    this.isTcp = this.isInet && type === SOCK_STREAM && (protocol === 0 || protocol === IPPROTO_TCP);
+  }
+}
+
+const kinds: SocketKind[] = [];
+
+/** The one object for sockets of this sort: there are few sorts, and many sockets. */
+export function socketKind(family: number, type: number, protocol: number): SocketKind {
+  let kind = kinds.find((known) => known.family === family && known.type === type && known.protocol === protocol);
+  if (kind === undefined) kinds.push((kind = new SocketKind(family, type, protocol)));
+  return kind;
+}
+
 /**
  * The one owner of an fd. Sockets, transports and listeners are faces of a descriptor: whichever closes it closes it for all.
  */
 export class Descriptor {
   /** -1 once closed or released. */
   fd: number;
-  readonly family: number;
-  readonly type: number;
-  readonly protocol: number;
+  readonly kind: SocketKind;
   readonly reactor: Reactor;
-  /** Over IPv4 or IPv6. */
-  readonly isInet: boolean;
-  /** A stream of bytes without any marks in it: a receive that left room in its buffer has drained the kernel's. */
-  readonly isTcp: boolean;
 
   /** Its place in the reactor's table; -1 while it is not watched. */
   slot = -1;
@@ -44,15 +67,10 @@ export class Descriptor {
   onWriteEnd: (() => void) | null = null;
 
   /** Takes ownership of an fd that has just come from the binding. */
-  constructor(fd: number, family: number, type: number, protocol: number) {
+  constructor(fd: number, kind: SocketKind) {
     this.fd = fd;
-    this.family = family;
-    this.type = type;
-    this.protocol = protocol;
+    this.kind = kind;
     this.reactor = reactor();
-    const { AF_INET, AF_INET6, SOCK_STREAM, IPPROTO_TCP } = this.reactor.native.constants;
-    this.isInet = family === AF_INET || family === AF_INET6;
-    this.isTcp = this.isInet && type === SOCK_STREAM && (protocol === 0 || protocol === IPPROTO_TCP);
     owners[fd]?.evict();
     owners[fd] = this;
   }
@@ -93,10 +111,10 @@ export class Descriptor {
   close(): number {
     const { fd } = this;
     if (fd < 0) return 0;
-    this.#forget();
+    forget(this);
     // Before anybody is told: nobody is to see an fd that is closed for them and open for the kernel.
     const status = this.reactor.native.close(fd);
-    this.#loseAll('closed');
+    loseAll(this, 'closed');
     return status;
   }
 
@@ -104,9 +122,9 @@ export class Descriptor {
   detach(): number {
     const { fd } = this;
     if (fd < 0) return -1;
-    this.#forget();
+    forget(this);
     this.reactor.native.release(fd);
-    this.#loseAll('detached');
+    loseAll(this, 'detached');
     return fd;
   }
 
@@ -115,37 +133,36 @@ export class Descriptor {
    * now: this owner lets go of it, without any system call.
    */
   evict(): void {
-    this.#forget();
-    this.#loseAll('closed by other means');
+    forget(this);
+    loseAll(this, 'closed by other means');
   }
 
   /** A graceful close has begun: nothing new starts, whoever waits to receive is told, and only the send under way goes on. */
   stopReading(): void {
     this.closing = true;
-    this.#lose(this.reader, 'closed');
+    lose(this.reader, 'closed');
   }
+}
 
-  #forget(): void {
-    if (this.slot >= 0) this.reactor.forget(this);
-    owners[this.fd] = undefined;
-    this.fd = -1;
-  }
+function forget(descriptor: Descriptor): void {
+  if (descriptor.slot >= 0) descriptor.reactor.forget(descriptor);
+  owners[descriptor.fd] = undefined;
+  descriptor.fd = -1;
+}
 
-  #loseAll(how: string): void {
-    const { reader, writer } = this;
-    this.#lose(reader, how);
-    this.#lose(writer, how);
-  }
+function loseAll({ reader, writer }: Descriptor, how: string): void {
+  lose(reader, how);
+  lose(writer, how);
+}
 
-  #lose(operation: IoOperation<unknown> | null, how: string): void {
-    if (operation === null) return;
-    // One cancellation may reach the close before it reaches what the close cuts off: that is cancelled all the same.
-    const cancellation = operation.scope?.cancellation ?? null;
-    if (cancellation !== null) {
-      operation.cancel(cancellation);
-      return;
-    }
-    operation.withdraw();
-    operation.lose(new ClosedResourceError(`The socket was ${how} while a task was waiting on it (${operation.syscall})`));
+function lose(operation: IoOperation<unknown> | null, how: string): void {
+  if (operation === null) return;
+  // One cancellation may reach the close before it reaches what the close cuts off: that is cancelled all the same.
+  const cancellation = operation.scope?.cancellation ?? null;
+  if (cancellation !== null) {
+    operation.cancel(cancellation);
+    return;
   }
+  operation.withdraw();
+  operation.lose(new ClosedResourceError(`The socket was ${how} while a task was waiting on it (${operation.syscall})`));
 }

@@ -44,7 +44,7 @@ export abstract class IoOperation<T> extends Operation<T> {
     else descriptor.writer = this as IoOperation<unknown>;
     descriptor.reactor.retain();
     if (ready) descriptor.reactor.defer(this);
-    else this.#awaitReadiness();
+    else awaitReadiness(this as IoOperation<unknown>);
     return this;
   }
 
@@ -64,22 +64,11 @@ export abstract class IoOperation<T> extends Operation<T> {
     }
     if (result === WOULD_BLOCK) {
       if (isRead ? descriptor.mayRead : descriptor.mayWrite) descriptor.reactor.defer(this);
-      else this.#awaitReadiness();
+      else awaitReadiness(this as IoOperation<unknown>);
       return;
     }
     this.withdraw();
     this.settle(result);
-  }
-
-  #awaitReadiness(): void {
-    const { descriptor } = this;
-    const { reactor } = descriptor;
-    const watched = descriptor.slot < 0 ? reactor.watch(descriptor) : 0;
-    const status = watched < 0 ? watched : reactor.arm(descriptor);
-    if (status < 0) {
-      this.withdraw();
-      this.fail(systemError(status, 'epoll_ctl'));
-    }
   }
 
   /** Gives its direction of the descriptor back. */
@@ -94,6 +83,17 @@ export abstract class IoOperation<T> extends Operation<T> {
   /** The descriptor was closed under it (and has forgotten it). */
   lose(reason: ClosedResourceError): void {
     this.fail(reason);
+  }
+}
+
+function awaitReadiness(operation: IoOperation<unknown>): void {
+  const { descriptor } = operation;
+  const { reactor } = descriptor;
+  const watched = descriptor.slot < 0 ? reactor.watch(descriptor) : 0;
+  const status = watched < 0 ? watched : reactor.arm(descriptor);
+  if (status < 0) {
+    operation.withdraw();
+    operation.fail(systemError(status, 'epoll_ctl'));
   }
 }
 

@@ -54,7 +54,7 @@ function senderOf(native: NativeBinding, descriptor: Descriptor, name: Uint8Arra
   const address = decodeAddress(name, Math.min(length, name.length));
   // Of a Unix sender that has no name, the kernel says nothing at all.
   const { AF_UNIX, SOCK_STREAM } = native.constants;
-  return address === null && descriptor.family === AF_UNIX && descriptor.type !== SOCK_STREAM ? '' : address;
+  return address === null && descriptor.kind.family === AF_UNIX && descriptor.kind.type !== SOCK_STREAM ? '' : address;
 }
 
 /** One sendmsg(2); null if it would block. */
@@ -89,7 +89,7 @@ export function sendMessage(
 
 /** More buffers than one call takes. A stream is read and written in parts; a message must be whole, and so is copied through one buffer. */
 export function isTooMany(native: NativeBinding, descriptor: Descriptor, buffers: readonly Bytes[]): boolean {
-  return buffers.length > native.limits.iovMax && descriptor.type !== native.constants['SOCK_STREAM'];
+  return buffers.length > native.limits.iovMax && descriptor.kind.type !== native.constants['SOCK_STREAM'];
 }
 
 export function gather(buffers: readonly Bytes[]): Uint8Array {

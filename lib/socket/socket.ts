@@ -9,7 +9,7 @@ import { cancelled, isCancelled } from '../internal/operation';
 import { checkInteger, invalidArgument } from '../internal/validate';
 import { decodeAddress, encodeAddress, errorTarget, type InetAddress, type SocketAddress, type UnixPath } from './address';
 import type { AncillaryData } from './ancillary';
-import { Descriptor } from './descriptor';
+import { Descriptor, socketKind } from './descriptor';
 import { closeWhenCollected, forgetCollected } from './leaks';
 import { type ReceivedMessage, receiveMessage, type SendMessageOptions, sendMessage } from './message';
 import { Readiness } from './readiness';
@@ -49,7 +49,7 @@ export class Socket implements Disposable {
     checkInteger('protocol', protocol, 0, MAX_INT);
     const fd = nativeBinding().socket(family, type, protocol);
     if (fd < 0) throw systemError(fd, 'socket');
-    return new Socket(new Descriptor(fd, family, type & TYPE_MASK, protocol));
+    return new Socket(new Descriptor(fd, socketKind(family, type & TYPE_MASK, protocol)));
   }
 
   /**
@@ -73,10 +73,8 @@ export class Socket implements Disposable {
     const status = nativeBinding().socketpair(family, type, 0, fds);
     if (status < 0) throw systemError(status, 'socketpair');
     const [first, second] = fds as unknown as [number, number];
-    return [
-      new Socket(new Descriptor(first, family, type & TYPE_MASK, 0)),
-      new Socket(new Descriptor(second, family, type & TYPE_MASK, 0)),
-    ];
+    const kind = socketKind(family, type & TYPE_MASK, 0);
+    return [new Socket(new Descriptor(first, kind)), new Socket(new Descriptor(second, kind))];
   }
 
   /** A face for a descriptor that something else made. @internal */
@@ -91,17 +89,17 @@ export class Socket implements Disposable {
 
   /** AF_INET, AF_UNIX, …: as `constants` numbers them. */
   get family(): number {
-    return this.descriptor.family;
+    return this.descriptor.kind.family;
   }
 
   /** SOCK_STREAM, SOCK_DGRAM, … */
   get type(): number {
-    return this.descriptor.type;
+    return this.descriptor.kind.type;
   }
 
   /** IPPROTO_TCP, …; 0 where it was left to the kernel. */
   get protocol(): number {
-    return this.descriptor.protocol;
+    return this.descriptor.kind.protocol;
   }
 
   /** bind(2). @throws EADDRINUSE (also for a stale Unix socket file), EADDRNOTAVAIL, EACCES, ENAMETOOLONG, ENOENT. */
@@ -134,7 +132,7 @@ export class Socket implements Disposable {
   accept(): Socket | null {
     const { descriptor } = this;
     const fd = nativeBinding().accept(this.#openFd());
-    if (fd >= 0) return new Socket(new Descriptor(fd, descriptor.family, descriptor.type, descriptor.protocol));
+    if (fd >= 0) return new Socket(new Descriptor(fd, descriptor.kind));
     if (fd === EAGAIN) return null;
     throw systemError(fd, 'accept');
   }
@@ -239,7 +237,7 @@ export class Socket implements Disposable {
     const { descriptor } = this;
     const fd = nativeBinding().dup(this.#openFd());
     if (fd < 0) throw systemError(fd, 'dup');
-    return new Socket(new Descriptor(fd, descriptor.family, descriptor.type, descriptor.protocol));
+    return new Socket(new Descriptor(fd, descriptor.kind));
   }
 
   /** Gives up the fd without closing it, and returns it; whoever waits on this socket gets ClosedResourceError. The fd stays non-blocking and close-on-exec. */
@@ -317,7 +315,7 @@ export function adoptDescriptor(fd: number): Descriptor {
   if (status === EEXIST)
     throw new BusyResourceError(`fd ${String(fd)} is owned by another socket already: dup() it, or detach() it there first`);
   if (status < 0) throw systemError(status, 'getsockopt');
-  return new Descriptor(fd, info[0] as number, info[1] as number, info[2] as number);
+  return new Descriptor(fd, socketKind(info[0] as number, info[1] as number, info[2] as number));
 }
 
 function checkFlags(flags: number): void {

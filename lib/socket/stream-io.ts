@@ -26,7 +26,7 @@ function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOU
   if (descriptor.readError !== 0) throw systemError(descriptor.readError, 'recv');
   const count = descriptor.reactor.native.recv(descriptor.fd, buffer, 0);
   if (count > 0) {
-    if (count < size && descriptor.isTcp) descriptor.drained();
+    if (count < size && descriptor.kind.isTcp) descriptor.drained();
     return count;
   }
   if (count === 0) return 0;

@@ -86,7 +86,7 @@ export abstract class SocketTransport implements AsyncBaseTransport {
   }
 
   extra<T>(attribute: TypedAttribute<T>, fallback?: T): T {
-    return lookUp(this.#getters(), attribute, fallback);
+    return lookUp(this.getters(), attribute, fallback);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -112,26 +112,26 @@ export abstract class SocketTransport implements AsyncBaseTransport {
     return this.descriptor.writer !== null;
   }
 
-  #getters(): AttributeGetters {
+  private getters(): AttributeGetters {
     return new Map<TypedAttribute<unknown>, () => unknown>([
-      [SocketAttribute.socket, () => this.#asSocket()],
-      [SocketAttribute.family, () => this.descriptor.family],
-      [SocketAttribute.localAddress, () => this.#asSocket().localAddress()],
-      [SocketAttribute.remoteAddress, () => this.#asSocket().remoteAddress()],
-      [SocketAttribute.peerCredentials, () => this.#peerCredentials()],
-      [SocketAttribute.options, () => new SocketOptions(this.#asSocket())],
+      [SocketAttribute.socket, () => this.asSocket()],
+      [SocketAttribute.family, () => this.descriptor.kind.family],
+      [SocketAttribute.localAddress, () => this.asSocket().localAddress()],
+      [SocketAttribute.remoteAddress, () => this.asSocket().remoteAddress()],
+      [SocketAttribute.peerCredentials, () => this.peerCredentials()],
+      [SocketAttribute.options, () => new SocketOptions(this.asSocket())],
     ]);
   }
 
   /** @throws UnsupportedOperationError on TCP, which carries no control messages; RangeError for a size that is none */
   protected checkAncillary(name: string, size: number): void {
     checkInteger(name, size, 0, 0x7fffffff);
-    if (this.descriptor.isInet && this.descriptor.type === nativeBinding().constants['SOCK_STREAM']) {
+    if (this.descriptor.kind.isInet && this.descriptor.kind.type === nativeBinding().constants['SOCK_STREAM']) {
       throw new UnsupportedOperationError('This transport does not have ancillary data support: TCP carries none');
     }
   }
 
-  #asSocket(): Socket {
+  private asSocket(): Socket {
     if (this.#socket === null) {
       const { descriptor } = this;
       if (descriptor.fd < 0) throw new AttributeLookupError('the transport is closed');
@@ -142,9 +142,9 @@ export abstract class SocketTransport implements AsyncBaseTransport {
     return this.#socket;
   }
 
-  #peerCredentials(): PeerCredentials {
+  private peerCredentials(): PeerCredentials {
     const { descriptor } = this;
-    if (descriptor.isInet) throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
+    if (descriptor.kind.isInet) throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
     const result = new Int32Array(3);
     const status = nativeBinding().peerCredentials(descriptor.fd, result);
     if (status < 0) throw systemError(status, 'getsockopt');

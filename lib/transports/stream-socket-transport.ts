@@ -23,7 +23,7 @@ const MAX_RECV_BYTES = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_ANCILLARY: AncillaryData = Object.freeze({});
 
-/** A connected stream socket: TCP or Unix. */
+/** A connected stream socket: TCP or Unix. (Private methods in the language's own way would take a slot of every connection.) */
 export class StreamSocketTransport extends SocketTransport implements AsyncStreamTransport {
   /** Takes the descriptor over. @internal */
   constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
@@ -31,7 +31,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
   }
 
   recvInto(buffer: Bytes): Promise<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) return this.#recvIntoSpecial(buffer);
+    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) return this.recvIntoSpecial(buffer);
     return receive(this.descriptor, buffer, 'recvInto', this);
   }
 
@@ -53,7 +53,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     const wanted = totalLength(views);
     const { descriptor } = this;
     if (wanted === 0) return performNothing(descriptor, 'read', 'recvIntoMany', 0);
-    return this.#receive('recvIntoMany', 'recvmsg', () => {
+    return this.receive('recvIntoMany', 'recvmsg', () => {
       // Without room, it would look like the end of the stream.
       if (views.every((view) => lengthNow(view) === 0))
         throw invalidArgument('buffers', 'left as they are until the promise settles', buffers);
@@ -66,9 +66,9 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     checkInteger('bufsize', bufsize, 0, MAX_INT);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
     if (bufsize === 0) return performNothing(this.descriptor, 'read', 'recvWithAncillary', { data: EMPTY, ancillary: NO_ANCILLARY });
-    return this.#receive('recvWithAncillary', 'recvmsg', () => {
+    return this.receive('recvWithAncillary', 'recvmsg', () => {
       const memory = scratch(Math.min(bufsize, MAX_RECV_BYTES));
-      const message = this.#receiveMessage([memory], ancillaryBufsize);
+      const message = this.receiveMessage([memory], ancillaryBufsize);
       return message === WOULD_BLOCK ? WOULD_BLOCK : { data: memory.slice(0, message.bytes), ancillary: message.ancillary };
     });
   }
@@ -78,16 +78,16 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
     const { byteLength } = buffer;
     if (byteLength === 0) return performNothing(this.descriptor, 'read', 'recvWithAncillaryInto', { bytes: 0, ancillary: NO_ANCILLARY });
-    return this.#receive('recvWithAncillaryInto', 'recvmsg', () => {
+    return this.receive('recvWithAncillaryInto', 'recvmsg', () => {
       // A buffer that went away while it waited would look like the end of the stream.
       if (lengthNow(buffer) !== byteLength) throw invalidArgument('buffer', 'of the same length until the promise settles', buffer);
-      const message = this.#receiveMessage([buffer], ancillaryBufsize);
+      const message = this.receiveMessage([buffer], ancillaryBufsize);
       return message === WOULD_BLOCK ? WOULD_BLOCK : { bytes: message.bytes, ancillary: message.ancillary };
     });
   }
 
   sendAll(data: Bytes): Promise<void> {
-    if (!(data instanceof Uint8Array) || data.byteLength === 0) return this.#sendSpecial(data);
+    if (!(data instanceof Uint8Array) || data.byteLength === 0) return this.sendSpecial(data);
     return send(this.descriptor, data, 'sendAll', this);
   }
 
@@ -133,19 +133,19 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
   }
 
   /** What recvInto does for other views, for empty buffers, and for what is no buffer. */
-  async #recvIntoSpecial(buffer: Bytes): Promise<number> {
+  private async recvIntoSpecial(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
     if (buffer.byteLength > 0) return receive(this.descriptor, buffer, 'recvInto', this);
     return performNothing(this.descriptor, 'read', 'recvInto', 0);
   }
 
-  async #sendSpecial(data: Bytes): Promise<void> {
+  private async sendSpecial(data: Bytes): Promise<void> {
     checkBytes('data', data);
     return send(this.descriptor, data, 'sendAll', this);
   }
 
   /** A receive of any form. What ended the connection ends all of them. */
-  #receive<T>(method: string, syscall: string, attempt: () => T | typeof WOULD_BLOCK): Promise<T> {
+  private receive<T>(method: string, syscall: string, attempt: () => T | typeof WOULD_BLOCK): Promise<T> {
     const { descriptor } = this;
     return perform(
       descriptor,
@@ -160,7 +160,7 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     );
   }
 
-  #receiveMessage(buffers: readonly Bytes[], ancillaryBufsize: number): ReceivedMessage | typeof WOULD_BLOCK {
+  private receiveMessage(buffers: readonly Bytes[], ancillaryBufsize: number): ReceivedMessage | typeof WOULD_BLOCK {
     const { descriptor } = this;
     try {
       return receiveMessage(descriptor, buffers, ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read');

@@ -5,6 +5,11 @@ import { countAnswer, RECEIVE_BYTES, unknownKind, work } from './server-process.
 
 /** @typedef {import('sockscope').AsyncStreamTransport} Transport */
 
+/** The load generator resets what is under way when its time is up. @param {unknown} error */
+function ignoreReset(error) {
+  if (!['ECONNRESET', 'EPIPE'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
+}
+
 /**
  * @param {string} kind @param {Record<string, string>} options @param {import('sockscope').AsyncBackend} backend
  * @returns {(transport: Transport) => Promise<void>} Serves a connection to its end, and closes it.
@@ -14,74 +19,115 @@ export function connectionHandler(kind, options, backend) {
   const timeout = Number(options.timeout ?? 0);
   const bufferCount = Number(options.buffers ?? 1);
 
+  // Each is one async function to its end: another one around it would be memory that a connection holds, and none of this library's.
+
   /** @param {Transport} transport */
   async function echo(transport) {
-    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-    for (let count; (count = await transport.recvInto(buffer)) > 0;) {
-      work(busy);
-      await transport.sendAll(buffer.subarray(0, count));
+    try {
+      const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+      for (let count; (count = await transport.recvInto(buffer)) > 0;) {
+        work(busy);
+        await transport.sendAll(buffer.subarray(0, count));
+      }
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
     }
   }
 
   /** @param {Transport} transport */
   async function echoWithTimeout(transport) {
-    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-    for (let count; (count = await backend.timeout(timeout).run(() => transport.recvInto(buffer))) > 0;) {
-      work(busy);
-      await transport.sendAll(buffer.subarray(0, count));
+    try {
+      const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+      for (let count; (count = await backend.timeout(timeout).run(() => transport.recvInto(buffer))) > 0;) {
+        work(busy);
+        await transport.sendAll(buffer.subarray(0, count));
+      }
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
     }
   }
 
   /** @param {Transport} transport */
   async function echoBuffered(transport) {
-    const buffers = Array.from({ length: bufferCount }, () => ({ memory: Buffer.allocUnsafeSlow(RECEIVE_BYTES), sent: Promise.resolve() }));
-    let last = Promise.resolve();
-    for (let turn = 0; ; turn++) {
-      const buffer = buffers[turn % bufferCount];
-      await buffer.sent;
-      const count = await transport.recvInto(buffer.memory);
-      if (count === 0) break;
-      const before = last;
-      last = buffer.sent = (async () => {
-        await before;
-        await transport.sendAll(buffer.memory.subarray(0, count));
-      })();
-      // A send that fails is told where it is awaited; a receive may fail first, and then it no longer is.
-      last.catch(() => undefined);
+    try {
+      const buffers = Array.from({ length: bufferCount }, () => ({
+        memory: Buffer.allocUnsafeSlow(RECEIVE_BYTES),
+        sent: Promise.resolve(),
+      }));
+      let last = Promise.resolve();
+      for (let turn = 0; ; turn++) {
+        const buffer = buffers[turn % bufferCount];
+        await buffer.sent;
+        const count = await transport.recvInto(buffer.memory);
+        if (count === 0) break;
+        const before = last;
+        last = buffer.sent = (async () => {
+          await before;
+          await transport.sendAll(buffer.memory.subarray(0, count));
+        })();
+        // A send that fails is told where it is awaited; a receive may fail first, and then it no longer is.
+        last.catch(() => undefined);
+      }
+      await last;
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
     }
-    await last;
   }
 
   /** @param {Transport} transport */
   async function echoReceived(transport) {
-    for (let data; (data = await transport.recv(RECEIVE_BYTES)).length > 0;) await transport.sendAll(data);
+    try {
+      for (let data; (data = await transport.recv(RECEIVE_BYTES)).length > 0;) await transport.sendAll(data);
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
+    }
   }
 
   /** @param {Transport} transport */
   async function lines(transport) {
-    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-    let have = 0;
-    for (let count; (count = await transport.recvInto(buffer.subarray(have))) > 0;) {
-      have += count;
-      const whole = [];
-      let begin = 0;
-      const data = buffer.subarray(0, have);
-      for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, begin)) {
-        whole.push(data.subarray(begin, end + 1));
-        begin = end + 1;
+    try {
+      const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+      let have = 0;
+      for (let count; (count = await transport.recvInto(buffer.subarray(have))) > 0;) {
+        have += count;
+        const whole = [];
+        let begin = 0;
+        const data = buffer.subarray(0, have);
+        for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, begin)) {
+          whole.push(data.subarray(begin, end + 1));
+          begin = end + 1;
+        }
+        if (whole.length > 0) await transport.sendAllFromIterable(whole);
+        buffer.copyWithin(0, begin, have);
+        have -= begin;
       }
-      if (whole.length > 0) await transport.sendAllFromIterable(whole);
-      buffer.copyWithin(0, begin, have);
-      have -= begin;
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
     }
   }
 
   /** @param {Transport} transport */
   async function sink(transport) {
-    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-    let total = 0;
-    for (let count; (count = await transport.recvInto(buffer)) > 0;) total += count;
-    await transport.sendAll(countAnswer(total));
+    try {
+      const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+      let total = 0;
+      for (let count; (count = await transport.recvInto(buffer)) > 0;) total += count;
+      await transport.sendAll(countAnswer(total));
+    } catch (error) {
+      ignoreReset(error);
+    } finally {
+      await transport.aclose();
+    }
   }
 
   function chooseEcho() {
@@ -92,14 +138,5 @@ export function connectionHandler(kind, options, backend) {
 
   const handler = { echo: chooseEcho(), lines, sink }[kind];
   if (handler === undefined) throw unknownKind(kind);
-  return async (transport) => {
-    try {
-      await handler(transport);
-    } catch (error) {
-      // The load generator resets what is under way when its time is up.
-      if (!['ECONNRESET', 'EPIPE'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
-    } finally {
-      await transport.aclose();
-    }
-  };
+  return handler;
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Awaitable } from '../../concurrency/awaitable';
+import type { TaskGroup } from '../../concurrency/task-group';
 import type { AsyncListener } from '../../listeners/listener';
 import type { InetAddress } from '../../socket/address';
 import { SocketAttribute } from '../../transports/attributes';
@@ -208,6 +210,33 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
       // The listener is open all the same.
       assert.equal(listener.isClosing(), false);
       await dial();
+    });
+
+    test('a group of another make runs the handlers, too: a connection whose handler fails is closed', async (scenario) => {
+      const { backend } = scenario;
+      const { listener, dial } = await kind.listen(scenario);
+      const failure = Object.assign(new Error('of the handler'), { code: 'EILSEQ' });
+      const tasks: Promise<unknown>[] = [];
+      const startSoon = (fn: () => Awaitable<unknown>): void => {
+        tasks.push(rejectsWith('EILSEQ', () => backend.openCancelScope().run(fn)));
+      };
+      const makes: unknown[] = [{ startSoon }, Object.assign(backend.createTaskGroup(), { startSoon })];
+      for (const group of makes) {
+        const serving = backend.openCancelScope();
+        const served = serving.run(() =>
+          listener.serve(async (transport) => {
+            await transport.recv(1);
+            throw failure;
+          }, group as TaskGroup),
+        );
+        const peer = await dial();
+        await peer.write('!');
+        await peer.takeAll();
+        assert.equal(tasks.length, 1);
+        await tasks.pop();
+        serving.cancel();
+        await served;
+      }
     });
 
     test('a handler that returns may have given its connection to somebody else', async (scenario) => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { ClosedResourceError } from '#lib/errors';
-import { Descriptor } from '#lib/socket/descriptor';
+import { Descriptor, socketKind } from '#lib/socket/descriptor';
 import { Socket } from '#lib/socket/socket';
 import { EXCEPTIONAL, READABLE, WRITABLE } from '#lib/socket/reactor';
 import { expectNoLeaks } from '../../support/fds';
@@ -15,7 +15,7 @@ const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_DGRAM } = kit;
 describe('Descriptor', () => {
   it('knows what a short read proves', () => {
     const kind = (family: number, type: number, protocol = 0): [boolean, boolean] => {
-      const { isInet, isTcp } = kit.create(family, type, protocol).descriptor;
+      const { isInet, isTcp } = kit.create(family, type, protocol).descriptor.kind;
       return [isInet, isTcp];
     };
     expect(kind(AF_INET, SOCK_STREAM)).toEqual([true, true]);
@@ -24,8 +24,8 @@ describe('Descriptor', () => {
     expect(kind(AF_UNIX, SOCK_STREAM)).toEqual([false, false]);
     // Messages of a stream of another protocol are not bytes of one: made up, since few kernels have SCTP.
     const fd = kit.create(AF_UNIX, SOCK_STREAM).detach();
-    const sctp = new Descriptor(fd, AF_INET, SOCK_STREAM, kit.constant('IPPROTO_SCTP'));
-    expect([sctp.isInet, sctp.isTcp]).toEqual([true, false]);
+    const sctp = new Descriptor(fd, socketKind(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_SCTP')));
+    expect([sctp.kind.isInet, sctp.kind.isTcp]).toEqual([true, false]);
     nativeBinding().adopt(fd, new Int32Array(4));
     sctp.close();
   });
