@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect as netConnect, type Socket as NetSocket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { acloseForcefully, BusyResourceError, CancelledError, ClosedResourceError, InvalidStateError } from '#lib/index';
+import { acloseForcefully, BusyResourceError, CancelledError, ClosedResourceError, InvalidStateError, SocketAttribute } from '#lib/index';
 import {
   acceptOne,
   backend,
@@ -30,6 +30,25 @@ export function streamSuite(): void {
   expectCleanEnd();
 
   describe.each(STREAM_KINDS)('a %s stream', (kind) => {
+    it('can wait without a buffer: its socket tells when there is something to receive, and the end', async () => {
+      const { transport, peer } = await withPython(kind, `for _ in range(3): hear(); peer.sendall(b'some')\nhear(); peer.close()`);
+      const socket = transport.extra(SocketAttribute.socket);
+      for (let round = 0; round < 3; round++) {
+        const readable = socket.readable();
+        expect(await isPending(readable)).toBe(true);
+        expect(await rejection(transport.recv(1))).toBeInstanceOf(BusyResourceError);
+        peer.tell(1);
+        await readable;
+        const buffer = Buffer.alloc(100);
+        expect(await transport.recvInto(buffer)).toBe(4);
+        expect(buffer.toString('latin1', 0, 5)).toBe('some\0');
+      }
+      peer.tell(1);
+      await socket.readable();
+      expect(await transport.recvInto(Buffer.alloc(1))).toBe(0);
+      await peer.end();
+    });
+
     it('carries bytes both ways, whatever the form of the receive', async () => {
       const { transport, peer } = await withPython(
         kind,
