@@ -1,14 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
-import { markHandled } from '../internal/operation';
 import { checkFunction, checkTime } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { runIn } from './call-in';
-import { cancellationOf, isCancellation, NOTHING } from './cancellation';
+import { BodyScope } from './body-scope';
+import { cancellationOf } from './cancellation';
 import { type Deadlines, OUT, type Timed } from './deadlines';
 import { scopeTimeout } from './diagnostics';
-import { ScopeNode } from './scope-node';
 import { SignalLink } from './signal-link';
 
 /**
@@ -19,7 +17,7 @@ import { SignalLink } from './signal-link';
  * groups that it opens. When that error reaches the end of `run`, it stops there. If a scope around this one is cancelled too, it is for
  * that one to stop the error.
  */
-export class CancelScope extends ScopeNode {
+export class CancelScope extends BodyScope {
   /** The deadline, as `Deadlines` knows it. @internal */
   due: number;
   /** @internal */
@@ -34,7 +32,6 @@ export class CancelScope extends ScopeNode {
   /** @internal */
   readonly deadlines: Deadlines;
   readonly #source: AbortSignal | undefined;
-  #running: Promise<unknown> | null = null;
   #controller: AbortController | undefined;
 
   /** @internal */
@@ -60,14 +57,7 @@ export class CancelScope extends ScopeNode {
     } catch (error) {
       return Promise.reject<R>(error);
     }
-    const running = runIn(this, body, this);
-    this.#running = running;
-    return running;
-  }
-
-  /** What `run` does when the scope's cancellation has ended the body. */
-  protected absorbed(): void {
-    // Move on.
+    return this.runBody(body, this);
   }
 
   /** Cancels it, now or, if it has not been entered yet, from the beginning. The second time, and after its end, there is nothing to cancel. */
@@ -129,23 +119,6 @@ export class CancelScope extends ScopeNode {
   override [inspect.custom](_depth: number, options: InspectOptions): string {
     const state = { deadline: this.due, cancelCalled: this.ownCancellation !== null, cancelledCaught: this.isCaught };
     return `${this.constructor.name} ${inspect(state, options)}`;
-  }
-
-  /** @internal */
-  bodyEnded(value: unknown): unknown {
-    this.leave();
-    return value;
-  }
-
-  /** @internal */
-  bodyFailed(error: unknown): unknown {
-    const rest = this.leaveWith(error);
-    if (rest === NOTHING) {
-      this.absorbed();
-      return undefined;
-    }
-    if (isCancellation(rest) && this.#running !== null) markHandled(this.#running);
-    throw rest;
   }
 
   /** @internal */

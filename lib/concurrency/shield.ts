@@ -1,26 +1,10 @@
-import { markHandled } from '../internal/operation';
 import { checkFunction } from '../internal/validate';
 import type { Awaitable } from './awaitable';
-import { type Enclosure, runIn } from './call-in';
-import { isCancellation } from './cancellation';
-import { ScopeNode } from './scope-node';
+import { BodyScope } from './body-scope';
 
-class Shield extends ScopeNode implements Enclosure {
-  running: Promise<unknown> | null = null;
-
+class Shield extends BodyScope {
   override get isShield(): boolean {
     return true;
-  }
-
-  bodyEnded(value: unknown): unknown {
-    this.leave();
-    return value;
-  }
-
-  bodyFailed(error: unknown): never {
-    this.leave();
-    if (isCancellation(error) && this.running !== null) markHandled(this.running);
-    throw error;
   }
 
   describe(): string {
@@ -42,7 +26,5 @@ export function ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R> {
     return Promise.reject<R>(error);
   }
   shield.enter();
-  const running = runIn(shield, fn);
-  shield.running = running;
-  return running;
+  return shield.runBody(fn, undefined);
 }

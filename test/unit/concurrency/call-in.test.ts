@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from 'vitest';
 import type { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
-import type { CancelScope } from '#lib/concurrency/cancel-scope';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
@@ -62,7 +61,7 @@ describe('what waits for the end of a body', () => {
 
   it('keeps what a body enters for the rest of its code to that code', async () => {
     const storage = new AsyncLocalStorage<string>();
-    const scope: CancelScope = backend.openCancelScope();
+    const scope = backend.openCancelScope();
     const felt = await scope.run(async () => {
       storage.enterWith('body');
       await backend.sleep(1);
