@@ -19,28 +19,19 @@ export function connectionHandler(kind, options, backend) {
   const timeout = Number(options.timeout ?? 0);
   const bufferCount = Number(options.buffers ?? 1);
 
+  const receive =
+    timeout > 0
+      ? (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) =>
+          backend.timeout(timeout).run(() => transport.recvInto(buffer))
+      : (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) => transport.recvInto(buffer);
+
   // Each is one async function to its end: another one around it would be memory that a connection holds, and none of this library's.
 
   /** @param {Transport} transport */
   async function echo(transport) {
     try {
       const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-      for (let count; (count = await transport.recvInto(buffer)) > 0;) {
-        work(busy);
-        await transport.sendAll(buffer.subarray(0, count));
-      }
-    } catch (error) {
-      ignoreReset(error);
-    } finally {
-      await transport.aclose();
-    }
-  }
-
-  /** @param {Transport} transport */
-  async function echoWithTimeout(transport) {
-    try {
-      const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-      for (let count; (count = await backend.timeout(timeout).run(() => transport.recvInto(buffer))) > 0;) {
+      for (let count; (count = await receive(transport, buffer)) > 0;) {
         work(busy);
         await transport.sendAll(buffer.subarray(0, count));
       }
@@ -62,7 +53,7 @@ export function connectionHandler(kind, options, backend) {
       for (let turn = 0; ; turn++) {
         const buffer = buffers[turn % bufferCount];
         await buffer.sent;
-        const count = await transport.recvInto(buffer.memory);
+        const count = await receive(transport, buffer.memory);
         if (count === 0) break;
         const before = last;
         last = buffer.sent = (async () => {
@@ -131,7 +122,6 @@ export function connectionHandler(kind, options, backend) {
   }
 
   function chooseEcho() {
-    if (timeout > 0) return echoWithTimeout;
     if (bufferCount > 1) return echoBuffered;
     return options.recv === undefined ? echo : echoReceived;
   }
