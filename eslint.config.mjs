@@ -7,14 +7,21 @@ import tseslint from 'typescript-eslint';
  * @type {import('eslint').Linter.RulesRecord}
  */
 const house = {
-  'no-warning-comments': ['error', { terms: ['todo', 'fixme', 'xxx', 'hack'], location: 'anywhere' }],
+  'no-warning-comments': [
+    'error',
+    { terms: ['todo', 'fixme', 'xxx', 'hack'], location: 'anywhere' },
+  ],
   'no-restricted-syntax': [
     'error',
     {
       selector: 'CatchClause > BlockStatement[body.length=0]',
       message: 'A swallowed error: handle it, or catch only the one that is expected.',
     },
-    { selector: 'TSInterfaceDeclaration > Identifier.id[name=/^I(?!Lock$|Event$|Condition$)[A-Z][a-z]/]', message: 'No I- prefix.' },
+    {
+      selector:
+        'TSInterfaceDeclaration > Identifier.id[name=/^I(?!Lock$|Event$|Condition$)[A-Z][a-z]/]',
+      message: 'No I- prefix.',
+    },
   ],
   eqeqeq: 'error',
   'no-console': 'off',
@@ -27,32 +34,57 @@ export default defineConfig(
   {
     files: ['**/*.ts', '**/*.mts'],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: ['tsconfig.json', 'test/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['tsconfig.json', 'test/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       ...house,
-      // `async` without `await` turns a throw into a rejection, which is what an async method owes its caller.
+      // `async` without `await` turns a throw into a rejection, which is what an async method owes
+      // its caller.
       '@typescript-eslint/require-await': 'off',
       // Numbers print as themselves.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `() => list.push(x)` as a callback says what it does.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       // What a user's function threw is passed on as it is, whatever it is.
-      '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true, allowThrowingAny: true }],
-      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true, allowThrowingAny: true }],
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all' }],
+      '@typescript-eslint/only-throw-error': [
+        'error',
+        { allowThrowingUnknown: true, allowThrowingAny: true },
+      ],
+      '@typescript-eslint/prefer-promise-reject-errors': [
+        'error',
+        { allowThrowingUnknown: true, allowThrowingAny: true },
+      ],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all' },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       // A walk up a tree begins with `let node = this`.
       '@typescript-eslint/no-this-alias': 'off',
       // `perform<void>(...)` is a generic call like any other.
       '@typescript-eslint/no-invalid-void-type': 'off',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
     },
   },
   {
     files: ['test/**', 'lib/testing/conformance/**'],
     rules: {
-      // A test hands over methods, throws what no program should, prints what it got, and knows what its own arrays hold.
+      // A test hands over methods, throws what no program should, prints what it got, and knows
+      // what its own arrays hold.
       '@typescript-eslint/no-base-to-string': 'off',
       '@typescript-eslint/no-meaningless-void-operator': 'off',
       '@typescript-eslint/unbound-method': 'off',
@@ -74,7 +106,10 @@ export default defineConfig(
   },
   {
     files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
-    rules: { ...house, 'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }] },
+    rules: {
+      ...house,
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+    },
     languageOptions: {
       globals: Object.fromEntries(
         // What Node gives every module; anything else is imported.
@@ -87,7 +122,13 @@ export default defineConfig(
   {
     files: ['**/*.cjs'],
     languageOptions: {
-      globals: { __dirname: 'readonly', __filename: 'readonly', exports: 'writable', module: 'writable', require: 'readonly' },
+      globals: {
+        __dirname: 'readonly',
+        __filename: 'readonly',
+        exports: 'writable',
+        module: 'writable',
+        require: 'readonly',
+      },
     },
   },
 );

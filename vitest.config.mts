@@ -5,7 +5,8 @@ export default defineConfig({
   resolve: { alias: [{ find: /^#lib\/(.+)$/, replacement: `${import.meta.dirname}/dist/$1.js` }] },
   test: {
     include: ['test/**/*.test.ts'],
-    // A fork per file: a native crash ends one file's process, not the run, and execArgv may hold --expose-gc.
+    // A fork per file: a native crash ends one file's process, not the run, and execArgv may hold
+    // --expose-gc.
     pool: 'forks',
     execArgv: ['--expose-gc'],
     server: { deps: { external: [/\/dist\//, /\.node$/] } },

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 
 /**
- * From so much of a core on that it gave to others, of 100, a turn is repeated: what was stolen counts as CPU time of whoever ran, and others
- * on the same core take its caches along.
+ * From so much of a core on that it gave to others, of 100, a turn is repeated: what was stolen
+ * counts as CPU time of whoever ran, and others on the same core take its caches along.
  */
 const STOLEN = 5;
 const TRIES = 4;

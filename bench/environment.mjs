@@ -9,7 +9,11 @@ import { opponentFile } from './opponents/index.mjs';
 
 /** @param {string} program @param {string[]} args */
 function output(program, args) {
-  const { status, stdout } = spawnSync(program, args, { cwd: root, encoding: 'utf8', timeout: 20_000 });
+  const { status, stdout } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
   return status === 0 ? stdout.trim() : undefined;
 }
 
@@ -30,7 +34,9 @@ function nodeVersions(node) {
 function commit() {
   const hash = output('git', ['rev-parse', '--short', 'HEAD']);
   if (hash === undefined) return undefined;
-  return output('git', ['status', '--porcelain', '--', 'lib', 'native']) === '' ? hash : `${hash}, with changes`;
+  return output('git', ['status', '--porcelain', '--', 'lib', 'native']) === ''
+    ? hash
+    : `${hash}, with changes`;
 }
 
 /** What paces TCP, also over loopback: Linux alone tells. */
@@ -48,7 +54,9 @@ function otherVersions() {
     uvloop: output('/usr/bin/python3', ['-c', 'import uvloop; print(uvloop.__version__)']),
     'libuv for C': output('pkg-config', ['--modversion', 'libuv']),
   };
-  return Object.fromEntries(Object.entries(versions).filter(([, version]) => version !== undefined));
+  return Object.fromEntries(
+    Object.entries(versions).filter(([, version]) => version !== undefined),
+  );
 }
 
 /**

@@ -9,7 +9,10 @@ import { describeEnvironment } from './environment.mjs';
 import { opponentNames, scenarioNames } from './net/index.mjs';
 import { writeReport } from './report/index.mjs';
 
-/** Each is a folder whose index.mjs exports `run(options)`, which prints as it goes and returns an object for JSON. */
+/**
+ * Each is a folder whose index.mjs exports `run(options)`, which prints as it goes and returns an
+ * object for JSON.
+ */
 const modes = {
   net: 'servers of every kind, side by side',
   native: "the addon's calls, and nothing around them",
@@ -81,9 +84,14 @@ function parse(args) {
   const scenarios = names.filter((name) => scenarioNames.includes(name.split('/')[0]));
   const unknown = names.filter((name) => !scenarios.includes(name) && !present.includes(name));
   if (unknown.length > 0) {
-    throw new Error(`no benchmark "${unknown.join('", "')}": there are quick, ${[...present, ...scenarioNames].join(', ')}`);
+    throw new Error(
+      `no benchmark "${unknown.join('", "')}": there are quick, ${[...present, ...scenarioNames].join(', ')}`,
+    );
   }
-  const wanted = present.filter((mode) => names.length === 0 || names.includes(mode) || (mode === 'net' && scenarios.length > 0));
+  const wanted = present.filter(
+    (mode) =>
+      names.length === 0 || names.includes(mode) || (mode === 'net' && scenarios.length > 0),
+  );
   const net = {
     quick,
     names: names.includes('net') ? [] : scenarios,
@@ -94,8 +102,15 @@ function parse(args) {
     requests: number('requests', values.requests, 0),
     install: !values['no-install'],
   };
-  const concurrency = { rounds: net.rounds, nodes: values.nodes?.split(',').filter((major) => major !== '') };
-  const isComplete = !quick && wanted.length === present.length && net.names.length === 0 && net.against === undefined;
+  const concurrency = {
+    rounds: net.rounds,
+    nodes: values.nodes?.split(',').filter((major) => major !== ''),
+  };
+  const isComplete =
+    !quick &&
+    wanted.length === present.length &&
+    net.names.length === 0 &&
+    net.against === undefined;
   return {
     help: values.help,
     node: values.node,
@@ -111,7 +126,8 @@ function parse(args) {
 
 /** What a mode is told. @param {string} mode @param {ReturnType<typeof parse>} options */
 function optionsOf(mode, { quick, net, concurrency }) {
-  const given = (/** @type {object} */ options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const given = (/** @type {object} */ options) =>
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (mode === 'net') return given(net);
   if (mode === 'concurrency') return given({ quick, ...concurrency });
   const small = { native: { rounds: 3, requests: 3000 }, threads: { rounds: 1, calls: 500 } };
@@ -150,11 +166,13 @@ async function main() {
     if (mode !== 'concurrency' || !options.isComplete) measured[mode] = result;
   }
   const [major] = environment.node.version.split('.');
-  const file = options.json ?? path.join(results, options.isComplete ? `node${major}.json` : 'last.json');
+  const file =
+    options.json ?? path.join(results, options.isComplete ? `node${major}.json` : 'last.json');
   mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ command, environment, ...measured }, null, 1)}\n`);
   console.log(`\nresults: ${file}`);
-  if (options.report) console.log(`report: ${await writeReport(results, options.isComplete ? undefined : file)}`);
+  if (options.report)
+    console.log(`report: ${await writeReport(results, options.isComplete ? undefined : file)}`);
 }
 
 try {

@@ -9,7 +9,11 @@ for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort())
 async function echo(connection) {
   const buffer = new Uint8Array(65536); // the kernel writes into this memory, and reads from it: nothing is copied in between
   try {
-    for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+    for (
+      let size = await connection.recvInto(buffer);
+      size > 0;
+      size = await connection.recvInto(buffer)
+    ) {
       await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not read
     }
   } catch (error) {

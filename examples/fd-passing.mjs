@@ -1,5 +1,5 @@
-// One process accepts connections, others serve them: `node fd-passing.mjs [WORKERS]`. A connection changes hands as an open file
-// descriptor, over a Unix socket; the client notices nothing.
+// One process accepts connections, others serve them: `node fd-passing.mjs [WORKERS]`. A connection
+// changes hands as an open file descriptor, over a Unix socket; the client notices nothing.
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,10 @@ import { ancillaryBufferSize, newBuiltinBackend, SocketAttribute } from 'socksco
 
 const backend = newBuiltinBackend('native');
 
-/** Serves the connections whose fds come from the acceptor, until that has gone. @param {string} path */
+/**
+ * Serves the connections whose fds come from the acceptor, until that has gone. @param {string}
+ * path
+ */
 async function work(path) {
   const acceptor = await backend.createUnixStreamConnection(path);
   await backend.createTaskGroup().run(async (group) => {
@@ -36,17 +39,25 @@ async function accept(count) {
   for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort());
   const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
   const control = await backend.createUnixStreamListener(path, { mode: 0o600 });
-  const children = Array.from({ length: count }, () => fork(new URL(import.meta.url), ['worker', path]));
+  const children = Array.from({ length: count }, () =>
+    fork(new URL(import.meta.url), ['worker', path]),
+  );
   /** @type {import('sockscope').AsyncStreamTransport[]} */
   const workers = [];
   await backend.openCancelScope({ signal: stop.signal }).run(async () => {
     const joining = backend.openCancelScope();
-    await joining.run(() => control.serve((worker) => (workers.push(worker) === count ? joining.cancel() : undefined)));
-    console.log(`listening on port ${listener.extra(SocketAttribute.localAddress)['port']} for ${count} workers`);
+    await joining.run(() =>
+      control.serve((worker) => (workers.push(worker) === count ? joining.cancel() : undefined)),
+    );
+    console.log(
+      `listening on port ${listener.extra(SocketAttribute.localAddress)['port']} for ${count} workers`,
+    );
     let turn = 0;
     await listener.serve(async (connection) => {
       const worker = workers[turn++ % count];
-      await worker.sendAllWithAncillary([Uint8Array.of(0)], { fds: [connection.extra(SocketAttribute.socket).fd] });
+      await worker.sendAllWithAncillary([Uint8Array.of(0)], {
+        fds: [connection.extra(SocketAttribute.socket).fd],
+      });
       await connection.aclose(); // the worker has an fd of its own by now
     });
   });

@@ -1,5 +1,6 @@
-// Timeouts, by scopes: the server gives each request 200 ms, a client gives the whole of its work 500 ms. What a scope cancels has had no
-// effect, so whoever is late loses no data that it could have had.
+// Timeouts, by scopes: the server gives each request 200 ms, a client gives the whole of its work
+// 500 ms. What a scope cancels has had no effect, so whoever is late loses no data that it could
+// have had.
 import { newBuiltinBackend, SocketAttribute, TimeoutError } from 'sockscope';
 
 const backend = newBuiltinBackend('native');
@@ -45,7 +46,9 @@ await backend.bootstrap(async () => {
         await other.aclose();
       }
     });
-    console.log(`half a second was enough for ${rounds > 1 ? 'several' : rounds} rounds; cut off: ${scope.cancelledCaught()}`);
+    console.log(
+      `half a second was enough for ${rounds > 1 ? 'several' : rounds} rounds; cut off: ${scope.cancelledCaught()}`,
+    );
     group.cancelScope.cancel();
   });
   await listener.aclose();

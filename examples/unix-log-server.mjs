@@ -1,5 +1,6 @@
-// A log server like syslogd: `node unix-log-server.mjs PATH`. Reads "<priority>text" from a Unix datagram socket, which Node's own
-// modules do not have, and knows who sent it: `logger --socket PATH hello`, or `echo '<14>hello' | socat - UNIX-SENDTO:PATH`.
+// A log server like syslogd: `node unix-log-server.mjs PATH`. Reads "<priority>text" from a Unix
+// datagram socket, which Node's own modules do not have, and knows who sent it: `logger --socket
+// PATH hello`, or `echo '<14>hello' | socat - UNIX-SENDTO:PATH`.
 import { ancillaryBufferSize, constants, newBuiltinBackend, SocketAttribute } from 'sockscope';
 
 const SEVERITIES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
@@ -9,7 +10,8 @@ for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort())
 
 /** @param {Uint8Array} data @param {number | undefined} pid */
 function log(data, pid) {
-  const [, priority = '13', text = ''] = /^(?:<(\d{1,3})>)?(.*)/s.exec(Buffer.from(data).toString()) ?? [];
+  const [, priority = '13', text = ''] =
+    /^(?:<(\d{1,3})>)?(.*)/s.exec(Buffer.from(data).toString()) ?? [];
   console.log(`${SEVERITIES[Number(priority) % 8]} from process ${pid ?? '?'}: ${text.trimEnd()}`);
 }
 
@@ -18,10 +20,15 @@ await backend.bootstrap(() =>
     const listener = await backend.createUnixDatagramListener(process.argv[2], { mode: 0o666 });
     try {
       // The kernel vouches for the sender's pid, in a control message.
-      listener.extra(SocketAttribute.socket).setsockopt(constants.SOL_SOCKET, constants.SO_PASSCRED, true);
+      listener
+        .extra(SocketAttribute.socket)
+        .setsockopt(constants.SOL_SOCKET, constants.SO_PASSCRED, true);
       console.log('ready');
       const size = ancillaryBufferSize(0, true);
-      await listener.serveWithAncillary((data, ancillary) => log(data, ancillary?.credentials?.pid), size);
+      await listener.serveWithAncillary(
+        (data, ancillary) => log(data, ancillary?.credentials?.pid),
+        size,
+      );
     } finally {
       await listener.aclose(); // removes the socket file
     }

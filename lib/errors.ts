@@ -1,10 +1,12 @@
 import { getSystemErrorMap } from 'node:util';
 
 /**
- * Thrown into a task by a cancelled scope. Rethrow it: a `catch` that swallows it only puts it off to the next checkpoint.
+ * Thrown into a task by a cancelled scope. Rethrow it: a `catch` that swallows it only puts it off
+ * to the next checkpoint.
  *
- * One CancelledError made by this library belongs to one cancelled scope, and that scope alone absorbs it. One made by a
- * user belongs to none: it ends its task as cancelled, and passes through scopes.
+ * One CancelledError made by this library belongs to one cancelled scope, and that scope alone
+ * absorbs it. One made by a user belongs to none: it ends its task as cancelled, and passes through
+ * scopes.
  */
 export class CancelledError extends Error {
   readonly code = 'ABORT_ERR';
@@ -42,7 +44,10 @@ export class BusyResourceError extends Error {
   readonly code = 'ERR_BUSY_RESOURCE';
 }
 
-/** A call that the object's state does not allow: a lock released by a task that does not hold it, a scope entered twice. */
+/**
+ * A call that the object's state does not allow: a lock released by a task that does not hold it, a
+ * scope entered twice.
+ */
 export class InvalidStateError extends Error {
   readonly code = 'ERR_INVALID_STATE';
 }
@@ -63,9 +68,14 @@ export const ERROR_CLASSES = [
   AttributeLookupError,
 ] as const;
 
-// On the prototypes, and not set by constructors: a stack trace begins with the name that the error has when it is made.
+// On the prototypes, and not set by constructors: a stack trace begins with the name that the error
+// has when it is made.
 for (const errorClass of ERROR_CLASSES) {
-  Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, configurable: true, writable: true });
+  Object.defineProperty(errorClass.prototype, 'name', {
+    value: errorClass.name,
+    configurable: true,
+    writable: true,
+  });
 }
 
 /** Where a system call was aimed: what a Node error carries beside its code. */
@@ -75,7 +85,10 @@ export interface SystemErrorTarget {
   readonly path?: string;
 }
 
-/** A failed system call, in the shape that Node gives its own: `code`, `errno` (negative), `syscall`, and the target if there is one. */
+/**
+ * A failed system call, in the shape that Node gives its own: `code`, `errno` (negative),
+ * `syscall`, and the target if there is one.
+ */
 export interface SystemError extends Error, SystemErrorTarget {
   readonly code: string;
   readonly errno: number;
@@ -83,15 +96,24 @@ export interface SystemError extends Error, SystemErrorTarget {
 }
 
 /** Turns the negative code of a native call into an error. No other function does. */
-export function systemError(errno: number, syscall: string, target?: SystemErrorTarget): SystemError {
-  const [code, text] = getSystemErrorMap().get(errno) ?? [`UNKNOWN_${String(-errno)}`, 'unknown error'];
+export function systemError(
+  errno: number,
+  syscall: string,
+  target?: SystemErrorTarget,
+): SystemError {
+  const [code, text] = getSystemErrorMap().get(errno) ?? [
+    `UNKNOWN_${String(-errno)}`,
+    'unknown error',
+  ];
   const where =
     target?.path !== undefined
       ? ` '${printablePath(target.path)}'`
       : target?.address !== undefined
         ? ` ${target.address}${target.port === undefined ? '' : `:${String(target.port)}`}`
         : '';
-  const error = new Error(`${syscall} ${code}${where}: ${text}`) as Error & { -readonly [K in keyof SystemError]: SystemError[K] };
+  const error = new Error(`${syscall} ${code}${where}: ${text}`) as Error & {
+    -readonly [K in keyof SystemError]: SystemError[K];
+  };
   error.errno = errno;
   error.code = code;
   error.syscall = syscall;
@@ -101,21 +123,35 @@ export function systemError(errno: number, syscall: string, target?: SystemError
   return error;
 }
 
-/** The same for an error that is known by its name: libuv numbers it as the platform does, and on Windows in its own way. */
-export function systemErrorNamed(name: string, syscall: string, target?: SystemErrorTarget): SystemError {
+/**
+ * The same for an error that is known by its name: libuv numbers it as the platform does, and on
+ * Windows in its own way.
+ */
+export function systemErrorNamed(
+  name: string,
+  syscall: string,
+  target?: SystemErrorTarget,
+): SystemError {
   for (const [errno, [known]] of getSystemErrorMap()) {
     if (known === name) return systemError(errno, syscall, target);
   }
   throw new RangeError(`No system error is named ${name}`);
 }
 
-/** Tells a bind that failed with EADDRINUSE for a socket file what that may mean. Any other error stays as it is. */
+/**
+ * Tells a bind that failed with EADDRINUSE for a socket file what that may mean. Any other error
+ * stays as it is.
+ */
 export function explainFileInUse(error: unknown): void {
   if (!(error instanceof Error) || (error as SystemError).code !== 'EADDRINUSE') return;
-  error.message += ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
+  error.message +=
+    ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
 }
 
-/** A failed look-up, in Node's shape. `code` is ENOTFOUND for a name that nobody knows (EAI_NONAME, EAI_NODATA), else the EAI_ name. */
+/**
+ * A failed look-up, in Node's shape. `code` is ENOTFOUND for a name that nobody knows (EAI_NONAME,
+ * EAI_NODATA), else the EAI_ name.
+ */
 export interface ResolverError extends Error {
   readonly code: string;
   readonly errno: number;
@@ -125,12 +161,23 @@ export interface ResolverError extends Error {
 
 /** Turns the negative UV_EAI_ code of a look-up into an error. */
 export function resolverError(errno: number, syscall: string, hostname: string): ResolverError {
-  const [name, text] = getSystemErrorMap().get(errno) ?? [`UNKNOWN_${String(-errno)}`, 'unknown error'];
+  const [name, text] = getSystemErrorMap().get(errno) ?? [
+    `UNKNOWN_${String(-errno)}`,
+    'unknown error',
+  ];
   const code = name === 'EAI_NONAME' || name === 'EAI_NODATA' ? 'ENOTFOUND' : name;
-  return Object.assign(new Error(`${syscall} ${code} ${hostname}: ${text}`), { errno, code, syscall, hostname });
+  return Object.assign(new Error(`${syscall} ${code} ${hostname}: ${text}`), {
+    errno,
+    code,
+    syscall,
+    hostname,
+  });
 }
 
-/** An abstract Unix name begins with NUL, which terminals show as nothing: `@` is how ss and netstat print it. */
+/**
+ * An abstract Unix name begins with NUL, which terminals show as nothing: `@` is how ss and netstat
+ * print it.
+ */
 function printablePath(path: string): string {
   return path.replaceAll('\0', '@');
 }

@@ -5,12 +5,21 @@ export type { Awaitable } from './concurrency/awaitable';
 export type { CancelScope } from './concurrency/cancel-scope';
 export type { BootstrapOptions } from './concurrency/bootstrap';
 export type { Alarm, Clock } from './concurrency/clock';
-export { ConcurrencyBackend, type CancelScopeOptions, type ConcurrencyOptions } from './concurrency/concurrency-backend';
+export {
+  ConcurrencyBackend,
+  type CancelScopeOptions,
+  type ConcurrencyOptions,
+} from './concurrency/concurrency-backend';
 export type { ICondition } from './concurrency/condition';
 export type { IEvent } from './concurrency/event';
 export type { ILock } from './concurrency/lock';
 export { setDebug } from './concurrency/debug';
-export type { ScopeCancelMessage, ScopeTimeoutMessage, TaskEndMessage, TaskStartMessage } from './concurrency/diagnostics';
+export type {
+  ScopeCancelMessage,
+  ScopeTimeoutMessage,
+  TaskEndMessage,
+  TaskStartMessage,
+} from './concurrency/diagnostics';
 export type { Task } from './concurrency/task';
 export type { TaskGroup } from './concurrency/task-group';
 export type { TaskOptions } from './concurrency/task-node';
@@ -34,7 +43,13 @@ export type { Bytes } from './internal/bytes';
 export type { EnvironmentListener } from './listeners/environment';
 export type { AsyncDatagramListener, AsyncListener } from './listeners/listener';
 export type { InetAddress, RawAddress, SocketAddress, UnixPath } from './socket/address';
-export { type AncillaryData, ancillaryBufferSize, closeReceivedFds, type ControlMessage, type PeerCredentials } from './socket/ancillary';
+export {
+  type AncillaryData,
+  ancillaryBufferSize,
+  closeReceivedFds,
+  type ControlMessage,
+  type PeerCredentials,
+} from './socket/ancillary';
 export type { ReceivedMessage, SendMessageOptions } from './socket/message';
 export { nativeInfo, type NativeInfo } from './socket/native-info';
 export { type KeepAlive, SocketOptions } from './socket/options';
@@ -42,7 +57,11 @@ export { constants } from './socket/platform-constants';
 export { Socket } from './socket/socket';
 export type { TcpInfo, TcpState } from './socket/tcp-info';
 export { AsyncExecutor } from './threads/async-executor';
-export { connectThreadsPortal, type PortalCall, type PortalConnection } from './threads/connect-portal';
+export {
+  connectThreadsPortal,
+  type PortalCall,
+  type PortalConnection,
+} from './threads/connect-portal';
 export type { PortalHandle } from './threads/portal-protocol';
 export type { ThreadFunction } from './threads/thread-function';
 export type { RunInThreadOptions, ThreadPoolOptions } from './threads/thread-pool';

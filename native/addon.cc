@@ -1,4 +1,5 @@
-// The module's entry: a state per environment, and the table of functions that lib/binding.ts describes.
+// The module's entry: a state per environment, and the table of functions that lib/binding.ts
+// describes.
 
 #include <node_api.h>
 
@@ -64,16 +65,19 @@ constexpr Export kExports[] = {
     {"ownedCount", JsOwnedCount},
 };
 
-bool DefineObject(napi_env env, napi_value exports, const char* name, bool (*fill)(napi_env, napi_value)) {
+bool DefineObject(napi_env env, napi_value exports, const char* name,
+                  bool (*fill)(napi_env, napi_value)) {
   napi_value object = nullptr;
-  return napi_create_object(env, &object) == napi_ok && fill(env, object) && napi_object_freeze(env, object) == napi_ok &&
+  return napi_create_object(env, &object) == napi_ok && fill(env, object) &&
+         napi_object_freeze(env, object) == napi_ok &&
          napi_set_named_property(env, exports, name, object) == napi_ok;
 }
 
 bool DefineFunctions(napi_env env, napi_value exports, EnvState* state) {
   for (const Export& entry : kExports) {
     napi_value function = nullptr;
-    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, state, &function) != napi_ok ||
+    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, state, &function) !=
+            napi_ok ||
         napi_set_named_property(env, exports, entry.name, function) != napi_ok) {
       return false;
     }
@@ -89,7 +93,8 @@ NAPI_MODULE_INIT() {
   using namespace sockscope;
   EnvState* state = EnvState::New(env);
   if (state == nullptr || !DefineObject(env, exports, "constants", DefineConstants) ||
-      !DefineObject(env, exports, "limits", DefineLimits) || !DefineFunctions(env, exports, state)) {
+      !DefineObject(env, exports, "limits", DefineLimits) ||
+      !DefineFunctions(env, exports, state)) {
     napi_throw_error(env, nullptr, "sockscope: this environment is ending, or memory is short");
     return nullptr;
   }

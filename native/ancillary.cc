@@ -12,7 +12,8 @@ namespace sockscope {
 
 namespace {
 
-// More than any system takes (net.core.optmem_max, usually 128 KiB), and far from overflowing CMSG_SPACE.
+// More than any system takes (net.core.optmem_max, usually 128 KiB), and far from overflowing
+// CMSG_SPACE.
 constexpr size_t kMaxData = size_t{1} << 30;
 
 struct ControlMessage {
@@ -24,7 +25,8 @@ struct ControlMessage {
   size_t next;
 };
 
-// The message at `offset`; false if there is none. Views may lie at odd addresses, so headers are copied, never cast.
+// The message at `offset`; false if there is none. Views may lie at odd addresses, so headers are
+// copied, never cast.
 bool ReadControl(const uint8_t* control, size_t size, size_t offset, ControlMessage* out) {
   cmsghdr header;
   if (offset > size || size - offset < sizeof(header)) return false;
@@ -62,7 +64,8 @@ void OwnReceivedFds(EnvState* state, const uint8_t* control, size_t length) {
 napi_value JsControlSpace(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   const size_t length = args.Size(0);
-  return Number(env, args.ok() && length <= kMaxData ? static_cast<int32_t>(CMSG_SPACE(length)) : UV_EINVAL);
+  return Number(
+      env, args.ok() && length <= kMaxData ? static_cast<int32_t>(CMSG_SPACE(length)) : UV_EINVAL);
 }
 
 napi_value JsEncodeControl(napi_env env, napi_callback_info info) {
@@ -72,7 +75,8 @@ napi_value JsEncodeControl(napi_env env, napi_callback_info info) {
   const int level = args.Int(2);
   const int type = args.Int(3);
   const View data = args.Bytes(4);
-  if (!args.ok() || offset > INT32_MAX - kMaxData || data.length > kMaxData) return Number(env, UV_EINVAL);
+  if (!args.ok() || offset > INT32_MAX - kMaxData || data.length > kMaxData)
+    return Number(env, UV_EINVAL);
   const size_t space = CMSG_SPACE(data.length);
   if (offset > out.length || space > out.length - offset) return Number(env, UV_ENOBUFS);
   uint8_t* at = out.data + offset;
@@ -93,10 +97,12 @@ napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
   const size_t length = args.Size(1);
   const size_t offset = args.Size(2);
   int32_t* fields = args.Numbers<int32_t>(3, 4);
-  if (!args.ok() || length > control.length || length > INT32_MAX - kMaxData) return Number(env, UV_EINVAL);
+  if (!args.ok() || length > control.length || length > INT32_MAX - kMaxData)
+    return Number(env, UV_EINVAL);
   ControlMessage message;
   if (!ReadControl(control.data, length, offset, &message)) return Number(env, 0);
-  // Whoever reads the numbers is their owner. Only fds that came in this way are given up: the bytes may be anybody's.
+  // Whoever reads the numbers is their owner. Only fds that came in this way are given up: the
+  // bytes may be anybody's.
   EnvState* state = args.data<EnvState>();
   ForEachFd(control.data, message, [&](int fd) { state->ReleaseReceived(fd); });
   fields[0] = message.level;

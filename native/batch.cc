@@ -11,7 +11,8 @@ namespace sockscope {
 
 namespace {
 
-// Datagrams per call at most: what fits the stack with ease. Beyond some dozens a system call is no longer what costs.
+// Datagrams per call at most: what fits the stack with ease. Beyond some dozens a system call is no
+// longer what costs.
 constexpr size_t kMaxBatch = 256;
 
 }  // namespace
@@ -27,7 +28,9 @@ napi_value JsRecvMmsg(napi_env env, napi_callback_info info) {
   const Fields<int32_t> name_lengths = args.NumbersOrNull<int32_t>(6);
   // Divided, not multiplied: a product of two numbers from JavaScript may not fit a size_t.
   const bool fits = size == 0 || count <= slab.length / size;
-  const bool names_fit = names.data == nullptr || (names.length / sizeof(sockaddr_storage) >= count && name_lengths.count >= count);
+  const bool names_fit =
+      names.data == nullptr ||
+      (names.length / sizeof(sockaddr_storage) >= count && name_lengths.count >= count);
   if (!args.ok() || !fits || !names_fit) return Number(env, UV_EINVAL);
   if (count > kMaxBatch) count = kMaxBatch;
   BatchMessage messages[kMaxBatch];
@@ -46,7 +49,8 @@ napi_value JsRecvMmsg(napi_env env, napi_callback_info info) {
   const int32_t received = PlatformRecvBatch(fd, messages, static_cast<unsigned int>(count));
   for (int32_t i = 0; i < received; i++) {
     const msghdr& header = messages[i].msg_hdr;
-    sizes[i] = (header.msg_flags & MSG_TRUNC) != 0 ? UV_EMSGSIZE : static_cast<int32_t>(messages[i].msg_len);
+    sizes[i] = (header.msg_flags & MSG_TRUNC) != 0 ? UV_EMSGSIZE
+                                                   : static_cast<int32_t>(messages[i].msg_len);
     if (names.data != nullptr) name_lengths.data[i] = static_cast<int32_t>(header.msg_namelen);
   }
   return Number(env, received);
@@ -62,10 +66,12 @@ napi_value JsSendMmsg(napi_env env, napi_callback_info info) {
     return Number(env, UV_EINVAL);
   }
   const size_t count = length - first < kMaxBatch ? length - first : kMaxBatch;
-  // An element may be a getter, which runs JavaScript: memory is looked at only after the last of them.
+  // An element may be a getter, which runs JavaScript: memory is looked at only after the last of
+  // them.
   napi_value packets[kMaxBatch];
   for (size_t i = 0; i < count; i++) {
-    if (napi_get_element(env, args[1], static_cast<uint32_t>(first + i), &packets[i]) != napi_ok) return Number(env, UV_EINVAL);
+    if (napi_get_element(env, args[1], static_cast<uint32_t>(first + i), &packets[i]) != napi_ok)
+      return Number(env, UV_EINVAL);
   }
   const int fd = args.Int(0);
   const View name = args.BytesOrNull(3);

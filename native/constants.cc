@@ -1,4 +1,5 @@
-// The numbers that this platform gives to names. Only names that exist here are defined: JavaScript sees `undefined` elsewhere.
+// The numbers that this platform gives to names. Only names that exist here are defined: JavaScript
+// sees `undefined` elsewhere.
 
 #include <errno.h>
 #include <limits.h>
@@ -326,7 +327,8 @@ bool Define(napi_env env, napi_value object, const Constant (&constants)[N]) {
 }  // namespace
 
 bool DefineConstants(napi_env env, napi_value object) {
-  return Define(env, object, kCommon) && Define(env, object, kPlatform) && Define(env, object, kCodes) && Define(env, object, kMoreCodes);
+  return Define(env, object, kCommon) && Define(env, object, kPlatform) &&
+         Define(env, object, kCodes) && Define(env, object, kMoreCodes);
 }
 
 bool DefineLimits(napi_env env, napi_value object) { return Define(env, object, kLimits); }

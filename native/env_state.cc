@@ -23,7 +23,8 @@ int32_t EnvState::Own(int fd) {
     close(fd);
     return UV_ENOMEM;
   }
-  // The kernel has just handed the number out. If it is watched, somebody closed our fd behind our back: the watch is void.
+  // The kernel has just handed the number out. If it is watched, somebody closed our fd behind our
+  // back: the watch is void.
   UnwatchIfWatched(fd);
   fds_.SetOwned(fd);
   return fd;
@@ -109,7 +110,8 @@ void EnvState::HandleClosed() {
 void EnvState::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
   EnvState* state = static_cast<EnvState*>(data);
   state->ending_ = true;
-  // `state` outlives this: the loop calls close callbacks later, and without an open handle there is none.
+  // `state` outlives this: the loop calls close callbacks later, and without an open handle there
+  // is none.
   if (state->reactor_ != nullptr) state->reactor_->Close();
   if (state->resolver_ != nullptr) state->resolver_->Close();
   for (int fd = state->fds_.NextOwned(0); fd != -1; fd = state->fds_.NextOwned(fd + 1)) close(fd);

@@ -10,10 +10,12 @@
 
 namespace sockscope {
 
-// All state of one environment (the main thread, or one worker): nothing in this addon is static and mutable.
+// All state of one environment (the main thread, or one worker): nothing in this addon is static
+// and mutable.
 //
-// Made when the module is initialised, and handed to every exported function as its data. An async cleanup hook takes it
-// down in this order: watchers, then fds, then, when libuv has called the last close callback, the memory.
+// Made when the module is initialised, and handed to every exported function as its data. An async
+// cleanup hook takes it down in this order: watchers, then fds, then, when libuv has called the
+// last close callback, the memory.
 class EnvState {
  public:
   // Null if the environment is going down or memory is short.
@@ -27,11 +29,13 @@ class EnvState {
   // Ownership of fds. Each is closed with the environment, unless released or closed before.
   // Own: an fd that has just come from the kernel. Returns it, or UV_ENOMEM, and then it is closed.
   int32_t Own(int fd);
-  // The same for one out of a control message, until JavaScript has read that: a worker may be terminated in between.
+  // The same for one out of a control message, until JavaScript has read that: a worker may be
+  // terminated in between.
   int32_t OwnReceived(int fd);
   // Nothing for other fds.
   void ReleaseReceived(int fd);
-  // An open fd from elsewhere: 0, or a negative code, and then it stays as it was. UV_EEXIST if it is owned here already.
+  // An open fd from elsewhere: 0, or a negative code, and then it stays as it was. UV_EEXIST if it
+  // is owned here already.
   int32_t Adopt(int fd);
   // Stops watching and forgets. UV_EBADF if it is not owned.
   int32_t Release(int fd);

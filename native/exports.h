@@ -4,8 +4,9 @@
 #include <node_api.h>
 #include <stddef.h>
 
-// The functions that JavaScript calls: the table in addon.cc names them, lib/binding.ts says what they do. Each is one system
-// call at most, gets the EnvState as its data, returns a number (or what its type says) and never throws.
+// The functions that JavaScript calls: the table in addon.cc names them, lib/binding.ts says what
+// they do. Each is one system call at most, gets the EnvState as its data, returns a number (or
+// what its type says) and never throws.
 
 namespace sockscope {
 
@@ -49,7 +50,8 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info);
 napi_value JsSendMsg(napi_env env, napi_callback_info info);
 napi_value JsRecvV(napi_env env, napi_callback_info info);
 napi_value JsSendV(napi_env env, napi_callback_info info);
-// How many buffers the last two take, each as an argument: an array's elements cost three times as much to reach.
+// How many buffers the last two take, each as an argument: an array's elements cost three times as
+// much to reach.
 constexpr size_t kMaxDirect = 64;
 
 // batch.cc

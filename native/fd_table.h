@@ -6,8 +6,9 @@
 
 namespace sockscope {
 
-// What an environment knows about fds, by number: which ones it owns (those that it made, adopted or received, until they are
-// closed or released) and which ones its reactor watches. Makes no system call. Not for use from several threads.
+// What an environment knows about fds, by number: which ones it owns (those that it made, adopted
+// or received, until they are closed or released) and which ones its reactor watches. Makes no
+// system call. Not for use from several threads.
 class FdTable {
  public:
   FdTable() = default;
@@ -15,7 +16,8 @@ class FdTable {
   FdTable& operator=(const FdTable&) = delete;
   ~FdTable();
 
-  // Makes room for marks of this fd. False if memory is short; then the other setters must not be called.
+  // Makes room for marks of this fd. False if memory is short; then the other setters must not be
+  // called.
   bool Reserve(int fd);
 
   bool Owns(int fd) const { return (Marks(fd) & kOwned) != 0; }
@@ -36,9 +38,12 @@ class FdTable {
   static constexpr uint8_t kReceived = 2;
   static constexpr uint8_t kWatched = 4;
 
-  uint8_t Marks(int fd) const { return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? marks_[fd] : 0; }
+  uint8_t Marks(int fd) const {
+    return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? marks_[fd] : 0;
+  }
 
-  // One byte per fd number. Fd numbers are small and dense, so this is smaller and faster than any map.
+  // One byte per fd number. Fd numbers are small and dense, so this is smaller and faster than any
+  // map.
   uint8_t* marks_ = nullptr;
   size_t capacity_ = 0;
   size_t owned_count_ = 0;

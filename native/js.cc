@@ -4,7 +4,8 @@ namespace sockscope {
 
 namespace {
 
-// Bytes per element, as Node-API counts lengths in elements; 0 for a type that the headers do not know.
+// Bytes per element, as Node-API counts lengths in elements; 0 for a type that the headers do not
+// know.
 size_t ElementSize(napi_typedarray_type type) {
   switch (type) {
     case napi_int8_array:
@@ -29,7 +30,8 @@ size_t ElementSize(napi_typedarray_type type) {
 
 }  // namespace
 
-// Measured against napi_get_buffer_info (which takes every view, but wants napi_is_buffer before it): the same or faster.
+// Measured against napi_get_buffer_info (which takes every view, but wants napi_is_buffer before
+// it): the same or faster.
 bool ReadView(napi_env env, napi_value value, View* out) {
   napi_typedarray_type type = kNoArrayType;
   size_t count = 0;
@@ -39,21 +41,26 @@ bool ReadView(napi_env env, napi_value value, View* out) {
     out->data = static_cast<uint8_t*>(data);
     out->length = count * element;
     if (element != 0) return true;
-    // A Float16Array, or what comes after it: an older Node-API leaves `type` alone, and only this one counts in bytes.
+    // A Float16Array, or what comes after it: an older Node-API leaves `type` alone, and only this
+    // one counts in bytes.
     bool is_view = false;
-    return napi_is_buffer(env, value, &is_view) == napi_ok && is_view && napi_get_buffer_info(env, value, &data, &out->length) == napi_ok;
+    return napi_is_buffer(env, value, &is_view) == napi_ok && is_view &&
+           napi_get_buffer_info(env, value, &data, &out->length) == napi_ok;
   }
-  if (napi_get_dataview_info(env, value, &out->length, &data, nullptr, nullptr) != napi_ok) return false;
+  if (napi_get_dataview_info(env, value, &out->length, &data, nullptr, nullptr) != napi_ok)
+    return false;
   out->data = static_cast<uint8_t*>(data);
   return true;
 }
 
-bool CallFromLoop(napi_env env, napi_async_context context, napi_value function, size_t count, const napi_value* arguments) {
+bool CallFromLoop(napi_env env, napi_async_context context, napi_value function, size_t count,
+                  const napi_value* arguments) {
   napi_value receiver = nullptr;
   if (napi_get_global(env, &receiver) != napi_ok) return false;
-  // Any status but ok means that JavaScript threw, or that the environment is stopping (a worker that is being terminated
-  // still gets its loop's callbacks).
-  if (napi_make_callback(env, context, receiver, function, count, arguments, nullptr) == napi_ok) return true;
+  // Any status but ok means that JavaScript threw, or that the environment is stopping (a worker
+  // that is being terminated still gets its loop's callbacks).
+  if (napi_make_callback(env, context, receiver, function, count, arguments, nullptr) == napi_ok)
+    return true;
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return false;
   napi_value error = nullptr;

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 // The only Node-API sugar: argument readers that say yes or no, and results that are numbers.
-// Nothing here throws. A reader that says no makes its caller return UV_EINVAL: the call came broken from our own TypeScript,
-// which checks what users pass.
+// Nothing here throws. A reader that says no makes its caller return UV_EINVAL: the call came
+// broken from our own TypeScript, which checks what users pass.
 
 namespace sockscope {
 
@@ -24,13 +24,15 @@ struct Fields {
   size_t count = 0;
 };
 
-// What a type is set to before it is asked for: Node-API leaves it alone for arrays newer than itself.
+// What a type is set to before it is asked for: Node-API leaves it alone for arrays newer than
+// itself.
 constexpr napi_typedarray_type kNoArrayType = static_cast<napi_typedarray_type>(15);
 
 // Any TypedArray, Buffer or DataView, over any kind of buffer. A detached one is empty.
 bool ReadView(napi_env env, napi_value value, View* out);
 
-// An integer from `min` to `max`. Node-API's own conversions would wrap 2^32 + 1 to 1 and make 0, a good fd, of NaN.
+// An integer from `min` to `max`. Node-API's own conversions would wrap 2^32 + 1 to 1 and make 0, a
+// good fd, of NaN.
 inline bool ReadInteger(napi_env env, napi_value value, double min, double max, double* out) {
   return napi_get_value_double(env, value, out) == napi_ok && *out >= min && *out <= max &&
          *out == static_cast<double>(static_cast<int64_t>(*out));
@@ -93,7 +95,9 @@ class Args {
     napi_typedarray_type type = kNoArrayType;
     void* data = nullptr;
     const napi_typedarray_type wanted = T(-1) < T(0) ? napi_int32_array : napi_uint32_array;
-    if (napi_get_typedarray_info(env_, values_[index], &type, &fields.count, &data, nullptr, nullptr) != napi_ok || type != wanted) {
+    if (napi_get_typedarray_info(env_, values_[index], &type, &fields.count, &data, nullptr,
+                                 nullptr) != napi_ok ||
+        type != wanted) {
       ok_ = false;
       return Fields<T>();
     }
@@ -122,12 +126,15 @@ class Args {
   napi_value values_[N];
 };
 
-// Calls a function from a callback of the loop, where no JavaScript is on the stack: what it throws becomes an
-// 'uncaughtException', and microtasks run when it returns. To be the last act of the callback, or of its turn: JavaScript may have
-// changed anything. False if JavaScript cannot be entered: the environment is going down.
-bool CallFromLoop(napi_env env, napi_async_context context, napi_value function, size_t count, const napi_value* arguments);
+// Calls a function from a callback of the loop, where no JavaScript is on the stack: what it throws
+// becomes an 'uncaughtException', and microtasks run when it returns. To be the last act of the
+// callback, or of its turn: JavaScript may have changed anything. False if JavaScript cannot be
+// entered: the environment is going down.
+bool CallFromLoop(napi_env env, napi_async_context context, napi_value function, size_t count,
+                  const napi_value* arguments);
 
-// A count, an fd, or a negative libuv code. Null (JavaScript's undefined) only if the environment is going down.
+// A count, an fd, or a negative libuv code. Null (JavaScript's undefined) only if the environment
+// is going down.
 inline napi_value Number(napi_env env, int32_t value) {
   napi_value result = nullptr;
   return napi_create_int32(env, value, &result) == napi_ok ? result : nullptr;

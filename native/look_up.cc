@@ -11,7 +11,8 @@ namespace sockscope {
 
 namespace {
 
-// Enough for every name and service: RFC 1035 has 255 bytes, and C libraries' own NI_MAXHOST differ.
+// Enough for every name and service: RFC 1035 has 255 bytes, and C libraries' own NI_MAXHOST
+// differ.
 constexpr socklen_t kMaxHost = 1025;
 constexpr socklen_t kMaxService = 256;
 
@@ -21,9 +22,15 @@ struct ResolverCode {
 };
 
 constexpr ResolverCode kResolverCodes[] = {
-    {EAI_AGAIN, UV_EAI_AGAIN},           {EAI_BADFLAGS, UV_EAI_BADFLAGS}, {EAI_FAIL, UV_EAI_FAIL},
-    {EAI_FAMILY, UV_EAI_FAMILY},         {EAI_MEMORY, UV_EAI_MEMORY},     {EAI_NONAME, UV_EAI_NONAME},
-    {EAI_SERVICE, UV_EAI_SERVICE},       {EAI_SOCKTYPE, UV_EAI_SOCKTYPE}, {EAI_OVERFLOW, UV_EAI_OVERFLOW},
+    {EAI_AGAIN, UV_EAI_AGAIN},
+    {EAI_BADFLAGS, UV_EAI_BADFLAGS},
+    {EAI_FAIL, UV_EAI_FAIL},
+    {EAI_FAMILY, UV_EAI_FAMILY},
+    {EAI_MEMORY, UV_EAI_MEMORY},
+    {EAI_NONAME, UV_EAI_NONAME},
+    {EAI_SERVICE, UV_EAI_SERVICE},
+    {EAI_SOCKTYPE, UV_EAI_SOCKTYPE},
+    {EAI_OVERFLOW, UV_EAI_OVERFLOW},
 #ifdef EAI_ADDRFAMILY
     {EAI_ADDRFAMILY, UV_EAI_ADDRFAMILY},
 #endif
@@ -52,7 +59,8 @@ bool Copy(const char* text, char** out) {
 
 bool SetInt(napi_env env, napi_value array, uint32_t index, int32_t number) {
   napi_value value = nullptr;
-  return napi_create_int32(env, number, &value) == napi_ok && napi_set_element(env, array, index, value) == napi_ok;
+  return napi_create_int32(env, number, &value) == napi_ok &&
+         napi_set_element(env, array, index, value) == napi_ok;
 }
 
 // [family, type, protocol, canonical name, sockaddr].
@@ -60,16 +68,20 @@ bool EntryOf(napi_env env, const addrinfo& entry, napi_value* out) {
   napi_value name = nullptr;
   napi_value address = nullptr;
   const char* canonical = entry.ai_canonname == nullptr ? "" : entry.ai_canonname;
-  return napi_create_array_with_length(env, 5, out) == napi_ok && SetInt(env, *out, 0, entry.ai_family) &&
-         SetInt(env, *out, 1, entry.ai_socktype) && SetInt(env, *out, 2, entry.ai_protocol) &&
-         napi_create_string_utf8(env, canonical, NAPI_AUTO_LENGTH, &name) == napi_ok && napi_set_element(env, *out, 3, name) == napi_ok &&
-         napi_create_buffer_copy(env, entry.ai_addrlen, entry.ai_addr, nullptr, &address) == napi_ok &&
+  return napi_create_array_with_length(env, 5, out) == napi_ok &&
+         SetInt(env, *out, 0, entry.ai_family) && SetInt(env, *out, 1, entry.ai_socktype) &&
+         SetInt(env, *out, 2, entry.ai_protocol) &&
+         napi_create_string_utf8(env, canonical, NAPI_AUTO_LENGTH, &name) == napi_ok &&
+         napi_set_element(env, *out, 3, name) == napi_ok &&
+         napi_create_buffer_copy(env, entry.ai_addrlen, entry.ai_addr, nullptr, &address) ==
+             napi_ok &&
          napi_set_element(env, *out, 4, address) == napi_ok;
 }
 
 }  // namespace
 
-LookUp* LookUp::NewAddress(const char* host, const char* service, int family, int type, int protocol, int flags) {
+LookUp* LookUp::NewAddress(const char* host, const char* service, int family, int type,
+                           int protocol, int flags) {
   LookUp* look_up = Create<LookUp>();
   if (look_up == nullptr) return nullptr;
   if (!Copy(host, &look_up->host) || !Copy(service, &look_up->service)) {
@@ -112,7 +124,8 @@ void LookUp::Run() {
   errno = 0;
   if (for_name) {
     const sockaddr* name = reinterpret_cast<const sockaddr*>(&address);
-    status = CodeOf(getnameinfo(name, address_length, found_host, kMaxHost, found_service, kMaxService, flags));
+    status = CodeOf(
+        getnameinfo(name, address_length, found_host, kMaxHost, found_service, kMaxService, flags));
   } else {
     status = CodeOf(getaddrinfo(host, service, &hints, &entries));
   }
@@ -122,8 +135,10 @@ size_t LookUp::Results(napi_env env, napi_value arguments[3]) const {
   if (napi_create_int32(env, status, &arguments[0]) != napi_ok) return 0;
   if (for_name) {
     // After a failure, both are empty.
-    const bool made = napi_create_string_utf8(env, status == 0 ? found_host : "", NAPI_AUTO_LENGTH, &arguments[1]) == napi_ok &&
-                      napi_create_string_utf8(env, status == 0 ? found_service : "", NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok;
+    const bool made = napi_create_string_utf8(env, status == 0 ? found_host : "", NAPI_AUTO_LENGTH,
+                                              &arguments[1]) == napi_ok &&
+                      napi_create_string_utf8(env, status == 0 ? found_service : "",
+                                              NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok;
     return made ? 3 : 0;
   }
   if (status != 0) return napi_get_null(env, &arguments[1]) == napi_ok ? 2 : 0;
@@ -131,7 +146,9 @@ size_t LookUp::Results(napi_env env, napi_value arguments[3]) const {
   uint32_t count = 0;
   for (const addrinfo* entry = entries; entry != nullptr; entry = entry->ai_next) {
     napi_value element = nullptr;
-    if (!EntryOf(env, *entry, &element) || napi_set_element(env, arguments[1], count++, element) != napi_ok) return 0;
+    if (!EntryOf(env, *entry, &element) ||
+        napi_set_element(env, arguments[1], count++, element) != napi_ok)
+      return 0;
   }
   return 2;
 }

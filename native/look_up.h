@@ -11,11 +11,12 @@ namespace sockscope {
 
 // One getaddrinfo(3) or getnameinfo(3): its arguments, and then its results.
 //
-// Made and delivered on the loop's thread; `Run` is called on another. In between, a thread touches only what `Run` names, and
-// the loop's thread only the links and the reference.
+// Made and delivered on the loop's thread; `Run` is called on another. In between, a thread touches
+// only what `Run` names, and the loop's thread only the links and the reference.
 struct LookUp {
   // Null if memory is short.
-  static LookUp* NewAddress(const char* host, const char* service, int family, int type, int protocol, int flags);
+  static LookUp* NewAddress(const char* host, const char* service, int family, int type,
+                            int protocol, int flags);
   static LookUp* NewName(const void* address, size_t length, int flags);
   // The reference must be gone.
   static void Free(LookUp* look_up);

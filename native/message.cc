@@ -14,27 +14,31 @@ namespace sockscope {
 
 namespace {
 
-// What Linux moves per call at most (read(2)), and what fits an int32. More is not an error: the count says how much it was.
+// What Linux moves per call at most (read(2)), and what fits an int32. More is not an error: the
+// count says how much it was.
 constexpr size_t kMaxTransfer = 0x7ffff000;
 
 size_t Capped(size_t length) { return length < kMaxTransfer ? length : kMaxTransfer; }
 
-// The iovecs of one recvmsg or sendmsg, on the stack: the non-empty views of a list, after its first `skip` bytes.
+// The iovecs of one recvmsg or sendmsg, on the stack: the non-empty views of a list, after its
+// first `skip` bytes.
 class Gather {
  public:
   explicit Gather(size_t skip) : skip_(skip) {}
 
-  // Of IOV_MAX elements of the array at most. False if it holds anything else than views. An element may be a getter, which runs
-  // JavaScript: every other argument is to be read after this.
+  // Of IOV_MAX elements of the array at most. False if it holds anything else than views. An
+  // element may be a getter, which runs JavaScript: every other argument is to be read after this.
   bool AddArray(napi_env env, napi_value array) {
     uint32_t length = 0;
     bool is_array = false;
-    if (napi_is_array(env, array, &is_array) != napi_ok || !is_array || napi_get_array_length(env, array, &length) != napi_ok) {
+    if (napi_is_array(env, array, &is_array) != napi_ok || !is_array ||
+        napi_get_array_length(env, array, &length) != napi_ok) {
       return false;
     }
     for (uint32_t first = 0; first < length && count_ == 0; first += IOV_MAX) {
       const uint32_t count = length - first < IOV_MAX ? length - first : IOV_MAX;
-      // All elements first, then all memory: no JavaScript runs between the first look at a view and the system call.
+      // All elements first, then all memory: no JavaScript runs between the first look at a view
+      // and the system call.
       napi_value elements[IOV_MAX];
       for (uint32_t i = 0; i < count; i++) {
         if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) return false;
@@ -84,7 +88,8 @@ napi_value JsRecv(napi_env env, napi_callback_info info) {
   const View buffer = args.Bytes(1);
   const int flags = args.Int(2);
   if (!args.ok()) return Number(env, UV_EINVAL);
-  return Number(env, Result(Retry([&] { return recv(fd, buffer.data, Capped(buffer.length), flags); })));
+  return Number(env,
+                Result(Retry([&] { return recv(fd, buffer.data, Capped(buffer.length), flags); })));
 }
 
 napi_value JsSend(napi_env env, napi_callback_info info) {
@@ -94,7 +99,10 @@ napi_value JsSend(napi_env env, napi_callback_info info) {
   const size_t offset = args.Size(2);
   const int flags = args.Int(3);
   if (!args.ok() || offset > buffer.length) return Number(env, UV_EINVAL);
-  return Number(env, Result(Retry([&] { return send(fd, buffer.data + offset, Capped(buffer.length - offset), flags | kSendFlags); })));
+  return Number(env, Result(Retry([&] {
+                  return send(fd, buffer.data + offset, Capped(buffer.length - offset),
+                              flags | kSendFlags);
+                })));
 }
 
 napi_value JsRecvFrom(napi_env env, napi_callback_info info) {
@@ -128,7 +136,9 @@ napi_value JsSendTo(napi_env env, napi_callback_info info) {
   const sockaddr* address = reinterpret_cast<const sockaddr*>(name.data);
   const socklen_t address_length = static_cast<socklen_t>(name_length);
   const size_t size = Capped(buffer.length);
-  return Number(env, Result(Retry([&] { return sendto(fd, buffer.data, size, kSendFlags, address, address_length); })));
+  return Number(env, Result(Retry([&] {
+                  return sendto(fd, buffer.data, size, kSendFlags, address, address_length);
+                })));
 }
 
 napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
@@ -140,7 +150,8 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   const View control = args.BytesOrNull(3);
   int32_t* result = args.Numbers<int32_t>(4, 3);
   const int flags = args.Int(5);
-  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX) return Number(env, UV_EINVAL);
+  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX)
+    return Number(env, UV_EINVAL);
   msghdr message = {};
   gather.Describe(&message);
   message.msg_name = name.data;
@@ -167,7 +178,8 @@ napi_value JsSendMsg(napi_env env, napi_callback_info info) {
   const View control = args.BytesOrNull(5);
   const size_t control_length = args.Size(6);
   const int flags = args.Int(7);
-  if (!args.ok() || name_length > name.length || control_length > control.length || control_length > INT32_MAX) {
+  if (!args.ok() || name_length > name.length || control_length > control.length ||
+      control_length > INT32_MAX) {
     return Number(env, UV_EINVAL);
   }
   msghdr message = {};
@@ -184,7 +196,8 @@ napi_value JsRecvV(napi_env env, napi_callback_info info) {
   const int fd = args.Int(0);
   const int flags = args.Int(1);
   Gather gather(0);
-  if (!args.ok() || !gather.AddViews(env, &args[2], args.CountFrom(2))) return Number(env, UV_EINVAL);
+  if (!args.ok() || !gather.AddViews(env, &args[2], args.CountFrom(2)))
+    return Number(env, UV_EINVAL);
   msghdr message = {};
   gather.Describe(&message);
   return Number(env, Result(PlatformRecvMsg(fd, &message, flags)));
@@ -195,7 +208,8 @@ napi_value JsSendV(napi_env env, napi_callback_info info) {
   const int fd = args.Int(0);
   const int flags = args.Int(1);
   Gather gather(args.Size(2));
-  if (!args.ok() || !gather.AddViews(env, &args[3], args.CountFrom(3))) return Number(env, UV_EINVAL);
+  if (!args.ok() || !gather.AddViews(env, &args[3], args.CountFrom(3)))
+    return Number(env, UV_EINVAL);
   msghdr message = {};
   gather.Describe(&message);
   return Number(env, Result(Retry([&] { return sendmsg(fd, &message, flags | kSendFlags); })));

@@ -55,7 +55,8 @@ napi_value JsSetOptionBytes(napi_env env, napi_callback_info info) {
   const int option = args.Int(2);
   const View value = args.Bytes(3);
   if (!args.ok() || value.length > INT32_MAX) return Number(env, UV_EINVAL);
-  return Number(env, Result(setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.length))));
+  return Number(
+      env, Result(setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.length))));
 }
 
 napi_value JsPeerCredentials(napi_env env, napi_callback_info info) {

@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-// What systems do differently. Each function is one job; platform_linux.cc does it in one system call, platform_bsd.cc (macOS
-// and its kin) in what it takes. All return a count or a negative libuv code, and retry when interrupted.
+// What systems do differently. Each function is one job; platform_linux.cc does it in one system
+// call, platform_bsd.cc (macOS and its kin) in what it takes. All return a count or a negative
+// libuv code, and retry when interrupted.
 
 namespace sockscope {
 
-// send(2) to a closed peer is an error code, never a signal: by flag where there is one, else by a socket option.
+// send(2) to a closed peer is an error code, never a signal: by flag where there is one, else by a
+// socket option.
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
@@ -35,12 +37,12 @@ int32_t PlatformQueueSizes(int fd, int32_t out[2]);
 // recvmsg(2); received fds are close-on-exec.
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags);
 
-// Keeps this addon's code in memory until the process ends, for threads that outlive their environment: Node unloads an addon
-// with the last worker that loaded it. False if it cannot.
+// Keeps this addon's code in memory until the process ends, for threads that outlive their
+// environment: Node unloads an addon with the last worker that loaded it. False if it cannot.
 bool PlatformStayLoaded();
 
-// One message of a batch, and what became of it: recvmmsg(2), or as many single calls elsewhere. The result is the number of
-// messages done; an error counts only if it is the first's.
+// One message of a batch, and what became of it: recvmmsg(2), or as many single calls elsewhere.
+// The result is the number of messages done; an error counts only if it is the first's.
 #ifdef __linux__
 using BatchMessage = mmsghdr;
 #else

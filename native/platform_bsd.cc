@@ -1,5 +1,6 @@
-// macOS and its kin: no flags at birth, so an fd is made in two or three calls. Between them, a process that is spawned by
-// another thread can inherit the fd: the system offers no way around that.
+// macOS and its kin: no flags at birth, so an fd is made in two or three calls. Between them, a
+// process that is spawned by another thread can inherit the fd: the system offers no way around
+// that.
 #ifndef __linux__
 
 #include <dlfcn.h>
@@ -29,7 +30,8 @@ int32_t PlatformPrepare(int fd) {
   if (ioctl(fd, FIONBIO, &on) == -1 || ioctl(fd, FIOCLEX) == -1) return -errno;
 #ifdef SO_NOSIGPIPE
   // EINVAL: the peer of a fresh connection is gone already, and the first send will say so.
-  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) == -1 && errno != EINVAL) return -errno;
+  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) == -1 && errno != EINVAL)
+    return -errno;
 #endif
   return 0;
 }
@@ -99,7 +101,8 @@ int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
   const ssize_t received = Retry([&] { return recvmsg(fd, message, flags); });
   if (received == -1) return -1;
-  for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr; control = CMSG_NXTHDR(message, control)) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr;
+       control = CMSG_NXTHDR(message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {

@@ -9,7 +9,9 @@
 
 namespace sockscope {
 
-int32_t PlatformSocket(int family, int type, int protocol) { return Result(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)); }
+int32_t PlatformSocket(int family, int type, int protocol) {
+  return Result(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+}
 
 int32_t PlatformSocketPair(int family, int type, int protocol, int fds[2]) {
   return Result(socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, fds));
@@ -37,8 +39,8 @@ int32_t PlatformPeerCredentials(int fd, int32_t out[3]) {
   ucred credentials = {};
   socklen_t length = sizeof(credentials);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == -1) return -errno;
-  // What the kernel says of a socket that has no peer with credentials. (A pid of 0 alone is a peer in a process namespace that
-  // this process does not see: unix(7).)
+  // What the kernel says of a socket that has no peer with credentials. (A pid of 0 alone is a peer
+  // in a process namespace that this process does not see: unix(7).)
   if (credentials.pid == 0 && credentials.uid == static_cast<uid_t>(-1)) return UV_ENOTCONN;
   out[0] = credentials.pid;
   out[1] = static_cast<int32_t>(credentials.uid);

@@ -10,15 +10,17 @@ int32_t Delivery::Open(napi_env env, napi_value events, napi_value deliver) {
   if (napi_typeof(env, deliver, &type) != napi_ok || type != napi_function) return UV_EINVAL;
   napi_typedarray_type array_type = kNoArrayType;
   size_t length = 0;
-  if (napi_get_typedarray_info(env, events, &array_type, &length, nullptr, nullptr, nullptr) != napi_ok || array_type != napi_int32_array ||
-      length < 3) {
+  if (napi_get_typedarray_info(env, events, &array_type, &length, nullptr, nullptr, nullptr) !=
+          napi_ok ||
+      array_type != napi_int32_array || length < 3) {
     return UV_EINVAL;
   }
   env_ = env;
   napi_value name = nullptr;
   // Without a resource object: Node holds one weakly, and its collection would end the context.
   if (napi_create_string_utf8(env, "SOCKSCOPE", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_async_init(env, nullptr, name, &context_) == napi_ok && napi_create_reference(env, events, 1, &events_) == napi_ok &&
+      napi_async_init(env, nullptr, name, &context_) == napi_ok &&
+      napi_create_reference(env, events, 1, &events_) == napi_ok &&
       napi_create_reference(env, deliver, 1, &deliver_) == napi_ok) {
     return 0;
   }
@@ -37,7 +39,9 @@ bool Delivery::Send(const ReactorEvent* events, int count) {
     size_t length = 0;
     void* data = nullptr;
     // Asked anew for every call: nobody has promised that the array is not detached.
-    alive = napi_get_typedarray_info(env_, array, nullptr, &length, &data, nullptr, nullptr) == napi_ok && length >= 3;
+    alive = napi_get_typedarray_info(env_, array, nullptr, &length, &data, nullptr, nullptr) ==
+                napi_ok &&
+            length >= 3;
     if (!alive) break;
     int32_t* out = static_cast<int32_t*>(data);
     int32_t filled = 0;
@@ -47,7 +51,8 @@ bool Delivery::Send(const ReactorEvent* events, int count) {
       *out++ = events[done].events;
     }
     napi_value argument = nullptr;
-    alive = napi_create_int32(env_, filled, &argument) == napi_ok && CallFromLoop(env_, context_, deliver, 1, &argument);
+    alive = napi_create_int32(env_, filled, &argument) == napi_ok &&
+            CallFromLoop(env_, context_, deliver, 1, &argument);
   }
   napi_close_handle_scope(env_, scope);
   return alive;

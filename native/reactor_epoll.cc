@@ -1,5 +1,5 @@
-// One edge-triggered epoll set per environment, itself polled by the loop: no epoll_ctl per wait, and all events of a turn in
-// one entry into JavaScript.
+// One edge-triggered epoll set per environment, itself polled by the loop: no epoll_ctl per wait,
+// and all events of a turn in one entry into JavaScript.
 #ifdef __linux__
 
 #include <sys/epoll.h>
@@ -47,7 +47,8 @@ class EpollReactor final : public Reactor {
   int32_t Watch(int fd, int32_t slot, int32_t generation) override {
     epoll_event event = {};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
-    event.data.u64 = static_cast<uint64_t>(static_cast<uint32_t>(generation)) << 32 | static_cast<uint32_t>(slot);
+    event.data.u64 = static_cast<uint64_t>(static_cast<uint32_t>(generation)) << 32 |
+                     static_cast<uint32_t>(slot);
     return Result(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event));
   }
 
@@ -77,7 +78,8 @@ class EpollReactor final : public Reactor {
   uv_handle_t* AsHandle() { return reinterpret_cast<uv_handle_t*>(&poll_); }
 
   static void OnReadable(uv_poll_t* handle, int status, int) {
-    // A status below zero: somebody closed our epoll fd. libuv has stopped the handle; there is nothing to read events from.
+    // A status below zero: somebody closed our epoll fd. libuv has stopped the handle; there is
+    // nothing to read events from.
     if (status != 0) return;
     static_cast<EpollReactor*>(handle->data)->Drain();
   }
@@ -90,7 +92,8 @@ class EpollReactor final : public Reactor {
       if (count <= 0) return;
       for (int i = 0; i < count; i++) {
         const uint64_t data = raw[i].data.u64;
-        events[i] = {static_cast<int32_t>(data & 0xffffffff), static_cast<int32_t>(data >> 32), ReadyEventsOf(raw[i].events)};
+        events[i] = {static_cast<int32_t>(data & 0xffffffff), static_cast<int32_t>(data >> 32),
+                     ReadyEventsOf(raw[i].events)};
       }
       if (!delivery_.Send(events, count) || count < kReactorBatch) return;
     }
@@ -111,7 +114,9 @@ class EpollReactor final : public Reactor {
 
 }  // namespace
 
-Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error) { return OpenReactor<EpollReactor>(state, delivery, error); }
+Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error) {
+  return OpenReactor<EpollReactor>(state, delivery, error);
+}
 
 }  // namespace sockscope
 

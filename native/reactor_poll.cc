@@ -1,5 +1,6 @@
-// One uv_poll_t per fd: for systems without epoll, and as a check on the other. libuv's polls are level-triggered, so a
-// direction that was reported is not asked for again until JavaScript arms it.
+// One uv_poll_t per fd: for systems without epoll, and as a check on the other. libuv's polls are
+// level-triggered, so a direction that was reported is not asked for again until JavaScript arms
+// it.
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,8 @@ class PollReactor final : public Reactor {
     return Poll(watch, armed);
   }
 
-  // The check handle stands for all polls: it costs nothing per turn, and does not keep the loop from sleeping.
+  // The check handle stands for all polls: it costs nothing per turn, and does not keep the loop
+  // from sleeping.
   void Hold(bool on) override {
     uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&check_);
     if (on) {
@@ -101,7 +103,9 @@ class PollReactor final : public Reactor {
   }
 
  private:
-  PollWatch* Find(int fd) const { return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? watches_[fd] : nullptr; }
+  PollWatch* Find(int fd) const {
+    return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? watches_[fd] : nullptr;
+  }
 
   bool Reserve(int fd) {
     const size_t index = static_cast<size_t>(fd);
@@ -137,7 +141,8 @@ class PollReactor final : public Reactor {
     watch->reactor->Collect({watch->slot, watch->generation, ready});
   }
 
-  // A batch is delivered when the loop has called all its polls of this turn, or sooner if it is full.
+  // A batch is delivered when the loop has called all its polls of this turn, or sooner if it is
+  // full.
   void Collect(const ReactorEvent& event) {
     events_[collected_++] = event;
     if (collected_ == kReactorBatch) Flush();
@@ -159,15 +164,17 @@ class PollReactor final : public Reactor {
     reactor->HandleClosed();
   }
 
-  static void OnCheckClosed(uv_handle_t* handle) { static_cast<PollReactor*>(handle->data)->HandleClosed(); }
+  static void OnCheckClosed(uv_handle_t* handle) {
+    static_cast<PollReactor*>(handle->data)->HandleClosed();
+  }
 
   void HandleOpened() {
     open_handles_++;
     state_->HandleOpened();
   }
 
-  // The close callbacks of the polls need the reactor: the last of them all frees it. The check handle is only closed with
-  // the reactor, so there is always one left before.
+  // The close callbacks of the polls need the reactor: the last of them all frees it. The check
+  // handle is only closed with the reactor, so there is always one left before.
   void HandleClosed() {
     EnvState* state = state_;
     if (--open_handles_ == 0) {
@@ -189,6 +196,8 @@ class PollReactor final : public Reactor {
 
 }  // namespace
 
-Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error) { return OpenReactor<PollReactor>(state, delivery, error); }
+Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error) {
+  return OpenReactor<PollReactor>(state, delivery, error);
+}
 
 }  // namespace sockscope

@@ -45,8 +45,9 @@ struct LookUpList {
 
 }  // namespace
 
-// What the loop's thread and the resolver's threads share. libuv's locks, not pthread's: an addon that names no C library gets
-// the oldest version of each symbol, and that of the condition variables is another type.
+// What the loop's thread and the resolver's threads share. libuv's locks, not pthread's: an addon
+// that names no C library gets the oldest version of each symbol, and that of the condition
+// variables is another type.
 struct ResolverShared {
   uv_mutex_t mutex;
   uv_cond_t wanted;
@@ -99,7 +100,8 @@ void RunThread(void* data) {
     if (look_up == nullptr) {
       if (timed_out) break;
       shared->idle++;
-      timed_out = uv_cond_timedwait(&shared->wanted, &shared->mutex, kIdleNanoseconds) == UV_ETIMEDOUT;
+      timed_out =
+          uv_cond_timedwait(&shared->wanted, &shared->mutex, kIdleNanoseconds) == UV_ETIMEDOUT;
       shared->idle--;
       continue;
     }
@@ -135,7 +137,8 @@ int32_t Resolver::Init() {
   if (!PlatformStayLoaded()) return UV_ENOSYS;
   napi_value name = nullptr;
   // Without a resource object, for the reason given in reactor.cc.
-  if (napi_create_string_utf8(state_->env(), "SOCKSCOPE_LOOKUP", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+  if (napi_create_string_utf8(state_->env(), "SOCKSCOPE_LOOKUP", NAPI_AUTO_LENGTH, &name) !=
+          napi_ok ||
       napi_async_init(state_->env(), nullptr, name, &context_) != napi_ok) {
     return UV_ECANCELED;
   }
@@ -160,9 +163,11 @@ int32_t Resolver::Init() {
 }
 
 int32_t Resolver::Submit(LookUp* look_up, napi_value deliver) {
-  if (napi_create_reference(state_->env(), deliver, 1, &look_up->deliver) != napi_ok) return UV_EINVAL;
+  if (napi_create_reference(state_->env(), deliver, 1, &look_up->deliver) != napi_ok)
+    return UV_EINVAL;
   shared_->Lock();
-  if (static_cast<size_t>(shared_->idle) <= shared_->queued && shared_->threads < kMaxThreads) StartThread();
+  if (static_cast<size_t>(shared_->idle) <= shared_->queued && shared_->threads < kMaxThreads)
+    StartThread();
   if (shared_->threads == 0) {
     shared_->Unlock();
     napi_delete_reference(state_->env(), look_up->deliver);
@@ -180,7 +185,8 @@ int32_t Resolver::Submit(LookUp* look_up, napi_value deliver) {
   return 0;
 }
 
-// With the mutex held. Without a thread more, the look-up waits for one of the others, if there are any.
+// With the mutex held. Without a thread more, the look-up waits for one of the others, if there are
+// any.
 void Resolver::StartThread() {
   uv_thread_t thread;
   if (uv_thread_create(&thread, RunThread, shared_) != 0) return;
@@ -197,7 +203,8 @@ void Resolver::OnAsync(uv_async_t* async) {
   LookUpList done = shared->done;
   shared->done = LookUpList();
   shared->Unlock();
-  for (LookUp* look_up = done.Pop(); look_up != nullptr; look_up = done.Pop()) resolver->Deliver(look_up);
+  for (LookUp* look_up = done.Pop(); look_up != nullptr; look_up = done.Pop())
+    resolver->Deliver(look_up);
 }
 
 void Resolver::Deliver(LookUp* look_up) {
@@ -206,9 +213,11 @@ void Resolver::Deliver(LookUp* look_up) {
   napi_value deliver = nullptr;
   if (napi_open_handle_scope(env, &scope) == napi_ok) {
     napi_value arguments[3];
-    if (napi_get_reference_value(env, look_up->deliver, &deliver) == napi_ok && deliver != nullptr) {
+    if (napi_get_reference_value(env, look_up->deliver, &deliver) == napi_ok &&
+        deliver != nullptr) {
       const size_t count = look_up->Results(env, arguments);
-      // JavaScript without memory for the results, or an environment that is going down: there is nobody to tell.
+      // JavaScript without memory for the results, or an environment that is going down: there is
+      // nobody to tell.
       if (count > 0) CallFromLoop(env, context_, deliver, count, arguments);
     }
     napi_close_handle_scope(env, scope);
@@ -226,16 +235,20 @@ void Resolver::Forget(LookUp* look_up) {
   } else {
     look_up->previous_under_way->next_under_way = look_up->next_under_way;
   }
-  if (look_up->next_under_way != nullptr) look_up->next_under_way->previous_under_way = look_up->previous_under_way;
+  if (look_up->next_under_way != nullptr)
+    look_up->next_under_way->previous_under_way = look_up->previous_under_way;
   if (under_way_ == nullptr) uv_unref(AsHandle());
 }
 
 void Resolver::Close() {
   shared_->Lock();
-  // First the references of all, then those look-ups that no thread has: the others free themselves.
+  // First the references of all, then those look-ups that no thread has: the others free
+  // themselves.
   while (under_way_ != nullptr) Forget(under_way_);
-  for (LookUp* look_up = shared_->queue.Pop(); look_up != nullptr; look_up = shared_->queue.Pop()) LookUp::Free(look_up);
-  for (LookUp* look_up = shared_->done.Pop(); look_up != nullptr; look_up = shared_->done.Pop()) LookUp::Free(look_up);
+  for (LookUp* look_up = shared_->queue.Pop(); look_up != nullptr; look_up = shared_->queue.Pop())
+    LookUp::Free(look_up);
+  for (LookUp* look_up = shared_->done.Pop(); look_up != nullptr; look_up = shared_->done.Pop())
+    LookUp::Free(look_up);
   shared_->queued = 0;
   shared_->async = nullptr;
   uv_cond_broadcast(&shared_->wanted);
@@ -253,14 +266,16 @@ void Resolver::OnClosed(uv_handle_t* handle) {
 
 namespace {
 
-// A string or null (then `*out` is null). False for anything else, for NUL inside, and for what is too long to be a name.
+// A string or null (then `*out` is null). False for anything else, for NUL inside, and for what is
+// too long to be a name.
 bool ReadText(napi_env env, napi_value value, char buffer[kMaxText + 1], const char** out) {
   napi_valuetype type = napi_undefined;
   if (napi_typeof(env, value, &type) != napi_ok) return false;
   *out = nullptr;
   if (type == napi_null) return true;
   size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, buffer, kMaxText + 1, &length) != napi_ok) return false;
+  if (napi_get_value_string_utf8(env, value, buffer, kMaxText + 1, &length) != napi_ok)
+    return false;
   *out = buffer;
   return length < kMaxText && strlen(buffer) == length;
 }
@@ -291,11 +306,12 @@ napi_value JsGetAddrInfo(napi_env env, napi_callback_info info) {
   char service_buffer[kMaxText + 1];
   const char* host = nullptr;
   const char* service = nullptr;
-  if (!args.ok() || !ReadText(env, args[0], host_buffer, &host) || !ReadText(env, args[1], service_buffer, &service) ||
-      !IsFunction(env, args[6])) {
+  if (!args.ok() || !ReadText(env, args[0], host_buffer, &host) ||
+      !ReadText(env, args[1], service_buffer, &service) || !IsFunction(env, args[6])) {
     return Number(env, UV_EINVAL);
   }
-  return Submit(env, args.data<EnvState>(), LookUp::NewAddress(host, service, family, type, protocol, flags), args[6]);
+  return Submit(env, args.data<EnvState>(),
+                LookUp::NewAddress(host, service, family, type, protocol, flags), args[6]);
 }
 
 napi_value JsGetNameInfo(napi_env env, napi_callback_info info) {
@@ -303,7 +319,9 @@ napi_value JsGetNameInfo(napi_env env, napi_callback_info info) {
   const View name = args.Bytes(0);
   const size_t length = args.Size(1);
   const int flags = args.Int(2);
-  if (!args.ok() || length > name.length || length > sizeof(sockaddr_storage) || !IsFunction(env, args[3])) return Number(env, UV_EINVAL);
+  if (!args.ok() || length > name.length || length > sizeof(sockaddr_storage) ||
+      !IsFunction(env, args[3]))
+    return Number(env, UV_EINVAL);
   return Submit(env, args.data<EnvState>(), LookUp::NewName(name.data, length, flags), args[3]);
 }
 

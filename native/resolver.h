@@ -11,11 +11,12 @@ namespace sockscope {
 class EnvState;
 struct ResolverShared;
 
-// Runs look-ups on threads of its own, up to four, that end when they have been idle for a while: getaddrinfo(3) may hang for
-// minutes, and in libuv's pool it would hold up the file system.
+// Runs look-ups on threads of its own, up to four, that end when they have been idle for a while:
+// getaddrinfo(3) may hang for minutes, and in libuv's pool it would hold up the file system.
 //
-// To be used on the loop's thread only. The threads know nothing of the environment: they share a block with it that whoever is
-// last frees. So an environment ends at once, also while a look-up hangs; nobody hears of its result.
+// To be used on the loop's thread only. The threads know nothing of the environment: they share a
+// block with it that whoever is last frees. So an environment ends at once, also while a look-up
+// hangs; nobody hears of its result.
 class Resolver {
  public:
   // Null, and a negative code in `error`, if it cannot be opened.

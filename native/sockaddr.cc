@@ -37,13 +37,15 @@ napi_value JsEncodeInet(napi_env env, napi_callback_info info) {
   const size_t port = args.Size(2);
   const size_t flowinfo = args.Size(3);
   const size_t scope_id = args.Size(4);
-  if (!args.ok() || out.length < sizeof(sockaddr_in6) || port > 65535 || flowinfo > UINT32_MAX || scope_id > UINT32_MAX) {
+  if (!args.ok() || out.length < sizeof(sockaddr_in6) || port > 65535 || flowinfo > UINT32_MAX ||
+      scope_id > UINT32_MAX) {
     return Number(env, UV_EINVAL);
   }
   // Longer than any address: what does not fit is none.
   char text[INET6_ADDRSTRLEN + 1];
   size_t length = 0;
-  if (napi_get_value_string_utf8(env, args[1], text, sizeof(text), &length) != napi_ok || strlen(text) != length) {
+  if (napi_get_value_string_utf8(env, args[1], text, sizeof(text), &length) != napi_ok ||
+      strlen(text) != length) {
     return Number(env, UV_EINVAL);
   }
   sockaddr_in v4 = {};
@@ -97,7 +99,8 @@ napi_value JsDecodeInet(napi_env env, napi_callback_info info) {
   const View in = args.Bytes(0);
   const size_t length = args.Size(1);
   uint32_t* fields = args.Numbers<uint32_t>(2, 3);
-  if (!args.ok() || length > in.length || length < offsetof(sockaddr, sa_data)) return Number(env, UV_EINVAL);
+  if (!args.ok() || length > in.length || length < offsetof(sockaddr, sa_data))
+    return Number(env, UV_EINVAL);
   // The view may lie at any offset: copied out, never cast.
   sockaddr_storage storage = {};
   memcpy(&storage, in.data, length < sizeof(storage) ? length : sizeof(storage));
@@ -112,7 +115,8 @@ napi_value JsDecodeInet(napi_env env, napi_callback_info info) {
   } else if (storage.ss_family == AF_INET6 && length >= sizeof(sockaddr_in6)) {
     sockaddr_in6 v6;
     memcpy(&v6, &storage, sizeof(v6));
-    if (inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text)) == nullptr) return Number(env, -errno);
+    if (inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text)) == nullptr)
+      return Number(env, -errno);
     fields[0] = ntohs(v6.sin6_port);
     fields[1] = ntohl(v6.sin6_flowinfo);
     fields[2] = v6.sin6_scope_id;
@@ -120,14 +124,16 @@ napi_value JsDecodeInet(napi_env env, napi_callback_info info) {
     return Number(env, UV_EAFNOSUPPORT);
   }
   napi_value result = nullptr;
-  return napi_create_string_latin1(env, text, NAPI_AUTO_LENGTH, &result) == napi_ok ? result : nullptr;
+  return napi_create_string_latin1(env, text, NAPI_AUTO_LENGTH, &result) == napi_ok ? result
+                                                                                    : nullptr;
 }
 
 napi_value JsSockaddrFamily(napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
   const View in = args.Bytes(0);
   const size_t length = args.Size(1);
-  if (!args.ok() || length > in.length || length < offsetof(sockaddr, sa_data)) return Number(env, UV_EINVAL);
+  if (!args.ok() || length > in.length || length < offsetof(sockaddr, sa_data))
+    return Number(env, UV_EINVAL);
   sockaddr head = {};
   memcpy(&head, in.data, offsetof(sockaddr, sa_data));
   return Number(env, head.sa_family);

@@ -21,7 +21,10 @@ napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
   const View name = args.Bytes(1);
   const size_t length = args.Size(2);
   if (!args.ok() || length > name.length) return Number(env, UV_EINVAL);
-  return Number(env, Result(Retry([&] { return call(fd, reinterpret_cast<const sockaddr*>(name.data), static_cast<socklen_t>(length)); })));
+  return Number(env, Result(Retry([&] {
+                  return call(fd, reinterpret_cast<const sockaddr*>(name.data),
+                              static_cast<socklen_t>(length));
+                })));
 }
 
 // getsockname and getpeername, likewise.
@@ -112,8 +115,8 @@ napi_value JsClose(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   const int fd = args.Int(0);
   if (!args.ok()) return Number(env, UV_EINVAL);
-  // Closing what is not ours would take an fd from under its owner's feet. The mark goes first: once it is closed, another
-  // thread may get the number.
+  // Closing what is not ours would take an fd from under its owner's feet. The mark goes first:
+  // once it is closed, another thread may get the number.
   const int32_t error = args.data<EnvState>()->Release(fd);
   if (error < 0) return Number(env, error);
   const int32_t result = Result(close(fd));
@@ -132,7 +135,9 @@ napi_value JsDup(napi_env env, napi_callback_info info) {
 
 napi_value JsBind(napi_env env, napi_callback_info info) { return WithAddress(env, info, bind); }
 
-napi_value JsConnect(napi_env env, napi_callback_info info) { return WithAddress(env, info, connect); }
+napi_value JsConnect(napi_env env, napi_callback_info info) {
+  return WithAddress(env, info, connect);
+}
 
 napi_value JsListen(napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
@@ -156,13 +161,18 @@ napi_value JsShutdown(napi_env env, napi_callback_info info) {
   return Number(env, args.ok() ? Result(shutdown(fd, how)) : UV_EINVAL);
 }
 
-napi_value JsGetSockName(napi_env env, napi_callback_info info) { return ReadAddress(env, info, getsockname); }
+napi_value JsGetSockName(napi_env env, napi_callback_info info) {
+  return ReadAddress(env, info, getsockname);
+}
 
-napi_value JsGetPeerName(napi_env env, napi_callback_info info) { return ReadAddress(env, info, getpeername); }
+napi_value JsGetPeerName(napi_env env, napi_callback_info info) {
+  return ReadAddress(env, info, getpeername);
+}
 
 napi_value JsOwnedCount(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
-  return Number(env, args.ok() ? static_cast<int32_t>(args.data<EnvState>()->owned_count()) : UV_EINVAL);
+  return Number(env,
+                args.ok() ? static_cast<int32_t>(args.data<EnvState>()->owned_count()) : UV_EINVAL);
 }
 
 }  // namespace sockscope

@@ -18,10 +18,13 @@ napi_value JsReactorUse(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   char name[8];
   size_t length = 0;
-  if (!args.ok() || napi_get_value_string_utf8(env, args[0], name, sizeof(name), &length) != napi_ok) return Number(env, UV_EINVAL);
+  if (!args.ok() ||
+      napi_get_value_string_utf8(env, args[0], name, sizeof(name), &length) != napi_ok)
+    return Number(env, UV_EINVAL);
   constexpr ReactorKind kKinds[] = {ReactorKind::kEpoll, ReactorKind::kPoll};
   for (const ReactorKind kind : kKinds) {
-    if (strcmp(name, NameOf(kind)) == 0) return Number(env, args.data<EnvState>()->UseReactor(kind) ? 0 : UV_ENOTSUP);
+    if (strcmp(name, NameOf(kind)) == 0)
+      return Number(env, args.data<EnvState>()->UseReactor(kind) ? 0 : UV_ENOTSUP);
   }
   return Number(env, UV_EINVAL);
 }
@@ -31,7 +34,8 @@ napi_value JsReactorKind(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;
   if (!args.ok()) return Number(env, UV_EINVAL);
   const char* name = NameOf(args.data<EnvState>()->reactor_kind());
-  return napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &result) == napi_ok ? result : nullptr;
+  return napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &result) == napi_ok ? result
+                                                                                  : nullptr;
 }
 
 napi_value JsReactorOpen(napi_env env, napi_callback_info info) {

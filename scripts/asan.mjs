@@ -1,7 +1,9 @@
-// Builds the addon with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, and runs its tests on that build:
-// `npm run test:asan`. Arguments are passed on to vitest (a file, `-t name`); without any, the native and process tests run.
+// Builds the addon with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, and runs
+// its tests on that build: `npm run test:asan`. Arguments are passed on to vitest (a file, `-t
+// name`); without any, the native and process tests run.
 //
-// Node itself is not instrumented: the runtime library of the sanitizers is preloaded into it, and into every child process.
+// Node itself is not instrumented: the runtime library of the sanitizers is preloaded into it, and
+// into every child process.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -58,10 +60,16 @@ run(
     'run',
     // Everything is slower under the sanitizers.
     '--testTimeout=120000',
-    // The addon's own. What runs other programs (network namespaces, examples) would preload the sanitizer into them.
+    // The addon's own. What runs other programs (network namespaces, examples) would preload the
+    // sanitizer into them.
     ...(tests.length > 0
       ? tests
-      : ['test/native', ...['teardown', 'resolver', 'loading', 'limits'].map((name) => `test/process/native-${name}`)]),
+      : [
+          'test/native',
+          ...['teardown', 'resolver', 'loading', 'limits'].map(
+            (name) => `test/process/native-${name}`,
+          ),
+        ]),
   ],
   {
     ...process.env,

@@ -20,15 +20,21 @@ try {
     for (const place of [root, folder, homedir()]) {
       assert.ok(place === '/' || !text.includes(place), `${file} names ${place}`);
     }
-    assert.ok(!text.includes('sourceMappingURL'), `${file} points to a source map that is not there`);
+    assert.ok(
+      !text.includes('sourceMappingURL'),
+      `${file} points to a source map that is not there`,
+    );
   }
 
-  // `node16`: TypeScript's old resolution does not know `exports`, so it finds no second entry point; this package takes Node.js 20.
+  // `node16`: TypeScript's old resolution does not know `exports`, so it finds no second entry
+  // point; this package takes Node.js 20.
   for (const [tool, ...args] of [
     ['publint', 'run', '--strict', tarball],
     ['attw', '--format', 'ascii', '--profile', 'node16', tarball],
   ]) {
-    const { status } = spawnSync(path.join(root, 'node_modules', '.bin', tool), args, { stdio: 'inherit' });
+    const { status } = spawnSync(path.join(root, 'node_modules', '.bin', tool), args, {
+      stdio: 'inherit',
+    });
     if (status !== 0) process.exitCode = 1;
   }
 } finally {

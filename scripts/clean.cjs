@@ -7,5 +7,6 @@ const root = path.resolve(__dirname, '..');
 const names = process.argv.slice(2);
 for (const name of readdirSync(root)) {
   const built = /^(dist|build|build-.*|prebuilds|coverage|.*\.tgz)$/.test(name);
-  if (built && (names.length === 0 || names.includes(name))) rmSync(path.join(root, name), { recursive: true, force: true });
+  if (built && (names.length === 0 || names.includes(name)))
+    rmSync(path.join(root, name), { recursive: true, force: true });
 }

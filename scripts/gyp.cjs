@@ -1,6 +1,7 @@
 'use strict';
-// node scripts/gyp.cjs <node-gyp|node-gyp-build|prebuildify> ...: runs the tool with the headers that lie beside this Node, if any do.
-// Without that, node-gyp would download them. An environment that names others (npm_config_nodedir) wins.
+// node scripts/gyp.cjs <node-gyp|node-gyp-build|prebuildify> ...: runs the tool with the headers
+// that lie beside this Node, if any do. Without that, node-gyp would download them. An environment
+// that names others (npm_config_nodedir) wins.
 
 const { spawnSync } = require('node:child_process');
 const { dirname, join } = require('node:path');

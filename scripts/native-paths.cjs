@@ -1,5 +1,6 @@
 'use strict';
-// Where the headers are that the addon is compiled with: `node scripts/native-paths.cjs <node|uv>` prints a folder, for CMake.
+// Where the headers are that the addon is compiled with: `node scripts/native-paths.cjs <node|uv>`
+// prints a folder, for CMake.
 
 const { existsSync, realpathSync } = require('node:fs');
 const { join, resolve } = require('node:path');
@@ -14,7 +15,11 @@ function nodePrefix() {
 function includeFolders() {
   return [process.env.npm_config_nodedir, nodePrefix()]
     .filter((root) => root !== undefined && root !== '')
-    .flatMap((root) => [join(root, 'include', 'node'), join(root, 'src'), join(root, 'deps', 'uv', 'include')]);
+    .flatMap((root) => [
+      join(root, 'include', 'node'),
+      join(root, 'src'),
+      join(root, 'deps', 'uv', 'include'),
+    ]);
 }
 
 /** node-api-headers has node_api.h, and serves where the running Node came without headers. */
@@ -32,7 +37,9 @@ function headerFolder(what) {
   const header = what === 'node' ? 'node_api.h' : 'uv.h';
   const special = what === 'node' ? [] : [process.env.UV_INCLUDE_DIR];
   const last = what === 'node' ? [nodeApiHeaders()] : [];
-  return [...special, ...includeFolders(), ...last].find((folder) => folder !== undefined && existsSync(join(folder, header)));
+  return [...special, ...includeFolders(), ...last].find(
+    (folder) => folder !== undefined && existsSync(join(folder, header)),
+  );
 }
 
 module.exports = { nodePrefix, headerFolder };
@@ -41,7 +48,9 @@ if (require.main === module) {
   const what = process.argv[2];
   const folder = what === 'node' || what === 'uv' ? headerFolder(what) : undefined;
   if (folder === undefined) {
-    console.error(`no headers for "${String(what)}": install Node with its include folder, or set npm_config_nodedir to one that has it`);
+    console.error(
+      `no headers for "${String(what)}": install Node with its include folder, or set npm_config_nodedir to one that has it`,
+    );
     process.exit(1);
   }
   process.stdout.write(folder.replaceAll('\\', '/'));

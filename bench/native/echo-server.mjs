@@ -1,5 +1,5 @@
-// A child process that echoes on TCP: `echo-server.mjs <reactor|net>`. The parent is told the port, and, for each 'begin' and 'end'
-// that it sends, the CPU time used in between.
+// A child process that echoes on TCP: `echo-server.mjs <reactor|net>`. The parent is told the port,
+// and, for each 'begin' and 'end' that it sends, the CPU time used in between.
 import { createServer } from 'node:net';
 import { loopback, native, ok } from './binding.mjs';
 
@@ -43,7 +43,8 @@ function startReactor() {
   }
 
   function accept() {
-    for (let fd = native.accept(listener); fd !== UV_EAGAIN; fd = native.accept(listener)) watch(ok(fd));
+    for (let fd = native.accept(listener); fd !== UV_EAGAIN; fd = native.accept(listener))
+      watch(ok(fd));
     native.arm(listener, 1);
   }
 
@@ -53,7 +54,8 @@ function startReactor() {
     const count = native.recv(fd, buffer, 0);
     if (count > 0) {
       // The client waits for each answer: it always fits.
-      if (native.send(fd, buffer.subarray(0, count), 0, 0) !== count) throw new Error('the answer did not fit');
+      if (native.send(fd, buffer.subarray(0, count), 0, 0) !== count)
+        throw new Error('the answer did not fit');
     } else if (count !== UV_EAGAIN) {
       ok(native.close(fd));
       return;

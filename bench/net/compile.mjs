@@ -18,12 +18,20 @@ const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra'];
 function compile(name, sources, libraries = []) {
   const hash = createHash('sha256').update([compiler, ...flags, ...libraries].join(' '));
   const headers = readdirSync(path.dirname(sources[0])).filter((file) => file.endsWith('.h'));
-  for (const file of [...sources, ...headers.map((header) => path.join(path.dirname(sources[0]), header))]) hash.update(readFileSync(file));
+  for (const file of [
+    ...sources,
+    ...headers.map((header) => path.join(path.dirname(sources[0]), header)),
+  ])
+    hash.update(readFileSync(file));
   const program = path.join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(program)) return program;
   // Under another name first: two runs may compile at once.
   const made = `${program}.${String(process.pid)}`;
-  const { status, error, stderr } = spawnSync(compiler, [...flags, ...sources, '-o', made, ...libraries], { encoding: 'utf8' });
+  const { status, error, stderr } = spawnSync(
+    compiler,
+    [...flags, ...sources, '-o', made, ...libraries],
+    { encoding: 'utf8' },
+  );
   if (error !== undefined) throw new Error(`no C++ compiler (${compiler}): ${error.message}`);
   if (status !== 0) throw new Error(`${compiler} could not compile ${name}:\n${stderr.trim()}`);
   renameSync(made, program);

@@ -10,7 +10,8 @@ import { openVeth } from './veth.mjs';
 const CONNECTIONS_PER_SECOND = 500;
 
 /**
- * What one turn showed. CPU is the server's, per unit of the scenario, in microseconds (per GB: milliseconds).
+ * What one turn showed. CPU is the server's, per unit of the scenario, in microseconds (per GB:
+ * milliseconds).
  * @typedef {object} Sample
  * @property {number} cpu @property {number} user @property {number} system
  * @property {number} rate Units a second.
@@ -24,8 +25,10 @@ const CONNECTIONS_PER_SECOND = 500;
  */
 
 /**
- * @param {import('./processes.mjs').LoadResult} raw @param {import('./scenarios.mjs').Scenario} scenario
- * @param {boolean} isSource The server sends: what the receiver had no room for was sent all the same.
+ * @param {import('./processes.mjs').LoadResult} raw @param {import('./scenarios.mjs').Scenario}
+ *   scenario
+ * @param {boolean} isSource The server sends: what the receiver had no room for was sent all the
+ *   same.
  * @returns {Sample}
  */
 function sampleOf(raw, { unit, mode }, isSource) {
@@ -51,13 +54,17 @@ function sampleOf(raw, { unit, mode }, isSource) {
 
 /** @param {Record<string, number>} load */
 function loadArguments(load) {
-  return Object.entries(load).flatMap(([name, value]) => (name === 'gro' ? ['--gro'] : [`--${name}`, String(value)]));
+  return Object.entries(load).flatMap(([name, value]) =>
+    name === 'gro' ? ['--gro'] : [`--${name}`, String(value)],
+  );
 }
 
 /**
  * @typedef {object} Turns
- * @property {import('./scenarios.mjs').Scenario} scenario @property {import('./scenarios.mjs').Case} one
- * @property {readonly string[]} names @property {ReturnType<import('./opponents.mjs').findOpponents>['found']} found
+ * @property {import('./scenarios.mjs').Scenario} scenario @property
+ *   {import('./scenarios.mjs').Case} one
+ * @property {readonly string[]} names @property
+ *   {ReturnType<import('./opponents.mjs').findOpponents>['found']} found
  * @property {string} loadGenerator @property {{ server: number, client: number } | undefined} pins
  * @property {{ rounds: number, seconds: number, warmup: number, requests: number }} settings
  * @property {(name: string, round: number) => void} onTurn
@@ -92,7 +99,10 @@ class CaseRun {
   #veth;
   #sockets = 0;
 
-  /** @param {Turns} turns @param {string} folder @param {ReturnType<typeof openVeth> | undefined} veth */
+  /**
+   * @param {Turns} turns @param {string} folder @param {ReturnType<typeof openVeth> | undefined}
+   *   veth
+   */
   constructor(turns, folder, veth) {
     this.#turns = turns;
     this.#folder = folder;
@@ -142,24 +152,44 @@ class CaseRun {
   /** @param {string} name @returns {Promise<Sample>} */
   async #turn(name) {
     const { scenario, one, loadGenerator, settings } = this.#turns;
-    // A server goes through all rounds of a case, warm; only where its memory is measured does it begin anew.
+    // A server goes through all rounds of a case, warm; only where its memory is measured does it
+    // begin anew.
     if (this.#mode === 'idle') await this.#stop(name);
     const server = this.#servers.get(name) ?? (await this.#start(name));
     const { warmup, seconds, requests } = settings;
     const command = [
       ...(this.#veth?.inside ?? []),
-      ...[loadGenerator, this.#mode, this.#kind === 'source' ? this.#sinkAddress() : server.address, ...loadArguments(one.load)],
-      ...['--server', server.pids.join(','), '--warmup', String(warmup), '--seconds', String(seconds), '--requests', String(requests)],
+      ...[
+        loadGenerator,
+        this.#mode,
+        this.#kind === 'source' ? this.#sinkAddress() : server.address,
+        ...loadArguments(one.load),
+      ],
+      ...[
+        '--server',
+        server.pids.join(','),
+        '--warmup',
+        String(warmup),
+        '--seconds',
+        String(seconds),
+        '--requests',
+        String(requests),
+      ],
     ];
     try {
       const opening = (one.load.connections ?? 1) / CONNECTIONS_PER_SECOND;
-      const raw = await runLoad(command, this.#pins?.client, warmup + seconds + opening, (address) =>
-        server.program.tell(`send ${address}`),
+      const raw = await runLoad(
+        command,
+        this.#pins?.client,
+        warmup + seconds + opening,
+        (address) => server.program.tell(`send ${address}`),
       );
       return sampleOf(raw, scenario, this.#kind === 'source');
     } catch (error) {
       // Why a server did not answer is on its own stderr.
-      throw server.program.complaint === '' ? error : new Error(`${String(error)}${server.program.complaint}`, { cause: error });
+      throw server.program.complaint === ''
+        ? error
+        : new Error(`${String(error)}${server.program.complaint}`, { cause: error });
     } finally {
       if (this.#kind === 'source') server.program.tell('stop');
     }
@@ -180,9 +210,16 @@ class CaseRun {
     const { transport } = scenario;
     const { stream, datagram, settings } = found[name];
     const isStream = transport === 'tcp' || transport === 'unix';
-    const address = transport.startsWith('unix') ? `${transport}:${this.#path()}` : `${transport}:${this.#veth?.here ?? '127.0.0.1'}:0`;
-    const told = Object.entries({ ...one.settings, ...settings }).map((setting) => setting.join('='));
-    const server = await startServer([...(isStream ? stream : datagram), this.#kind, address, ...told], this.#pins?.server);
+    const address = transport.startsWith('unix')
+      ? `${transport}:${this.#path()}`
+      : `${transport}:${this.#veth?.here ?? '127.0.0.1'}:0`;
+    const told = Object.entries({ ...one.settings, ...settings }).map((setting) =>
+      setting.join('='),
+    );
+    const server = await startServer(
+      [...(isStream ? stream : datagram), this.#kind, address, ...told],
+      this.#pins?.server,
+    );
     this.#servers.set(name, server);
     return server;
   }

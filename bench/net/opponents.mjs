@@ -8,22 +8,37 @@ import { compileLibuvServer } from './compile.mjs';
 /**
  * @typedef {object} Opponent
  * @property {string} label For tables and charts.
- * @property {(context: Context) => string[]} command Program and first arguments. Throws, with the reason, where it cannot run.
- * @property {Record<string, string>} [settings] What the server is told, besides what the scenario says.
+ * @property {(context: Context) => string[]} command Program and first arguments. Throws, with the
+ *   reason, where it cannot run.
+ * @property {Record<string, string>} [settings] What the server is told, besides what the scenario
+ *   says.
  */
-/** @typedef {{ node: string, streams: boolean }} Context Which Node.js runs servers, and which of two programs is meant where one opponent has both. */
+/**
+ * @typedef {{ node: string, streams: boolean }} Context Which Node.js runs servers, and which of
+ *   two programs is meant where one opponent has both.
+ */
 
 const server = (/** @type {string} */ file) => path.join(import.meta.dirname, 'servers', file);
 
-/** Runs a program that answers one question, and throws `reason` if it fails. @param {string} program @param {string[]} args @param {string} reason */
+/**
+ * Runs a program that answers one question, and throws `reason` if it fails. @param {string}
+ * program @param {string[]} args @param {string} reason
+ */
 function probe(program, args, reason) {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: root, encoding: 'utf8', timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
   if (status === 0) return stdout.trim();
   const said = (stderr ?? '').split('\n').find((line) => /Error/.test(line));
   throw new Error(said === undefined ? reason : `${reason} (${said.trim().replaceAll(root, '.')})`);
 }
 
-/** @param {string} stream @param {string} [datagram] The program that speaks datagrams, if it is another one. */
+/**
+ * @param {string} stream @param {string} [datagram] The program that speaks datagrams, if it is
+ *   another one.
+ */
 const onNode =
   (stream, datagram = stream) =>
   (/** @type {Context} */ { node, streams }) => [node, server(streams ? stream : datagram)];
@@ -31,40 +46,64 @@ const onNode =
 /** @param {string} name @param {ReturnType<typeof onNode>} [files] */
 function onSockscope(name, files = onNode('sockscope-stream.mjs', 'sockscope-datagram.mjs')) {
   return (/** @type {Context} */ context) => {
-    probe(context.node, ['-e', `require('sockscope').newBuiltinBackend('${name}')`], `the ${name} backend does not load`);
+    probe(
+      context.node,
+      ['-e', `require('sockscope').newBuiltinBackend('${name}')`],
+      `the ${name} backend does not load`,
+    );
     return files(context);
   };
 }
 
 /** A server in threads that share a port. @param {Context} context */
 function onReusePort(context) {
-  const bind = "require('sockscope').newBuiltinBackend('node').createTcpListeners('127.0.0.1', 0, { reusePort: true })";
+  const bind =
+    "require('sockscope').newBuiltinBackend('node').createTcpListeners('127.0.0.1', 0, { reusePort: true })";
   const script = `${bind}.then(([listener]) => listener.aclose(), () => process.exit(1))`;
-  probe(context.node, ['-e', script], 'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)');
+  probe(
+    context.node,
+    ['-e', script],
+    'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)',
+  );
   return onNode('workers.mjs')(context);
 }
 
 /** @param {string[]} candidates Files of packages: for this processor and others. */
 function installedProgram(candidates) {
   const found = candidates.map(opponentFile).find((file) => file !== undefined);
-  if (found === undefined) throw new Error('not installed: there is no package for this platform, or no network');
+  if (found === undefined)
+    throw new Error('not installed: there is no package for this platform, or no network');
   return found;
 }
 
 /** @param {string} statement What the interpreter has to be able to do. @param {string} reason */
 function python(statement, reason) {
   // The one on PATH may be another than Debian's, which alone sees Debian's packages.
-  const found = ['python3', '/usr/bin/python3'].find((program) => spawnSync(program, ['-c', statement]).status === 0);
+  const found = ['python3', '/usr/bin/python3'].find(
+    (program) => spawnSync(program, ['-c', statement]).status === 0,
+  );
   if (found === undefined) throw new Error(reason);
   return [found, server('python.py')];
 }
 
-const uvloop = () => python('import uvloop', 'no uvloop for Python: apt-get install python3-uvloop');
+const uvloop = () =>
+  python('import uvloop', 'no uvloop for Python: apt-get install python3-uvloop');
 
-const bun = () => [installedProgram(['@oven/bun-linux-x64/bin/bun', '@oven/bun-linux-aarch64/bin/bun']), server('bun.mjs')];
+const bun = () => [
+  installedProgram(['@oven/bun-linux-x64/bin/bun', '@oven/bun-linux-aarch64/bin/bun']),
+  server('bun.mjs'),
+];
 const deno = () => [
   installedProgram(['@deno/linux-x64-glibc/deno', '@deno/linux-arm64-glibc/deno']),
-  ...['run', '--quiet', '--allow-all', '--unstable-net', '--no-config', '--no-lock', server('deno.mjs')],
+  ...[
+    'run',
+    '--quiet',
+    '--allow-all',
+    '--unstable-net',
+    '--no-config',
+    '--no-lock',
+    server('deno.mjs'),
+  ],
 ];
 
 function libuv() {
@@ -79,22 +118,39 @@ function libuv() {
 /** @param {Context} context */
 function unixDgram({ node }) {
   const file = opponentFile('unix-dgram');
-  if (file === undefined) throw new Error('not installed: it did not compile, or there is no network');
+  if (file === undefined)
+    throw new Error('not installed: it did not compile, or there is no network');
   probe(node, ['-e', `require(${JSON.stringify(file)})`], 'it was compiled for another Node.js');
   return [node, server('unix-dgram.mjs')];
 }
 
 /** @type {Record<string, Opponent>} */
 export const opponents = {
-  native: { label: 'sockscope native', command: onSockscope('native'), settings: { backend: 'native' } },
+  native: {
+    label: 'sockscope native',
+    command: onSockscope('native'),
+    settings: { backend: 'native' },
+  },
   'native-timeout': {
     label: 'sockscope native, timeout around each receive',
     command: onSockscope('native'),
     settings: { backend: 'native', timeout: '10000' },
   },
-  'native-4': { label: 'sockscope native, 4 buffers', command: onSockscope('native'), settings: { backend: 'native', buffers: '4' } },
-  'native-8': { label: 'sockscope native, 8 buffers', command: onSockscope('native'), settings: { backend: 'native', buffers: '8' } },
-  'native-recv': { label: 'sockscope native, recv', command: onSockscope('native'), settings: { backend: 'native', recv: '1' } },
+  'native-4': {
+    label: 'sockscope native, 4 buffers',
+    command: onSockscope('native'),
+    settings: { backend: 'native', buffers: '4' },
+  },
+  'native-8': {
+    label: 'sockscope native, 8 buffers',
+    command: onSockscope('native'),
+    settings: { backend: 'native', buffers: '8' },
+  },
+  'native-recv': {
+    label: 'sockscope native, recv',
+    command: onSockscope('native'),
+    settings: { backend: 'native', recv: '1' },
+  },
   'native-send': {
     label: 'sockscope native, one send each (no GSO)',
     command: onSockscope('native'),
@@ -107,9 +163,21 @@ export const opponents = {
     settings: { backend: 'node', timeout: '10000' },
   },
   net: { label: 'node:net data→write', command: onNode('net.mjs') },
-  'net-await': { label: 'node:net for await', command: onNode('net.mjs'), settings: { style: 'await' } },
-  'net-onread': { label: 'node:net onread', command: onNode('net.mjs'), settings: { style: 'onread' } },
-  'net-timeout': { label: 'node:net data→write, setTimeout', command: onNode('net.mjs'), settings: { timeout: '10000' } },
+  'net-await': {
+    label: 'node:net for await',
+    command: onNode('net.mjs'),
+    settings: { style: 'await' },
+  },
+  'net-onread': {
+    label: 'node:net onread',
+    command: onNode('net.mjs'),
+    settings: { style: 'onread' },
+  },
+  'net-timeout': {
+    label: 'node:net data→write, setTimeout',
+    command: onNode('net.mjs'),
+    settings: { timeout: '10000' },
+  },
   dgram: { label: 'node:dgram', command: onNode('dgram.mjs') },
   'unix-dgram': { label: 'unix-dgram', command: unixDgram },
   bun: { label: 'Bun', command: bun },
@@ -137,7 +205,11 @@ export const opponents = {
     command: onReusePort,
     settings: { program: 'sockscope-stream.mjs', backend: 'node' },
   },
-  'net-reuseport': { label: 'node:net data→write, reusePort', command: onReusePort, settings: { program: 'net.mjs' } },
+  'net-reuseport': {
+    label: 'node:net data→write, reusePort',
+    command: onReusePort,
+    settings: { program: 'net.mjs' },
+  },
   'native-fd': { label: 'sockscope native, SCM_RIGHTS', command: onNode('sockscope-handover.mjs') },
   'child-process': { label: 'child_process send(socket)', command: onNode('child-process.mjs') },
   cluster: { label: 'node:cluster', command: onNode('cluster.mjs') },
@@ -152,14 +224,22 @@ export const unobtainable = { EasyNetwork: 'on PyPI alone; neither npm nor Debia
  */
 export function findOpponents(names, node) {
   cacheFolder();
-  /** @type {Record<string, { label: string, stream: string[], datagram: string[], settings: Record<string, string> }>} */
+  /**
+   * @type {Record<string, { label: string, stream: string[], datagram: string[], settings:
+   *   Record<string, string> }>}
+   */
   const found = {};
   /** @type {Record<string, string>} */
   const missing = {};
   for (const name of names) {
     const { label, command, settings = {} } = opponents[name];
     try {
-      found[name] = { label, settings, stream: command({ node, streams: true }), datagram: command({ node, streams: false }) };
+      found[name] = {
+        label,
+        settings,
+        stream: command({ node, streams: true }),
+        datagram: command({ node, streams: false }),
+      };
     } catch (error) {
       missing[name] = error instanceof Error ? error.message : String(error);
     }

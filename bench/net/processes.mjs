@@ -12,7 +12,8 @@ const MOST_FILES = 12_000;
 
 /** The cores that this process may use, as the kernel lists them (`0-3,6`). */
 function allowedCores() {
-  const [, list = '0'] = /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  const [, list = '0'] =
+    /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   return list.split(',').flatMap((part) => {
     const [first = 0, last = first] = part.split('-').map(Number);
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
@@ -20,7 +21,8 @@ function allowedCores() {
 }
 
 /**
- * A core for the server and another one for the client; undefined if there is but one, or no taskset(1).
+ * A core for the server and another one for the client; undefined if there is but one, or no
+ * taskset(1).
  * @returns {{ server: number, client: number } | undefined}
  */
 export function choosePins() {
@@ -31,13 +33,19 @@ export function choosePins() {
   return server === client || !hasTaskset ? undefined : { server, client };
 }
 
-/** As many files as this user may open; root may also go beyond the limit. Where it is not enough, the load generator says so. */
+/**
+ * As many files as this user may open; root may also go beyond the limit. Where it is not enough,
+ * the load generator says so.
+ */
 const raiseFileLimit = `
   hard=$(ulimit -Hn)
   [ "$hard" = unlimited ] || [ "$hard" -ge ${String(MOST_FILES)} ] || ulimit -Hn ${String(MOST_FILES)}
   ulimit -Sn "$(ulimit -Hn)"`;
 
-/** On its core, and with the files that it needs. @param {readonly string[]} command @param {number | undefined} core */
+/**
+ * On its core, and with the files that it needs. @param {readonly string[]} command @param {number
+ * | undefined} core
+ */
 function wrapped(command, core) {
   const pinned = core === undefined ? command : ['taskset', '-c', String(core), ...command];
   return ['sh', '-c', `{ ${raiseFileLimit}; } 2>/dev/null; exec "$@"`, 'sh', ...pinned];
@@ -55,7 +63,9 @@ class Program {
     const [program, ...args] = wrapped(command, core);
     this.name = command.find((part) => /\.(mjs|py)$/.test(part)) ?? command[0];
     this.child = spawn(program, args, { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] });
-    this.child.stderr.setEncoding('utf8').on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS)));
+    this.child.stderr
+      .setEncoding('utf8')
+      .on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS)));
     // It ends when it is told to, and what is written to it then is lost.
     this.child.stdin.on('error', () => undefined);
     createInterface({ input: this.child.stdout }).on('line', (line) => {
@@ -69,7 +79,8 @@ class Program {
         resolve(undefined);
       });
       this.child.on('close', (code, signal) => {
-        this.#ended ??= signal === null ? `ended with status ${String(code)}` : `ended by ${signal}`;
+        this.#ended ??=
+          signal === null ? `ended with status ${String(code)}` : `ended by ${signal}`;
         this.#wake();
         resolve(undefined);
       });
@@ -100,7 +111,10 @@ class Program {
     try {
       while (this.#lines.length === 0) {
         if (this.#ended !== null) throw new Error(`${this.name} ${this.#ended}${this.complaint}`);
-        if (late) throw new Error(`${this.name} said nothing for ${String(milliseconds / 1000)} s${this.complaint}`);
+        if (late)
+          throw new Error(
+            `${this.name} said nothing for ${String(milliseconds / 1000)} s${this.complaint}`,
+          );
         await new Promise((resolve) => (this.#waiting = resolve));
       }
       return JSON.parse(this.#lines.shift());
@@ -131,7 +145,10 @@ let interrupted = false;
 /** Whether everything was ended before its time. */
 export const isInterrupted = () => interrupted;
 
-/** Ends everything that is still running, at once, and starts nothing more: whoever waits for it gets an error, and cleans up. */
+/**
+ * Ends everything that is still running, at once, and starts nothing more: whoever waits for it
+ * gets an error, and cleans up.
+ */
 export function interrupt() {
   interrupted = true;
   for (const program of running) program.child.kill('SIGKILL');
@@ -164,17 +181,21 @@ export async function startServer(command, core) {
 /**
  * What the load generator prints.
  * @typedef {object} LoadResult
- * @property {number} requests @property {number} bytes @property {number} lost @property {number} blocked @property {number} seconds
+ * @property {number} requests @property {number} bytes @property {number} lost @property {number}
+ *   blocked @property {number} seconds
  * @property {{ p50: number, p99: number, max: number }} [latency] Microseconds.
- * @property {{ user: number, system: number, rssBefore: number, rss: number }} server Seconds, bytes.
+ * @property {{ user: number, system: number, rssBefore: number, rss: number }} server Seconds,
+ *   bytes.
  * @property {number} client CPU seconds.
  * @property {{ busy: number, steal: number }} machine Seconds.
  */
 
 /**
  * Runs the load generator to its end.
- * @param {readonly string[]} command @param {number | undefined} core @param {number} seconds How long it may take.
- * @param {(address: string) => void} onAddress Called where it receives instead of sending: with the address to send to.
+ * @param {readonly string[]} command @param {number | undefined} core @param {number} seconds How
+ *   long it may take.
+ * @param {(address: string) => void} onAddress Called where it receives instead of sending: with
+ *   the address to send to.
  * @returns {Promise<LoadResult>}
  */
 export async function runLoad(command, core, seconds, onAddress) {

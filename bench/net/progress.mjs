@@ -3,7 +3,9 @@ import process from 'node:process';
 
 /** @param {number} seconds */
 function duration(seconds) {
-  return seconds < 90 ? `${String(Math.ceil(seconds))} s` : `${String(Math.round(seconds / 60))} min`;
+  return seconds < 90
+    ? `${String(Math.ceil(seconds))} s`
+    : `${String(Math.round(seconds / 60))} min`;
 }
 
 export class Progress {
@@ -28,14 +30,16 @@ export class Progress {
 
   /** @param {string} title */
   beginCase(title) {
-    if (!this.#isTerminal) this.say(`${title} (${String(Math.floor((100 * this.#done) / this.#turns))} %)`);
+    if (!this.#isTerminal)
+      this.say(`${title} (${String(Math.floor((100 * this.#done) / this.#turns))} %)`);
   }
 
   /** @param {string} title */
   turn(title) {
     const left = this.#turns - this.#done;
     // What the turns took so far tells better than the plan.
-    const each = this.#done === 0 ? this.#expected : (performance.now() - this.#begin) / 1000 / this.#done;
+    const each =
+      this.#done === 0 ? this.#expected : (performance.now() - this.#begin) / 1000 / this.#done;
     this.#done++;
     if (!this.#isTerminal) return;
     const percent = Math.floor((100 * (this.#done - 1)) / this.#turns);

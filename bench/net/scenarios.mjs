@@ -1,5 +1,6 @@
-// What is measured. Each scenario is one kind of work, its cases are sizes of it; the names P1 to P11 are those of the survey of published
-// benchmarks that they follow. P12 (concurrency) and P13 (the native boundary) are `npm run bench -- concurrency` and `-- native`.
+// What is measured. Each scenario is one kind of work, its cases are sizes of it; the names P1 to
+// P11 are those of the survey of published benchmarks that they follow. P12 (concurrency) and P13
+// (the native boundary) are `npm run bench -- concurrency` and `-- native`.
 import { availableParallelism } from 'node:os';
 
 /**
@@ -30,14 +31,28 @@ import { availableParallelism } from 'node:os';
  * @property {string} note What to know when reading the numbers.
  */
 
-const streamEcho = ['native', 'node', 'net', 'net-await', 'net-onread', 'bun', 'deno', 'uvloop', 'libuv'];
+const streamEcho = [
+  'native',
+  'node',
+  'net',
+  'net-await',
+  'net-onread',
+  'bun',
+  'deno',
+  'uvloop',
+  'libuv',
+];
 
 const kib = (/** @type {number} */ count) => ({
   name: `${String(count)}k`,
   title: `${String(count)} KiB, 10 connections`,
   load: { connections: 10, size: count * 1024 },
 });
-const thousand = { name: '1000b', title: '1,000 bytes, 50 connections', load: { connections: 50, size: 1000 } };
+const thousand = {
+  name: '1000b',
+  title: '1,000 bytes, 50 connections',
+  load: { connections: 50, size: 1000 },
+};
 
 /** @type {readonly Scenario[]} */
 export const scenarios = [
@@ -73,8 +88,16 @@ export const scenarios = [
     opponents: ['native', 'node', 'net', 'bun', 'deno', 'uvloop', 'libuv'],
     quick: ['native', 'net'],
     cases: [
-      { name: '5x200b', title: '5 lines of 200 bytes a round trip, 10 connections', load: { connections: 10, size: 1000, lines: 5 } },
-      { name: '5x1000b', title: '5 lines of 1,000 bytes a round trip, 10 connections', load: { connections: 10, size: 5000, lines: 5 } },
+      {
+        name: '5x200b',
+        title: '5 lines of 200 bytes a round trip, 10 connections',
+        load: { connections: 10, size: 1000, lines: 5 },
+      },
+      {
+        name: '5x1000b',
+        title: '5 lines of 1,000 bytes a round trip, 10 connections',
+        load: { connections: 10, size: 5000, lines: 5 },
+      },
     ],
     note: 'Each line is found and answered; what one receive brought is answered together, where the runtime can (cork, gather, writelines).',
   },
@@ -123,9 +146,26 @@ export const scenarios = [
     mode: 'echo',
     unit: 'GB',
     base: 'net',
-    opponents: ['native', 'native-4', 'native-8', 'node', 'net', 'net-onread', 'bun', 'deno', 'uvloop', 'libuv'],
+    opponents: [
+      'native',
+      'native-4',
+      'native-8',
+      'node',
+      'net',
+      'net-onread',
+      'bun',
+      'deno',
+      'uvloop',
+      'libuv',
+    ],
     quick: ['native', 'net', 'net-onread'],
-    cases: [{ name: '8x1m', title: 'one connection, 8 messages of 1 MiB under way', load: { connections: 1, size: 1 << 20, window: 8 } }],
+    cases: [
+      {
+        name: '8x1m',
+        title: 'one connection, 8 messages of 1 MiB under way',
+        load: { connections: 1, size: 1 << 20, window: 8 },
+      },
+    ],
     note: 'GB is what came back. With several buffers one is filled while others are on their way out.',
   },
   {
@@ -179,9 +219,25 @@ export const scenarios = [
     opponents: ['native', 'native-send', 'node', 'dgram', 'bun', 'deno', 'libuv'],
     quick: ['native', 'dgram'],
     cases: [
-      { name: 'send', title: 'sending 1,400 bytes', load: { size: 1400 }, settings: { size: '1400' } },
-      { name: 'send-gro', title: 'sending 1,400 bytes, the receiver has GRO on', load: { size: 1400, gro: 1 }, settings: { size: '1400' } },
-      { name: 'send-veth', title: 'sending 1,400 bytes, veth', load: { size: 1400 }, settings: { size: '1400' }, network: 'veth' },
+      {
+        name: 'send',
+        title: 'sending 1,400 bytes',
+        load: { size: 1400 },
+        settings: { size: '1400' },
+      },
+      {
+        name: 'send-gro',
+        title: 'sending 1,400 bytes, the receiver has GRO on',
+        load: { size: 1400, gro: 1 },
+        settings: { size: '1400' },
+      },
+      {
+        name: 'send-veth',
+        title: 'sending 1,400 bytes, veth',
+        load: { size: 1400 },
+        settings: { size: '1400' },
+        network: 'veth',
+      },
       {
         name: 'receive',
         title: 'receiving 1,400 bytes',
@@ -205,10 +261,20 @@ export const scenarios = [
     opponents: ['native', 'unix-dgram', 'deno', 'python'],
     quick: ['native', 'unix-dgram'],
     cases: [
-      { name: 'echo-64b', title: 'echo of 64 bytes, 8 clients', load: { connections: 8, size: 64 } },
+      {
+        name: 'echo-64b',
+        title: 'echo of 64 bytes, 8 clients',
+        load: { connections: 8, size: 64 },
+      },
       { name: 'echo-1k', title: 'echo of 1 KiB, 8 clients', load: { connections: 8, size: 1024 } },
       ...[64, 1024].flatMap((size) => [
-        { name: `receive-${String(size)}b`, title: `receiving ${String(size)} bytes`, kind: 'sink', mode: 'send', load: { size } },
+        {
+          name: `receive-${String(size)}b`,
+          title: `receiving ${String(size)} bytes`,
+          kind: 'sink',
+          mode: 'send',
+          load: { size },
+        },
         {
           name: `send-${String(size)}b`,
           title: `sending ${String(size)} bytes`,
@@ -233,7 +299,13 @@ export const scenarios = [
     base: 'child-process',
     opponents: ['native-fd', 'child-process', 'cluster'],
     quick: ['native-fd', 'child-process'],
-    cases: [{ name: '64b', title: 'one exchange of 64 bytes each, 10 at once', load: { connections: 10, size: 64 } }],
+    cases: [
+      {
+        name: '64b',
+        title: 'one exchange of 64 bytes each, 10 at once',
+        load: { connections: 10, size: 64 },
+      },
+    ],
     note: 'CPU time is that of both processes, which share a core.',
   },
   {
@@ -246,10 +318,17 @@ export const scenarios = [
     unit: 'request',
     unpinned: true,
     base: 'cluster',
-    opponents: ['native-reuseport', 'native-handover', 'node-reuseport', 'net-reuseport', 'cluster'],
+    opponents: [
+      'native-reuseport',
+      'native-handover',
+      'node-reuseport',
+      'net-reuseport',
+      'cluster',
+    ],
     quick: ['native-reuseport', 'cluster'],
     cases: [1, 2, 4, 8]
-      // The load generator needs a core, too; with two workers it has to share one on a small machine.
+      // The load generator needs a core, too; with two workers it has to share one on a small
+      // machine.
       .filter((workers) => workers <= Math.max(2, availableParallelism() - 1))
       .map((workers) => ({
         name: String(workers),
@@ -270,7 +349,13 @@ export const scenarios = [
     base: 'net',
     opponents: ['native', 'native-recv', 'node', 'net', 'bun', 'deno', 'uvloop', 'libuv'],
     quick: ['native-recv', 'net'],
-    cases: [{ name: '10000', title: '10,000 connections, each after one exchange of 64 bytes', load: { connections: 10_000, size: 64 } }],
+    cases: [
+      {
+        name: '10000',
+        title: '10,000 connections, each after one exchange of 64 bytes',
+        load: { connections: 10_000, size: 64 },
+      },
+    ],
     note: 'A fresh process each time; memory is what it grew by. `native` holds a buffer of 64 KiB for each connection, `native-recv` none.',
   },
   {
@@ -282,9 +367,25 @@ export const scenarios = [
     mode: 'connect',
     unit: 'connection',
     base: 'net',
-    opponents: ['native', 'native-recv', 'node', 'net', 'net-await', 'bun', 'deno', 'uvloop', 'libuv'],
+    opponents: [
+      'native',
+      'native-recv',
+      'node',
+      'net',
+      'net-await',
+      'bun',
+      'deno',
+      'uvloop',
+      'libuv',
+    ],
     quick: ['native', 'net'],
-    cases: [{ name: '64b', title: '64 bytes, 10 connections at once', load: { connections: 10, size: 64 } }],
+    cases: [
+      {
+        name: '64b',
+        title: '64 bytes, 10 connections at once',
+        load: { connections: 10, size: 64 },
+      },
+    ],
     note: 'The client ends the connection first, and waits for the end of the other half.',
   },
   {

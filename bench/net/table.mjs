@@ -28,7 +28,8 @@ const DISTURBED = 10;
 
 /**
  * The rows of one case.
- * @param {import('./index.mjs').ScenarioResult} scenario @param {import('./index.mjs').CaseResult} one
+ * @param {import('./index.mjs').ScenarioResult} scenario @param {import('./index.mjs').CaseResult}
+ *   one
  * @returns {{ columns: string[], rows: string[][], remarks: string[] }}
  */
 export function caseTable(scenario, one) {
@@ -51,7 +52,8 @@ export function caseTable(scenario, one) {
     'notes',
   ];
   const rows = one.opponents.map(({ label, summary }) => {
-    const value = (/** @type {string} */ name) => (summary[name] === undefined ? '' : digits(summary[name].median));
+    const value = (/** @type {string} */ name) =>
+      summary[name] === undefined ? '' : digits(summary[name].median);
     const main = summary[key];
     const notes = [
       ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),
@@ -64,7 +66,14 @@ export function caseTable(scenario, one) {
       idle ? digits(main.median / 1024) : digits(main.median),
       base === undefined || base <= 0 ? '' : (main.median / base).toFixed(2),
       `${spreadPercent(main).toFixed(0)} %`,
-      ...[value('user'), value('system'), value('rate'), value('p50'), value('p99'), digits(summary.rss.median / 1e6)],
+      ...[
+        value('user'),
+        value('system'),
+        value('rate'),
+        value('p50'),
+        value('p99'),
+        digits(summary.rss.median / 1e6),
+      ],
       ...(scenario.unpinned === true ? [value('client')] : []),
       notes.join(', '),
     ];
@@ -77,10 +86,14 @@ export function caseTable(scenario, one) {
 
 /** @param {string[]} columns @param {string[][]} rows */
 export function textTable(columns, rows) {
-  const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i].length)));
+  const widths = columns.map((column, i) =>
+    Math.max(column.length, ...rows.map((row) => row[i].length)),
+  );
   const line = (/** @type {string[]} */ row) =>
     row
-      .map((cell, i) => (i === 0 || columns[i] === 'notes' ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .map((cell, i) =>
+        i === 0 || columns[i] === 'notes' ? cell.padEnd(widths[i]) : cell.padStart(widths[i]),
+      )
       .join('  ')
       .trimEnd();
   return [line(columns), ...rows.map(line)].join('\n');

@@ -14,19 +14,23 @@ const measures = [
 /** Smaller differences are within what one run and the next differ by. */
 const NOTABLE = 1.05;
 
-/** What a case's own program is called: `native`, or in a hand-over the one that passes fds, or over several cores the one that needs none. */
+/**
+ * What a case's own program is called: `native`, or in a hand-over the one that passes fds, or over
+ * several cores the one that needs none.
+ */
 export const ours = ['native', 'native-fd', 'native-reuseport'];
 
 /**
  * @typedef {object} Loss
- * @property {string} scenario @property {string} title @property {string} opponent @property {string} label @property {string} measure
+ * @property {string} scenario @property {string} title @property {string} opponent @property
+ *   {string} label @property {string} measure
  * @property {number} factor How many times worse than the other one.
  * @property {number} own @property {number} other
  */
 
 /**
- * Every measure of every case in which `native` is worse than another one by more than 5 %, and outside of both spreads. Its own
- * variants, and what is built on it, are no others.
+ * Every measure of every case in which `native` is worse than another one by more than 5 %, and
+ * outside of both spreads. Its own variants, and what is built on it, are no others.
  * @param {readonly import('./index.mjs').ScenarioResult[]} results
  * @returns {Loss[]} The worst first.
  */
@@ -43,7 +47,12 @@ export function findLosses(results) {
           const factor = less ? a.median / b.median : b.median / a.median;
           const apart = less ? a.min > b.max : a.max < b.min;
           if (factor < NOTABLE || !apart) return [];
-          const where = { scenario: scenario.name, title: `${scenario.title}: ${one.title}`, opponent: other.name, label: other.label };
+          const where = {
+            scenario: scenario.name,
+            title: `${scenario.title}: ${one.title}`,
+            opponent: other.name,
+            label: other.label,
+          };
           return [{ ...where, measure: title, factor, own: a.median, other: b.median }];
         }),
       );

@@ -1,5 +1,6 @@
-// A pair of virtual network interfaces, one end of it in a namespace of its own: packets go through the whole stack, and not through
-// loopback's shortcuts. Needs root and ip(8). The addresses are those for benchmarks (RFC 2544), and lead nowhere else.
+// A pair of virtual network interfaces, one end of it in a namespace of its own: packets go through
+// the whole stack, and not through loopback's shortcuts. Needs root and ip(8). The addresses are
+// those for benchmarks (RFC 2544), and lead nowhere else.
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 
@@ -14,12 +15,16 @@ function ip(command) {
 }
 
 /**
- * @returns {{ here: string, there: string, inside: string[], close: () => void }} `inside` begins a command that runs at the other end.
+ * @returns {{ here: string, there: string, inside: string[], close: () => void }} `inside` begins a
+ *   command that runs at the other end.
  * @throws {Error} Where this user may not.
  */
 export function openVeth() {
   const name = `ssbench${String(process.pid)}`;
-  const [near, far] = [`ssb${String(process.pid % 100000)}a`, `ssb${String(process.pid % 100000)}b`];
+  const [near, far] = [
+    `ssb${String(process.pid % 100000)}a`,
+    `ssb${String(process.pid % 100000)}b`,
+  ];
   ip(`netns add ${name}`);
   try {
     ip(`link add ${near} type veth peer name ${far} netns ${name}`);
@@ -33,5 +38,10 @@ export function openVeth() {
     throw error;
   }
   // The near end goes with the far one, which goes with its namespace.
-  return { here, there, inside: ['ip', 'netns', 'exec', name], close: () => ip(`netns delete ${name}`) };
+  return {
+    here,
+    there,
+    inside: ['ip', 'netns', 'exec', name],
+    close: () => ip(`netns delete ${name}`),
+  };
 }

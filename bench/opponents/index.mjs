@@ -1,5 +1,6 @@
-// What the benchmarks compare with and draw with, from the npm registry: installed on demand into node_modules/.cache/bench, so that
-// neither `npm ci` nor a user of the package ever downloads it. The versions are those of package-lock.json in this folder.
+// What the benchmarks compare with and draw with, from the npm registry: installed on demand into
+// node_modules/.cache/bench, so that neither `npm ci` nor a user of the package ever downloads it.
+// The versions are those of package-lock.json in this folder.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,7 +9,8 @@ import { npm, root } from '../../scripts/pack.mjs';
 
 const manifest = ['package.json', 'package-lock.json', 'load.mjs'];
 // Elsewhere if the environment says so: a test begins with nothing installed and nothing compiled.
-const cache = process.env.SOCKSCOPE_BENCH_CACHE ?? path.join(root, 'node_modules', '.cache', 'bench');
+const cache =
+  process.env.SOCKSCOPE_BENCH_CACHE ?? path.join(root, 'node_modules', '.cache', 'bench');
 const installed = path.join(cache, 'opponents');
 const stamp = path.join(installed, 'node_modules', '.installed');
 
@@ -18,7 +20,8 @@ export function cacheFolder() {
   return cache;
 }
 
-const wanted = () => manifest.map((name) => readFileSync(path.join(import.meta.dirname, name), 'utf8')).join('');
+const wanted = () =>
+  manifest.map((name) => readFileSync(path.join(import.meta.dirname, name), 'utf8')).join('');
 
 /** Whether what is installed is what package-lock.json says. */
 export function opponentsInstalled() {
@@ -26,7 +29,8 @@ export function opponentsInstalled() {
 }
 
 /**
- * Installs what is missing. The optional packages may fail each for itself (another platform, no compiler).
+ * Installs what is missing. The optional packages may fail each for itself (another platform, no
+ * compiler).
  * @param {(line: string) => void} say
  * @returns {string | undefined} Why nothing could be installed (no network), or undefined.
  */
@@ -34,7 +38,8 @@ export function installOpponents(say) {
   if (opponentsInstalled()) return undefined;
   say('installing what the benchmarks compare with (about 220 MB, once)');
   mkdirSync(installed, { recursive: true });
-  for (const name of manifest) copyFileSync(path.join(import.meta.dirname, name), path.join(installed, name));
+  for (const name of manifest)
+    copyFileSync(path.join(import.meta.dirname, name), path.join(installed, name));
   try {
     npm(['ci', '--no-audit', '--no-fund'], { cwd: installed });
   } catch (error) {

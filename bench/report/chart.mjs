@@ -4,7 +4,13 @@ import { digits, unitTitles } from '../net/table.mjs';
 
 const WIDTH = 1000;
 const ROW = 26;
-const colours = { user: '#d9822b', system: '#7a8ca3', rate: '#4a90c2', own: '#1f6f50', whisker: '#333' };
+const colours = {
+  user: '#d9822b',
+  system: '#7a8ca3',
+  rate: '#4a90c2',
+  own: '#1f6f50',
+  whisker: '#333',
+};
 
 /** @param {import('../net/index.mjs').CaseResult} one */
 const isOwn = (one) => one.opponents.map(({ name }) => /^native/.test(name));
@@ -25,21 +31,47 @@ function whiskers(grid, spreads) {
       const { median } = spreads[api.value(0)];
       const [left, y] = api.coord([api.value(1), api.value(0)]);
       const [right] = api.coord([api.value(2), api.value(0)]);
-      const line = (x1, y1, x2, y2) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: colours.whisker, lineWidth: 1 } });
+      const line = (x1, y1, x2, y2) => ({
+        type: 'line',
+        shape: { x1, y1, x2, y2 },
+        style: { stroke: colours.whisker, lineWidth: 1 },
+      });
       const end = Math.max(right, api.coord([median, api.value(0)])[0]) + 6;
-      const text = { type: 'text', style: { x: end, y, text: digits(median), verticalAlign: 'middle', fontSize: 12, fill: '#222' } };
-      return { type: 'group', children: [line(left, y, right, y), line(left, y - 3, left, y + 3), line(right, y - 3, right, y + 3), text] };
+      const text = {
+        type: 'text',
+        style: {
+          x: end,
+          y,
+          text: digits(median),
+          verticalAlign: 'middle',
+          fontSize: 12,
+          fill: '#222',
+        },
+      };
+      return {
+        type: 'group',
+        children: [
+          line(left, y, right, y),
+          line(left, y - 3, left, y + 3),
+          line(right, y - 3, right, y + 3),
+          text,
+        ],
+      };
     },
   };
 }
 
-/** @param {number} grid @param {string} name @param {(number | object)[]} data @param {object} [more] */
+/**
+ * @param {number} grid @param {string} name @param {(number | object)[]} data @param {object}
+ *   [more]
+ */
 function bars(grid, name, data, more = {}) {
   return { type: 'bar', name, xAxisIndex: grid, yAxisIndex: grid, barWidth: '62%', data, ...more };
 }
 
 /**
- * @param {import('../net/index.mjs').ScenarioResult} scenario @param {import('../net/index.mjs').CaseResult} one
+ * @param {import('../net/index.mjs').ScenarioResult} scenario @param
+ *   {import('../net/index.mjs').CaseResult} one
  */
 function options(scenario, one) {
   const { cpu, rate } = unitTitles(scenario.unit);
@@ -59,7 +91,11 @@ function options(scenario, one) {
     axisLabel: { show, width: 250, overflow: 'truncate' },
     axisTick: { show: false },
   });
-  const value = (/** @type {number} */ gridIndex, /** @type {string} */ name, /** @type {{ max: number }[]} */ spreads) => ({
+  const value = (
+    /** @type {number} */ gridIndex,
+    /** @type {string} */ name,
+    /** @type {{ max: number }[]} */ spreads,
+  ) => ({
     type: 'value',
     // Bars and whiskers share it, and the numbers behind them need room.
     max: ({ max }) => Math.max(max, ...spreads.map((spread) => spread.max)) * 1.15,
@@ -87,16 +123,26 @@ function options(scenario, one) {
       bars(
         1,
         right.title,
-        right.spreads.map((spread, i) => ({ value: spread.median, itemStyle: { color: own[i] ? colours.own : colours.rate } })),
+        right.spreads.map((spread, i) => ({
+          value: spread.median,
+          itemStyle: { color: own[i] ? colours.own : colours.rate },
+        })),
       ),
       whiskers(1, right.spreads),
     ],
   };
 }
 
-/** @param {Record<string, import('../net/statistics.mjs').Spread>[]} summaries @param {string} name @param {number} factor */
+/**
+ * @param {Record<string, import('../net/statistics.mjs').Spread>[]} summaries @param {string} name
+ *   @param {number} factor
+ */
 function scaled(summaries, name, factor) {
-  return summaries.map(({ [name]: { median, min, max } }) => ({ median: median * factor, min: min * factor, max: max * factor }));
+  return summaries.map(({ [name]: { median, min, max } }) => ({
+    median: median * factor,
+    min: min * factor,
+    max: max * factor,
+  }));
 }
 
 /**
@@ -110,7 +156,10 @@ export async function chartMaker() {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     return undefined;
   }
-  return (/** @type {import('../net/index.mjs').ScenarioResult} */ scenario, /** @type {import('../net/index.mjs').CaseResult} */ one) => {
+  return (
+    /** @type {import('../net/index.mjs').ScenarioResult} */ scenario,
+    /** @type {import('../net/index.mjs').CaseResult} */ one,
+  ) => {
     const height = 68 + ROW * one.opponents.length;
     const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
     chart.setOption(options(scenario, one));

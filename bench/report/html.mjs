@@ -5,11 +5,16 @@ export function escape(value) {
   return String(value).replace(/[&<>"]/g, (character) => `&#${String(character.codePointAt(0))};`);
 }
 
-/** @param {readonly unknown[]} columns @param {readonly (readonly unknown[])[]} rows @param {(row: readonly unknown[]) => string} [className] */
+/**
+ * @param {readonly unknown[]} columns @param {readonly (readonly unknown[])[]} rows @param {(row:
+ *   readonly unknown[]) => string} [className]
+ */
 export function table(columns, rows, className = () => '') {
   const cells = (/** @type {readonly unknown[]} */ row, /** @type {string} */ tag) =>
     row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('');
-  const body = rows.map((row) => `<tr class="${className(row)}">${cells(row, 'td')}</tr>`).join('\n');
+  const body = rows
+    .map((row) => `<tr class="${className(row)}">${cells(row, 'td')}</tr>`)
+    .join('\n');
   return `<table><thead><tr>${cells(columns, 'th')}</tr></thead>\n<tbody>${body}</tbody></table>`;
 }
 
@@ -22,7 +27,11 @@ export function anything(title, value, level = 3) {
   const heading = `<h${String(level)}>${escape(title)}</h${String(level)}>`;
   if (Array.isArray(value) && value.length > 0 && value.every(isObject)) {
     const columns = [
-      ...new Set(value.flatMap((row) => Object.keys(row).filter((name) => !isObject(row[name]) && !Array.isArray(row[name])))),
+      ...new Set(
+        value.flatMap((row) =>
+          Object.keys(row).filter((name) => !isObject(row[name]) && !Array.isArray(row[name])),
+        ),
+      ),
     ];
     return `${heading}${table(
       columns,
@@ -41,7 +50,8 @@ function isObject(value) {
 
 /** @param {unknown} value */
 function shown(value) {
-  if (typeof value === 'number') return Number.isInteger(value) ? value : Number(value.toPrecision(4));
+  if (typeof value === 'number')
+    return Number.isInteger(value) ? value : Number(value.toPrecision(4));
   return Array.isArray(value) ? value.map(shown).join(', ') : (value ?? '');
 }
 

@@ -8,7 +8,8 @@ import { anything, escape, page, table } from './html.mjs';
 
 /**
  * @typedef {object} Run A result file.
- * @property {string} command @property {ReturnType<typeof import('../environment.mjs').describeEnvironment>} environment
+ * @property {string} command @property {ReturnType<typeof
+ *   import('../environment.mjs').describeEnvironment>} environment
  * @property {Awaited<ReturnType<typeof import('../net/index.mjs').run>>} [net]
  */
 
@@ -42,7 +43,10 @@ function environmentTable({ command, environment, net }) {
       ...(settings === undefined
         ? []
         : [
-            ['rounds', `${String(settings.rounds)} of ${String(settings.seconds)} s, after ${String(settings.warmup)} s of warm-up`],
+            [
+              'rounds',
+              `${String(settings.rounds)} of ${String(settings.seconds)} s, after ${String(settings.warmup)} s of warm-up`,
+            ],
             ['cores', settings.pinned ? 'client and server pinned to one each' : 'not pinned'],
           ]),
       ...Object.entries(net?.missing ?? {}).map(([name, reason]) => [`without ${name}`, reason]),
@@ -53,7 +57,8 @@ function environmentTable({ command, environment, net }) {
 /** @param {Run} run */
 function lossTable({ net }) {
   const losses = findLosses(net?.scenarios ?? []);
-  if (losses.length === 0) return '<p>In no case was another one better by more than 5 % and outside of the spread.</p>';
+  if (losses.length === 0)
+    return '<p>In no case was another one better by more than 5 % and outside of the spread.</p>';
   return `<p>Every case and measure in which another one is better than <b>sockscope native</b> by more than 5 %, and outside of the spread of the rounds.</p>
 ${table(
   ['work', 'measure', 'who is better', 'by', 'sockscope', 'the other'],
@@ -76,8 +81,11 @@ function scenarioSections({ net }, chart, prefix) {
       const cases = scenario.cases.map((one) => {
         const { columns, rows, remarks } = caseTable(scenario, one);
         const drawn = chart === undefined || one.opponents.length === 0 ? '' : chart(scenario, one);
-        const own = (/** @type {readonly unknown[]} */ row) => (String(row[0]).startsWith('sockscope native') ? 'own' : '');
-        const said = remarks.map((remark) => `<p class="note">${escape(remark.split('\n')[0])}</p>`).join('');
+        const own = (/** @type {readonly unknown[]} */ row) =>
+          String(row[0]).startsWith('sockscope native') ? 'own' : '';
+        const said = remarks
+          .map((remark) => `<p class="note">${escape(remark.split('\n')[0])}</p>`)
+          .join('');
         return `<h4>${escape(one.title)}</h4>\n${drawn}\n${rows.length === 0 ? '' : table(columns, rows, own)}${said}`;
       });
       return `<h3 id="${prefix}${scenario.name}">${escape(scenario.title)} <small>(${escape(scenario.name)}, ${escape(scenario.card)})</small></h3>
@@ -105,7 +113,10 @@ function overview(runs) {
         };
         const title = `${scenario.title}: ${one.title}`;
         const row = rows.get(title) ?? [title, base.label, ...versions.map(() => '')];
-        row[column + 2] = scenario.mode === 'idle' ? `${ratio('grown')} (memory)` : `${ratio('cpu')} (user ${ratio('user')})`;
+        row[column + 2] =
+          scenario.mode === 'idle'
+            ? `${ratio('grown')} (memory)`
+            : `${ratio('cpu')} (user ${ratio('user')})`;
         rows.set(title, row);
       }
     }
@@ -120,8 +131,12 @@ ${table(['work', 'divided by', ...versions], [...rows.values()])}`;
 function runSection(run, chart) {
   const { version } = run.environment.node;
   const prefix = `node${version.split('.')[0]}-`;
-  const links = (run.net?.scenarios ?? []).map(({ name }) => `<a href="#${prefix}${name}">${escape(name)}</a>`).join('');
-  const others = Object.entries(run).filter(([name]) => !['command', 'environment', 'net'].includes(name));
+  const links = (run.net?.scenarios ?? [])
+    .map(({ name }) => `<a href="#${prefix}${name}">${escape(name)}</a>`)
+    .join('');
+  const others = Object.entries(run).filter(
+    ([name]) => !['command', 'environment', 'net'].includes(name),
+  );
   return `<h2>Node.js ${escape(version)}</h2>
 ${environmentTable(run)}
 <nav>${links}</nav>
@@ -142,16 +157,23 @@ function concurrencyBeside(file) {
  * @returns {Promise<string>} Where it is.
  */
 export async function writeReport(folder, file) {
-  const complete = existsSync(folder) ? readdirSync(folder).filter((name) => /^node\d+\.json$/.test(name)) : [];
-  const files = file === undefined ? complete.sort().map((name) => path.join(folder, name)) : [file];
+  const complete = existsSync(folder)
+    ? readdirSync(folder).filter((name) => /^node\d+\.json$/.test(name))
+    : [];
+  const files =
+    file === undefined ? complete.sort().map((name) => path.join(folder, name)) : [file];
   /** @type {Run[]} */
-  const runs = files.map((name) => ({ ...JSON.parse(readFileSync(name, 'utf8')), ...(file === undefined ? concurrencyBeside(name) : {}) }));
+  const runs = files.map((name) => ({
+    ...JSON.parse(readFileSync(name, 'utf8')),
+    ...(file === undefined ? concurrencyBeside(name) : {}),
+  }));
   const chart = await chartMaker();
   const body = `<h1>sockscope: benchmarks</h1>
 <p class="note">${method}</p>
 ${overview(runs)}
 ${runs.map((run) => runSection(run, chart)).join('\n')}`;
-  const out = file === undefined ? path.join(folder, 'report.html') : file.replace(/(\.json)?$/, '.html');
+  const out =
+    file === undefined ? path.join(folder, 'report.html') : file.replace(/(\.json)?$/, '.html');
   writeFileSync(out, page('sockscope: benchmarks', body));
   return out;
 }

@@ -20,7 +20,10 @@ function ask(file, message, transferList, workerData) {
 }
 
 async function portalRound(backend, calls) {
-  const portal = backend.createThreadsPortal({ add: (a, b) => a + b, addSoon: async (a, b) => a + b });
+  const portal = backend.createThreadsPortal({
+    add: (a, b) => a + b,
+    addSoon: async (a, b) => a + b,
+  });
   return backend.bootstrap(() =>
     portal.run(async () => {
       const handle = portal.handle();
@@ -55,26 +58,41 @@ async function timed(calls, call) {
 
 /**
  * @param {{ rounds?: number, calls?: number, say?: (line: string) => void }} [options]
- * @returns {Promise<{ name: string, median: number, min: number, max: number }[]>} Microseconds per call.
+ * @returns {Promise<{ name: string, median: number, min: number, max: number }[]>} Microseconds per
+ *   call.
  */
 export async function run({ rounds = 5, calls = 5000, say = console.log } = {}) {
   const missing = installOpponents(say);
   if (missing !== undefined) say(`without comlink: ${missing}`);
-  const backend = newBuiltinBackend('native', { threads: { maxThreads: 1, idleTimeout: Infinity } });
+  const backend = newBuiltinBackend('native', {
+    threads: { maxThreads: 1, idleTimeout: Infinity },
+  });
   const piscina = new Piscina({ filename: functions.href, maxThreads: 1, idleTimeout: 60_000 });
   /** @type {Map<string, number[]>} */
   const samples = new Map();
-  const note = (name, value) => void (value !== undefined && samples.set(name, [...(samples.get(name) ?? []), value]));
+  const note = (name, value) =>
+    void (value !== undefined && samples.set(name, [...(samples.get(name) ?? []), value]));
   for (let round = 0; round < rounds; round++) {
-    for (const [name, value] of Object.entries(await portalRound(backend, calls))) note(`portal ${name}`, value);
+    for (const [name, value] of Object.entries(await portalRound(backend, calls)))
+      note(`portal ${name}`, value);
     note('comlink call', await comlinkRound(calls));
-    note('runInThread', await timed(calls, () => backend.runInThread({ module: functions, name: 'add' }, [1, 2])));
+    note(
+      'runInThread',
+      await timed(calls, () => backend.runInThread({ module: functions, name: 'add' }, [1, 2])),
+    );
     note('piscina run', await timed(calls, () => piscina.run([1, 2])));
   }
   await piscina.destroy();
-  const rows = [...samples].map(([name, values]) => ({ name, median: median(values), min: Math.min(...values), max: Math.max(...values) }));
+  const rows = [...samples].map(([name, values]) => ({
+    name,
+    median: median(values),
+    min: Math.min(...values),
+    max: Math.max(...values),
+  }));
   for (const { name, median: middle, min, max } of rows) {
-    say(`${name.padEnd(32)} ${middle.toFixed(1).padStart(8)} µs  (${min.toFixed(1)}–${max.toFixed(1)})`);
+    say(
+      `${name.padEnd(32)} ${middle.toFixed(1).padStart(8)} µs  (${min.toFixed(1)}–${max.toFixed(1)})`,
+    );
   }
   return rows;
 }

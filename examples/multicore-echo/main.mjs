@@ -1,9 +1,11 @@
 // An echo server on every core, in both ways there are:
 //
-//  - each worker thread listens on the same port (SO_REUSEPORT), and the kernel spreads the connections;
+//  - each worker thread listens on the same port (SO_REUSEPORT), and the kernel spreads the
+//    connections;
 //  - this thread accepts on a second port, and hands each connection to a worker by its fd.
 //
-// A worker that dies is replaced; the connections of the others go on. SIGINT and SIGTERM end it cleanly.
+// A worker that dies is replaced; the connections of the others go on. SIGINT and SIGTERM end it
+// cleanly.
 //
 //   node examples/multicore-echo/main.mjs [--workers N] [--port N] [--handover-port N] [--chaos]
 //
@@ -24,7 +26,8 @@ const { values } = parseArgs({
 });
 
 const workerCount = Number(values.workers);
-if (!(Number.isInteger(workerCount) && workerCount >= 1)) throw new RangeError(`--workers must be 1 or more, not "${values.workers}"`);
+if (!(Number.isInteger(workerCount) && workerCount >= 1))
+  throw new RangeError(`--workers must be 1 or more, not "${values.workers}"`);
 
 const backend = newBuiltinBackend('native');
 const stop = new AbortController();
@@ -33,7 +36,10 @@ for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort(na
 /** @param {unknown} address Of a TCP socket. */
 const inetAddress = (address) => /** @type {import('sockscope').InetAddress} */ (address);
 
-/** A socket that is bound, and never listens: it keeps the port's number for the workers, and gets no connection. */
+/**
+ * A socket that is bound, and never listens: it keeps the port's number for the workers, and gets
+ * no connection.
+ */
 function reservePort(port) {
   const socket = Socket.create(constants.AF_INET, constants.SOCK_STREAM);
   socket.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEPORT, true);
@@ -57,24 +63,33 @@ class Place {
   async run() {
     while (!stop.signal.aborted) {
       this.#isReady = false;
-      this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { port: this.port, chaos: values.chaos } });
+      this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), {
+        workerData: { port: this.port, chaos: values.chaos },
+      });
       this.#worker.on('message', (message) => this.#onMessage(message));
-      this.#worker.on('error', (error) => console.log(`worker ${this.index} died: ${error.message}`));
+      this.#worker.on('error', (error) =>
+        console.log(`worker ${this.index} died: ${error.message}`),
+      );
       const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
       await backend.openCancelScope({ signal: stop.signal }).run(() => backend.waitFor(exited));
       if (stop.signal.aborted) {
         this.#worker.postMessage({ type: 'stop' });
         await exited;
       }
-      // What it had not taken over is still ours to close. Its messages all come before its exit, so nothing is closed twice.
+      // What it had not taken over is still ours to close. Its messages all come before its exit,
+      // so nothing is closed twice.
       for (const fd of this.#onTheirWay) Socket.fromFd(fd).close();
       this.#onTheirWay.clear();
       // Another one would come to the same end.
-      if (!this.#isReady && !stop.signal.aborted) throw new Error(`worker ${this.index} did not start`);
+      if (!this.#isReady && !stop.signal.aborted)
+        throw new Error(`worker ${this.index} did not start`);
     }
   }
 
-  /** Gives a connection away. Its fd has no owner until the worker has taken it over, so this place remembers it. */
+  /**
+   * Gives a connection away. Its fd has no owner until the worker has taken it over, so this place
+   * remembers it.
+   */
   take(connection) {
     const fd = connection.extra(SocketAttribute.socket).detach();
     this.#onTheirWay.add(fd);

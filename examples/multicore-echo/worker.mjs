@@ -13,7 +13,11 @@ async function echo(connection) {
   const buffer = new Uint8Array(65536);
   open++;
   try {
-    for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+    for (
+      let size = await connection.recvInto(buffer);
+      size > 0;
+      size = await connection.recvInto(buffer)
+    ) {
       const data = buffer.subarray(0, size);
       // Out of every task's reach, as a defect of the program would be.
       if (chaos && Buffer.from(data).toString() === '!crash') process.nextTick(() => { throw new Error('crashed on demand'); }); // prettier-ignore

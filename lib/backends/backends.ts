@@ -9,28 +9,37 @@ import { NodeBackend } from './node-backend';
 /** 'native': this package's addon. 'node': node:net and node:dgram alone. */
 export type BuiltinBackendName = 'native' | 'node';
 
-const BACKENDS: Readonly<Record<BuiltinBackendName, new (options?: BackendOptions) => AsyncBackend>> = {
+const BACKENDS: Readonly<
+  Record<BuiltinBackendName, new (options?: BackendOptions) => AsyncBackend>
+> = {
   native: NativeBackend,
   node: NodeBackend,
 };
 
 /**
  * A new backend.
- * @throws Error `ERR_NATIVE_UNAVAILABLE`, for 'native', that says which binaries were looked for, if none loads on this platform; TypeError for any other name.
+ * @throws Error `ERR_NATIVE_UNAVAILABLE`, for 'native', that says which binaries were looked for,
+ *   if none loads on this platform; TypeError for any other name.
  */
-export function newBuiltinBackend(name: BuiltinBackendName, options?: BackendOptions): AsyncBackend {
+export function newBuiltinBackend(
+  name: BuiltinBackendName,
+  options?: BackendOptions,
+): AsyncBackend {
   if (!Object.hasOwn(BACKENDS, name)) throw invalidArgument('name', "'native' or 'node'", name);
   return new BACKENDS[name](options);
 }
 
 /**
- * The backend given, or a new one of that name, or, without argument, the one that runs the current task.
- * @throws InvalidStateError without argument outside of any task; TypeError for anything else that is no backend.
+ * The backend given, or a new one of that name, or, without argument, the one that runs the current
+ * task.
+ * @throws InvalidStateError without argument outside of any task; TypeError for anything else that
+ *   is no backend.
  */
 export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): AsyncBackend {
   if (backend === undefined) {
     const current = currentBackend();
-    if (current === undefined) throw new InvalidStateError('No task is running here: give the backend, or its name');
+    if (current === undefined)
+      throw new InvalidStateError('No task is running here: give the backend, or its name');
     return current as unknown as AsyncBackend;
   }
   if (typeof backend === 'string') return newBuiltinBackend(backend);

@@ -7,7 +7,11 @@ import { throwIfCancelled } from '../internal/checkpoint';
 import { invalidArgument } from '../internal/validate';
 import { bindTcp, bindUdp, bindUnix, DEFAULT_BACKLOG } from '../listeners/bind';
 import { DatagramSocketListener } from '../listeners/datagram-socket-listener';
-import { type EnvironmentListener, forgetEnvironmentFds, readEnvironmentFds } from '../listeners/environment';
+import {
+  type EnvironmentListener,
+  forgetEnvironmentFds,
+  readEnvironmentFds,
+} from '../listeners/environment';
 import type { AsyncDatagramListener, AsyncListener } from '../listeners/listener';
 import { kindOf, type SocketKind } from '../listeners/socket-kind';
 import { StreamSocketListener } from '../listeners/stream-socket-listener';
@@ -32,7 +36,11 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     nativeBinding();
   }
 
-  async getaddrinfo(host: string | null, port: number | string | null, options?: AddrInfoHints): Promise<AddrInfo[]> {
+  async getaddrinfo(
+    host: string | null,
+    port: number | string | null,
+    options?: AddrInfoHints,
+  ): Promise<AddrInfo[]> {
     return getaddrinfo(host, port, options);
   }
 
@@ -50,9 +58,17 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     return new StreamSocketTransport(this, descriptor);
   }
 
-  async createUnixStreamConnection(path: UnixPath, options: { localPath?: UnixPath } = {}): Promise<AsyncStreamTransport> {
+  async createUnixStreamConnection(
+    path: UnixPath,
+    options: { localPath?: UnixPath } = {},
+  ): Promise<AsyncStreamTransport> {
     throwIfCancelled();
-    const { descriptor, onClose } = await connectUnix(this, this.#constant('SOCK_STREAM'), path, options.localPath);
+    const { descriptor, onClose } = await connectUnix(
+      this,
+      this.#constant('SOCK_STREAM'),
+      path,
+      options.localPath,
+    );
     return new StreamSocketTransport(this, descriptor, null, onClose);
   }
 
@@ -66,18 +82,34 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     return new DatagramSocketTransport(this, descriptor);
   }
 
-  async createUnixDatagramEndpoint(path: UnixPath, options: { localPath?: UnixPath } = {}): Promise<AsyncDatagramTransport> {
+  async createUnixDatagramEndpoint(
+    path: UnixPath,
+    options: { localPath?: UnixPath } = {},
+  ): Promise<AsyncDatagramTransport> {
     throwIfCancelled();
-    const { descriptor, onClose } = await connectUnix(this, this.#constant('SOCK_DGRAM'), path, options.localPath);
+    const { descriptor, onClose } = await connectUnix(
+      this,
+      this.#constant('SOCK_DGRAM'),
+      path,
+      options.localPath,
+    );
     return new DatagramSocketTransport(this, descriptor, null, onClose);
   }
 
   async wrapStreamSocket(socket: Socket | number): Promise<AsyncStreamTransport> {
-    return this.#wrap(socket, 'a connected stream socket', (owned) => new StreamSocketTransport(this, owned.descriptor, owned));
+    return this.#wrap(
+      socket,
+      'a connected stream socket',
+      (owned) => new StreamSocketTransport(this, owned.descriptor, owned),
+    );
   }
 
   async wrapConnectedDatagramSocket(socket: Socket | number): Promise<AsyncDatagramTransport> {
-    return this.#wrap(socket, 'a connected datagram socket', (owned) => new DatagramSocketTransport(this, owned.descriptor, owned));
+    return this.#wrap(
+      socket,
+      'a connected datagram socket',
+      (owned) => new DatagramSocketTransport(this, owned.descriptor, owned),
+    );
   }
 
   async createTcpListeners(
@@ -96,27 +128,47 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncListener<AsyncStreamTransport>> {
     throwIfCancelled();
     const { backlog = DEFAULT_BACKLOG, mode } = options;
-    const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_STREAM'), { backlog, mode });
+    const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_STREAM'), {
+      backlog,
+      mode,
+    });
     return new StreamSocketListener(this, descriptor, null, onClose);
   }
 
-  async createUdpListeners(host: Host, port: number, options: { reusePort?: boolean } = {}): Promise<AsyncDatagramListener<InetAddress>[]> {
+  async createUdpListeners(
+    host: Host,
+    port: number,
+    options: { reusePort?: boolean } = {},
+  ): Promise<AsyncDatagramListener<InetAddress>[]> {
     throwIfCancelled();
     const descriptors = await bindUdp(host, port, options);
-    return descriptors.map((descriptor) => new DatagramSocketListener<InetAddress>(this, descriptor));
+    return descriptors.map(
+      (descriptor) => new DatagramSocketListener<InetAddress>(this, descriptor),
+    );
   }
 
-  async createUnixDatagramListener(path: UnixPath, options: { mode?: number } = {}): Promise<AsyncDatagramListener<UnixPath>> {
+  async createUnixDatagramListener(
+    path: UnixPath,
+    options: { mode?: number } = {},
+  ): Promise<AsyncDatagramListener<UnixPath>> {
     throwIfCancelled();
-    const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_DGRAM'), { mode: options.mode });
+    const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_DGRAM'), {
+      mode: options.mode,
+    });
     return new DatagramSocketListener<UnixPath>(this, descriptor, null, onClose);
   }
 
   async wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>> {
-    return this.#wrap(socket, 'a listening stream socket', (owned) => new StreamSocketListener(this, owned.descriptor, owned));
+    return this.#wrap(
+      socket,
+      'a listening stream socket',
+      (owned) => new StreamSocketListener(this, owned.descriptor, owned),
+    );
   }
 
-  async wrapDatagramListenerSocket(socket: Socket | number): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
+  async wrapDatagramListenerSocket(
+    socket: Socket | number,
+  ): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
     return this.#wrap(
       socket,
       'a bound datagram socket without a peer',
@@ -133,7 +185,10 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
         const socket = Socket.fromFd(fd);
         sockets.push(socket);
         const kind = kindOf(socket);
-        if (kind !== 'a listening stream socket' && kind !== 'a bound datagram socket without a peer') {
+        if (
+          kind !== 'a listening stream socket' &&
+          kind !== 'a bound datagram socket without a peer'
+        ) {
           throw invalidArgument(
             'LISTEN_FDS',
             `listening or unconnected sockets (fd ${String(fd)}, "${name}", is ${kind})`,
@@ -156,17 +211,26 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     );
   }
 
-  /** A checkpoint. Checks a socket from elsewhere, and takes it over; one that does not fit stays the caller's, open. */
-  async #wrap<T>(socket: Socket | number, wanted: SocketKind, take: (owned: Socket) => T): Promise<T> {
+  /**
+   * A checkpoint. Checks a socket from elsewhere, and takes it over; one that does not fit stays
+   * the caller's, open.
+   */
+  async #wrap<T>(
+    socket: Socket | number,
+    wanted: SocketKind,
+    take: (owned: Socket) => T,
+  ): Promise<T> {
     throwIfCancelled();
-    if (typeof socket !== 'number' && !(socket instanceof Socket)) throw invalidArgument('socket', 'a Socket or an fd', socket);
+    if (typeof socket !== 'number' && !(socket instanceof Socket))
+      throw invalidArgument('socket', 'a Socket or an fd', socket);
     const owned = typeof socket === 'number' ? Socket.fromFd(socket) : socket;
     const { descriptor } = owned;
     try {
       const refusal = descriptor.refusal('read', 'wrap') ?? descriptor.refusal('write', 'wrap');
       if (refusal !== null) throw refusal;
       const kind = kindOf(owned);
-      if (kind !== wanted) throw invalidArgument('socket', `${wanted} (this one is ${kind})`, socket);
+      if (kind !== wanted)
+        throw invalidArgument('socket', `${wanted} (this one is ${kind})`, socket);
       claim(descriptor);
     } catch (error) {
       if (typeof socket === 'number') owned.detach();

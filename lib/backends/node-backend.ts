@@ -1,7 +1,11 @@
 import type { AddrInfo, AddrInfoHints } from '../connecting/address-info';
 import { throwIfCancelled } from '../internal/checkpoint';
 import { invalidArgument } from '../internal/validate';
-import { type EnvironmentListener, forgetEnvironmentFds, readEnvironmentFds } from '../listeners/environment';
+import {
+  type EnvironmentListener,
+  forgetEnvironmentFds,
+  readEnvironmentFds,
+} from '../listeners/environment';
 import type { AsyncDatagramListener, AsyncListener } from '../listeners/listener';
 import { type Host, listenTcp, listenUdp, listenUnix } from '../node/bind';
 import { connectUdp } from '../node/connect-datagram';
@@ -26,26 +30,40 @@ import type { AsyncDatagramTransport, AsyncStreamTransport } from '../transports
 import type { AsyncBackend, HostPort } from './async-backend';
 
 /**
- * The backend on node:net, node:dgram and node:dns alone. It loads no addon, and runs wherever these modules do.
+ * The backend on node:net, node:dgram and node:dns alone. It loads no addon, and runs wherever
+ * these modules do.
  *
  * It keeps to what `AsyncBackend` says, with these exceptions.
- * - Unix datagrams, control messages, peer credentials, `Socket` objects, socket options and what else Node's modules do not have reject with
- *   UnsupportedOperationError. There is no `SocketAttribute.socket`.
- * - Streams read somewhat ahead of their readers (some 100 KB); datagrams that nobody receives wait in memory up to 2 MB, and are dropped from there on.
- * - A stream send that is cancelled before the kernel took all of it ends the connection, since net cannot take back the rest. Datagram sends are
- *   not interrupted: they end at once, or as soon as the network takes them.
+ * - Unix datagrams, control messages, peer credentials, `Socket` objects, socket options and what
+ *   else Node's modules do not have reject with UnsupportedOperationError. There is no
+ *   `SocketAttribute.socket`.
+ * - Streams read somewhat ahead of their readers (some 100 KB); datagrams that nobody receives wait
+ *   in memory up to 2 MB, and are dropped from there on.
+ * - A stream send that is cancelled before the kernel took all of it ends the connection, since net
+ *   cannot take back the rest. Datagram sends are not interrupted: they end at once, or as soon as
+ *   the network takes them.
  * - An error of a send ends receiving too: what the kernel still held is lost.
  * - Listeners accept also while nobody serves, up to `backlog` connections.
  */
 export class NodeBackend extends ThreadedBackend implements AsyncBackend {
   readonly name = 'node';
 
-  /** As of `AsyncBackend`, by dns.lookup. UnsupportedOperationError for AI_CANONNAME and for service names. */
-  async getaddrinfo(host: string | null, port: number | string | null, options?: AddrInfoHints): Promise<AddrInfo[]> {
+  /**
+   * As of `AsyncBackend`, by dns.lookup. UnsupportedOperationError for AI_CANONNAME and for service
+   * names.
+   */
+  async getaddrinfo(
+    host: string | null,
+    port: number | string | null,
+    options?: AddrInfoHints,
+  ): Promise<AddrInfo[]> {
     return getaddrinfo(this, host, port, options);
   }
 
-  /** As of `AsyncBackend`, by dns.lookupService. UnsupportedOperationError for flags other than NI_NUMERICHOST, NI_NUMERICSERV and NI_NAMEREQD. */
+  /**
+   * As of `AsyncBackend`, by dns.lookupService. UnsupportedOperationError for flags other than
+   * NI_NUMERICHOST, NI_NUMERICSERV and NI_NAMEREQD.
+   */
   async getnameinfo(address: InetAddress, flags?: number): Promise<[string, string]> {
     return getnameinfo(this, address, flags);
   }
@@ -60,7 +78,10 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
   }
 
   /** As of `AsyncBackend`; a pipe's name on Windows. UnsupportedOperationError for `localPath`. */
-  async createUnixStreamConnection(path: UnixPath, options: { localPath?: UnixPath } = {}): Promise<AsyncStreamTransport> {
+  async createUnixStreamConnection(
+    path: UnixPath,
+    options: { localPath?: UnixPath } = {},
+  ): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     return connectUnix(this, path, options.localPath);
   }
@@ -80,16 +101,21 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
   }
 
   /**
-   * As of `AsyncBackend`, of an fd or a net.Socket. What the net.Socket has received and nobody has read yet is received first. TypeError also for one that has
-   * an encoding set or a 'readable' listener: its bytes would never come as such.
+   * As of `AsyncBackend`, of an fd or a net.Socket. What the net.Socket has received and nobody has
+   * read yet is received first. TypeError also for one that has an encoding set or a 'readable'
+   * listener: its bytes would never come as such.
    */
-  async wrapStreamSocket(socket: Socket | NodeStreamSocket | number): Promise<AsyncStreamTransport> {
+  async wrapStreamSocket(
+    socket: Socket | NodeStreamSocket | number,
+  ): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     return wrapStream(this, socket);
   }
 
   /** As of `AsyncBackend`, of a dgram.Socket; UnsupportedOperationError for an fd. */
-  async wrapConnectedDatagramSocket(socket: Socket | NodeDatagramSocket | number): Promise<AsyncDatagramTransport> {
+  async wrapConnectedDatagramSocket(
+    socket: Socket | NodeDatagramSocket | number,
+  ): Promise<AsyncDatagramTransport> {
     throwIfCancelled();
     return wrapConnectedDatagram(this, socket);
   }
@@ -103,7 +129,10 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
     return listenTcp(this, host, port, options);
   }
 
-  /** As of `AsyncBackend`; a pipe's name on Windows. The umask rules for a moment, until `mode` is set. */
+  /**
+   * As of `AsyncBackend`; a pipe's name on Windows. The umask rules for a moment, until `mode` is
+   * set.
+   */
   async createUnixStreamListener(
     path: UnixPath,
     options: { backlog?: number; mode?: number } = {},
@@ -112,7 +141,11 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
     return listenUnix(this, path, options);
   }
 
-  async createUdpListeners(host: Host, port: number, options: { reusePort?: boolean } = {}): Promise<AsyncDatagramListener<InetAddress>[]> {
+  async createUdpListeners(
+    host: Host,
+    port: number,
+    options: { reusePort?: boolean } = {},
+  ): Promise<AsyncDatagramListener<InetAddress>[]> {
     throwIfCancelled();
     return listenUdp(this, host, port, options);
   }
@@ -129,23 +162,30 @@ export class NodeBackend extends ThreadedBackend implements AsyncBackend {
   }
 
   /** As of `AsyncBackend`, of a dgram.Socket; UnsupportedOperationError for an fd. */
-  async wrapDatagramListenerSocket(socket: Socket | NodeDatagramSocket | number): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
+  async wrapDatagramListenerSocket(
+    socket: Socket | NodeDatagramSocket | number,
+  ): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
     throwIfCancelled();
     return wrapDatagramListener(this, socket);
   }
 
-  /** As of `AsyncBackend`, of stream sockets. A datagram socket among them is a TypeError: node:dgram cannot tell what an fd is. */
+  /**
+   * As of `AsyncBackend`, of stream sockets. A datagram socket among them is a TypeError:
+   * node:dgram cannot tell what an fd is.
+   */
   async listenersFromEnvironment(): Promise<EnvironmentListener[]> {
     throwIfCancelled();
     const described = readEnvironmentFds(process.env);
     for (const { fd, name } of described) {
       const wanted = `listening stream sockets (fd ${fd}, "${name}", is another)`;
-      if (probe(fd, wanted) !== 'not connected') throw invalidArgument('LISTEN_FDS', wanted, process.env['LISTEN_FDS']);
+      if (probe(fd, wanted) !== 'not connected')
+        throw invalidArgument('LISTEN_FDS', wanted, process.env['LISTEN_FDS']);
     }
     forgetEnvironmentFds(process.env);
     const listeners: EnvironmentListener[] = [];
     try {
-      for (const { name, fd } of described) listeners.push({ name, kind: 'stream', listener: await wrapListener(this, fd) });
+      for (const { name, fd } of described)
+        listeners.push({ name, kind: 'stream', listener: await wrapListener(this, fd) });
       return listeners;
     } catch (error) {
       // Net cannot give an fd back.

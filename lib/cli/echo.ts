@@ -8,7 +8,13 @@ import {
   newBuiltinBackend,
   type UnixPath,
 } from '../index';
-import { type Endpoint, ENDPOINT_HELP, formatEndpoint, parseEndpoint, UsageError } from './endpoint';
+import {
+  type Endpoint,
+  ENDPOINT_HELP,
+  formatEndpoint,
+  parseEndpoint,
+  UsageError,
+} from './endpoint';
 import { ignoringPeer } from './ignoring-peer';
 import { interruptSignal } from './interrupt';
 import { describeListener } from './listening';
@@ -56,15 +62,20 @@ export async function echo(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  if (positionals.length === 0) throw new UsageError('echo needs an endpoint, such as tcp:127.0.0.1:7000');
+  if (positionals.length === 0)
+    throw new UsageError('echo needs an endpoint, such as tcp:127.0.0.1:7000');
   const bufferSize = parseNumber('--buffer', values.buffer, 1, 1 << 30);
   const grace = parseNumber('--grace', values.grace, 0, 86_400) * 1000;
-  const endpoints = positionals.map((text) => parseEndpoint(text, ['tcp', 'udp', 'unix', 'unixgram']));
+  const endpoints = positionals.map((text) =>
+    parseEndpoint(text, ['tcp', 'udp', 'unix', 'unixgram']),
+  );
   const backend = newBuiltinBackend('native');
   const counters: Counters = { connections: 0, open: 0, messages: 0, bytes: 0 };
   const interrupt = interruptSignal();
   try {
-    await backend.bootstrap(() => serveAll(backend, endpoints, bufferSize, grace, counters, interrupt.signal, values.quiet));
+    await backend.bootstrap(() =>
+      serveAll(backend, endpoints, bufferSize, grace, counters, interrupt.signal, values.quiet),
+    );
   } finally {
     interrupt.dispose();
   }
@@ -84,14 +95,18 @@ async function serveAll(
   const services: Service[] = [];
   try {
     for (const endpoint of endpoints) services.push(...(await listen(backend, endpoint)));
-    for (const { listener, endpoint } of services) process.stdout.write(`listening on ${describeListener(listener, endpoint)}\n`);
+    for (const { listener, endpoint } of services)
+      process.stdout.write(`listening on ${describeListener(listener, endpoint)}\n`);
     await backend.createTaskGroup().run(async (connections) => {
       if (!quiet) connections.startSoon(() => report(backend, counters), { name: 'counters' });
-      // The listeners end with the signal; the connections, which belong to the group around, may go on for a while.
+      // The listeners end with the signal; the connections, which belong to the group around, may
+      // go on for a while.
       await backend.openCancelScope({ signal }).run(() =>
         backend.createTaskGroup().run((accepting) => {
           for (const service of services) {
-            accepting.startSoon(() => serve(service, connections, bufferSize, counters), { name: formatEndpoint(service.endpoint) });
+            accepting.startSoon(() => serve(service, connections, bufferSize, counters), {
+              name: formatEndpoint(service.endpoint),
+            });
           }
         }),
       );
@@ -117,9 +132,21 @@ async function listen(backend: AsyncBackend, endpoint: Endpoint): Promise<Servic
       return listeners.map((listener) => ({ kind: 'datagram', endpoint, listener }));
     }
     case 'unix':
-      return [{ kind: 'stream', endpoint, listener: await backend.createUnixStreamListener(endpoint.path) }];
+      return [
+        {
+          kind: 'stream',
+          endpoint,
+          listener: await backend.createUnixStreamListener(endpoint.path),
+        },
+      ];
     case 'unixgram':
-      return [{ kind: 'datagram', endpoint, listener: await backend.createUnixDatagramListener(endpoint.path) }];
+      return [
+        {
+          kind: 'datagram',
+          endpoint,
+          listener: await backend.createUnixDatagramListener(endpoint.path),
+        },
+      ];
     default:
       throw new UsageError(`cannot listen on ${formatEndpoint(endpoint)}`);
   }
@@ -131,7 +158,11 @@ function serve(
   bufferSize: number,
   counters: Counters,
 ): Promise<never> {
-  if (service.kind === 'stream') return service.listener.serve((connection) => echoStream(connection, bufferSize, counters), connections);
+  if (service.kind === 'stream')
+    return service.listener.serve(
+      (connection) => echoStream(connection, bufferSize, counters),
+      connections,
+    );
   const listener = service.listener as AsyncDatagramListener<InetAddress | UnixPath>;
   return listener.serve(async (data, address) => {
     count(counters, data.byteLength);
@@ -140,13 +171,21 @@ function serve(
   }, connections);
 }
 
-async function echoStream(connection: AsyncStreamTransport, bufferSize: number, counters: Counters): Promise<void> {
+async function echoStream(
+  connection: AsyncStreamTransport,
+  bufferSize: number,
+  counters: Counters,
+): Promise<void> {
   counters.connections++;
   counters.open++;
   const buffer = new Uint8Array(bufferSize);
   try {
     await ignoringPeer(async () => {
-      for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+      for (
+        let size = await connection.recvInto(buffer);
+        size > 0;
+        size = await connection.recvInto(buffer)
+      ) {
         await connection.sendAll(buffer.subarray(0, size));
         count(counters, size);
       }
@@ -186,6 +225,8 @@ function describe({ connections, open, messages, bytes }: Counters): string {
 function parseNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= min && value <= max))
-    throw new UsageError(`${name} must be a number from ${String(min)} to ${String(max)}, not "${text}"`);
+    throw new UsageError(
+      `${name} must be a number from ${String(min)} to ${String(max)}, not "${text}"`,
+    );
   return value;
 }

@@ -25,7 +25,10 @@ export const ENDPOINT_HELP = `  tcp:HOST:PORT     TCP; [::1] for an IPv6 address
 /** @throws UsageError for what is no endpoint, or of none of the `allowed` kinds */
 export function parseEndpoint(text: string, allowed: readonly Endpoint['kind'][]): Endpoint {
   const endpoint = parse(text);
-  if (!allowed.includes(endpoint.kind)) throw new UsageError(`"${text}": ${endpoint.kind} does not work here; use ${allowed.join(', ')}`);
+  if (!allowed.includes(endpoint.kind))
+    throw new UsageError(
+      `"${text}": ${endpoint.kind} does not work here; use ${allowed.join(', ')}`,
+    );
   return endpoint;
 }
 
@@ -34,7 +37,8 @@ function parse(text: string): Endpoint {
   const colon = text.indexOf(':');
   const kind = text.slice(0, colon);
   const rest = text.slice(colon + 1);
-  if (colon < 0) throw new UsageError(`"${text}" is no endpoint: write tcp:HOST:PORT, unix:PATH, fd:N or stdio`);
+  if (colon < 0)
+    throw new UsageError(`"${text}" is no endpoint: write tcp:HOST:PORT, unix:PATH, fd:N or stdio`);
   switch (kind) {
     case 'tcp':
     case 'udp':
@@ -44,7 +48,8 @@ function parse(text: string): Endpoint {
       if (rest === '') throw new UsageError(`"${text}" has no path`);
       return { kind, path: rest.startsWith('@') ? `\0${rest.slice(1)}` : rest };
     case 'fd':
-      if (!/^\d+$/.test(rest)) throw new UsageError(`"${text}": the file descriptor must be a number`);
+      if (!/^\d+$/.test(rest))
+        throw new UsageError(`"${text}": the file descriptor must be a number`);
       return { kind, fd: Number(rest) };
     default:
       throw new UsageError(`"${text}": unknown kind "${kind}"`);
@@ -56,7 +61,9 @@ function parseHostPort(text: string, rest: string): { host: string; port: number
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || !(port <= 65535))
-    throw new UsageError(`"${text}": write HOST:PORT, with a port from 0 to 65535 and IPv6 addresses in brackets`);
+    throw new UsageError(
+      `"${text}": write HOST:PORT, with a port from 0 to 65535 and IPv6 addresses in brackets`,
+    );
   return { host, port };
 }
 

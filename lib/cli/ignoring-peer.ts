@@ -1,5 +1,6 @@
 /**
- * Serves one peer: its going away (a system error: ECONNRESET, EPIPE, ECONNREFUSED …) ends `body`, and is no failure of the server. Any other error goes on.
+ * Serves one peer: its going away (a system error: ECONNRESET, EPIPE, ECONNREFUSED …) ends `body`,
+ * and is no failure of the server. Any other error goes on.
  */
 export async function ignoringPeer(body: () => Promise<void>): Promise<void> {
   try {

@@ -29,17 +29,28 @@ export async function info(args: string[]): Promise<number> {
   }
   const native = nativeInfo();
   const capabilities = native.available ? listCapabilities() : [];
-  const platform = { platform: process.platform, arch: process.arch, node: process.versions.node, uv: process.versions.uv };
+  const platform = {
+    platform: process.platform,
+    arch: process.arch,
+    node: process.versions.node,
+    uv: process.versions.uv,
+  };
   if (values.json === true) {
     process.stdout.write(`${JSON.stringify({ ...platform, native, capabilities }, null, 2)}\n`);
     return native.available ? 0 : 1;
   }
-  const lines = [`Node.js ${platform.node}, libuv ${platform.uv}, ${platform.platform}-${platform.arch}`];
+  const lines = [
+    `Node.js ${platform.node}, libuv ${platform.uv}, ${platform.platform}-${platform.arch}`,
+  ];
   if (native.available) {
     lines.push(`native backend: ${native.path} (reactor: ${native.reactor})`);
     lines.push('', formatTable(['capability', 'here', 'what it is'], capabilities.map(({ name, available, detail }) => [name, available ? 'yes' : 'no', detail]))); // prettier-ignore
   } else {
-    lines.push('native backend: not available', native.reason, "The 'node' backend runs everywhere.");
+    lines.push(
+      'native backend: not available',
+      native.reason,
+      "The 'node' backend runs everywhere.",
+    );
   }
   process.stdout.write(`${lines.join('\n')}\n`);
   return native.available ? 0 : 1;
@@ -62,12 +73,28 @@ function listCapabilities(): Capability[] {
     ...families.map(([name, family, type, detail]) => ({
       name,
       detail,
-      available: canCreate(constants[family], constants[type], type === 'SOCK_RAW' && family === 'AF_INET' ? IPPROTO_ICMP : 0),
+      available: canCreate(
+        constants[family],
+        constants[type],
+        type === 'SOCK_RAW' && family === 'AF_INET' ? IPPROTO_ICMP : 0,
+      ),
     })),
-    { name: 'fd passing', detail: 'SCM_RIGHTS, unix(7)', available: constants['SCM_RIGHTS'] !== undefined },
-    { name: 'credentials', detail: 'SCM_CREDENTIALS, unix(7)', available: constants['SCM_CREDENTIALS'] !== undefined },
+    {
+      name: 'fd passing',
+      detail: 'SCM_RIGHTS, unix(7)',
+      available: constants['SCM_RIGHTS'] !== undefined,
+    },
+    {
+      name: 'credentials',
+      detail: 'SCM_CREDENTIALS, unix(7)',
+      available: constants['SCM_CREDENTIALS'] !== undefined,
+    },
     { name: 'abstract names', detail: 'unix(7)', available: canBindAbstract() },
-    { name: 'reuse port', detail: 'SO_REUSEPORT, socket(7)', available: canSet('AF_INET', 'SOCK_STREAM', 'SOL_SOCKET', 'SO_REUSEPORT', 1) },
+    {
+      name: 'reuse port',
+      detail: 'SO_REUSEPORT, socket(7)',
+      available: canSet('AF_INET', 'SOCK_STREAM', 'SOL_SOCKET', 'SO_REUSEPORT', 1),
+    },
     {
       name: 'UDP offload (GSO)',
       detail: 'UDP_SEGMENT, udp(7)',
@@ -78,18 +105,32 @@ function listCapabilities(): Capability[] {
       detail: 'TCP_USER_TIMEOUT, RFC 5482',
       available: canSet('AF_INET', 'SOCK_STREAM', 'IPPROTO_TCP', 'TCP_USER_TIMEOUT', 0),
     },
-    { name: 'TCP info', detail: 'TCP_INFO, tcp(7)', available: process.platform === 'linux' && constants['TCP_INFO'] !== undefined },
+    {
+      name: 'TCP info',
+      detail: 'TCP_INFO, tcp(7)',
+      available: process.platform === 'linux' && constants['TCP_INFO'] !== undefined,
+    },
   ];
 }
 
-function canCreate(family: number | undefined, type: number | undefined, protocol: number): boolean {
+function canCreate(
+  family: number | undefined,
+  type: number | undefined,
+  protocol: number,
+): boolean {
   if (family === undefined || type === undefined) return false;
   return succeeds(() => {
     Socket.create(family, type, protocol).close();
   });
 }
 
-function canSet(family: string, type: string, level: string, option: string, value: number): boolean {
+function canSet(
+  family: string,
+  type: string,
+  level: string,
+  option: string,
+  value: number,
+): boolean {
   const optionNumber = constants[option];
   if (optionNumber === undefined) return false;
   return succeeds(() => {

@@ -24,7 +24,12 @@ Options:
 `;
 
 /** A command takes its arguments, and resolves to the exit status. */
-const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = { info, echo, relay, demo };
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  info,
+  echo,
+  relay,
+  demo,
+};
 
 async function main([command, ...args]: string[]): Promise<number> {
   if (command === undefined || command === '-h' || command === '--help' || command === 'help') {
@@ -32,7 +37,9 @@ async function main([command, ...args]: string[]): Promise<number> {
     return command === undefined ? 2 : 0;
   }
   if (command === '-v' || command === '--version') {
-    const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+    const { version } = JSON.parse(
+      readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8'),
+    ) as { version: string };
     process.stdout.write(`${version}\n`);
     return 0;
   }

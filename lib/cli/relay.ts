@@ -9,7 +9,13 @@ import {
   Socket,
 } from '../index';
 import { describeError } from './describe-error';
-import { type Endpoint, ENDPOINT_HELP, formatEndpoint, parseEndpoint, UsageError } from './endpoint';
+import {
+  type Endpoint,
+  ENDPOINT_HELP,
+  formatEndpoint,
+  parseEndpoint,
+  UsageError,
+} from './endpoint';
 import { interruptSignal } from './interrupt';
 import { describeListener } from './listening';
 import { StdioStream } from './stdio-stream';
@@ -55,13 +61,15 @@ export async function relay(args: string[]): Promise<number> {
     return 0;
   }
   const [from, to, ...rest] = positionals;
-  if (from === undefined || to === undefined || rest.length > 0) throw new UsageError('relay needs two endpoints: LISTEN and CONNECT');
+  if (from === undefined || to === undefined || rest.length > 0)
+    throw new UsageError('relay needs two endpoints: LISTEN and CONNECT');
   const bufferSize = Number(values.buffer);
   if (!Number.isInteger(bufferSize) || bufferSize < 1 || bufferSize > 1 << 30)
     throw new UsageError(`--buffer must be a number of bytes, not "${values.buffer}"`);
   const listen = parseEndpoint(from, KINDS);
   const connect = parseEndpoint(to, KINDS);
-  if (listen.kind === 'stdio' && connect.kind === 'stdio') throw new UsageError('stdio cannot be relayed to itself');
+  if (listen.kind === 'stdio' && connect.kind === 'stdio')
+    throw new UsageError('stdio cannot be relayed to itself');
   const log = (line: string): void => {
     if (values.verbose) process.stderr.write(`${line}\n`);
   };
@@ -84,7 +92,10 @@ export async function relay(args: string[]): Promise<number> {
 
 type Listener = AsyncListener<AsyncStreamTransport>;
 
-async function openEntrance(backend: AsyncBackend, endpoint: Endpoint): Promise<readonly Listener[] | RelayStream> {
+async function openEntrance(
+  backend: AsyncBackend,
+  endpoint: Endpoint,
+): Promise<readonly Listener[] | RelayStream> {
   switch (endpoint.kind) {
     case 'tcp':
       return backend.createTcpListeners(endpoint.host, endpoint.port);
@@ -92,8 +103,11 @@ async function openEntrance(backend: AsyncBackend, endpoint: Endpoint): Promise<
       return [await backend.createUnixStreamListener(endpoint.path)];
     case 'fd': {
       const socket = Socket.fromFd(endpoint.fd);
-      const isListening = socket.getsockopt(constants['SOL_SOCKET'] ?? 0, constants['SO_ACCEPTCONN'] ?? 0) !== 0;
-      return isListening ? [await backend.wrapListenerSocket(socket)] : backend.wrapStreamSocket(socket);
+      const isListening =
+        socket.getsockopt(constants['SOL_SOCKET'] ?? 0, constants['SO_ACCEPTCONN'] ?? 0) !== 0;
+      return isListening
+        ? [await backend.wrapListenerSocket(socket)]
+        : backend.wrapStreamSocket(socket);
     }
     default:
       return openExit(backend, endpoint);
@@ -109,14 +123,17 @@ async function serveAndRelay(
   log: (line: string) => void,
 ): Promise<void> {
   try {
-    for (const listener of listeners) process.stderr.write(`listening on ${describeListener(listener, listen)}\n`);
+    for (const listener of listeners)
+      process.stderr.write(`listening on ${describeListener(listener, listen)}\n`);
     if (connect.kind === 'stdio' || connect.kind === 'fd') {
       const connection = await acceptOne(backend, listeners);
       await closeAll(listeners);
       log('connection opened');
       await relayOnce(backend, connection, connect, bufferSize);
     } else {
-      await serveAll(backend, listeners, (connection) => relayConnection(backend, connection, connect, bufferSize, log));
+      await serveAll(backend, listeners, (connection) =>
+        relayConnection(backend, connection, connect, bufferSize, log),
+      );
     }
   } finally {
     await closeAll(listeners);
@@ -140,7 +157,10 @@ async function closeAll(listeners: readonly Listener[]): Promise<void> {
 async function openExit(backend: AsyncBackend, endpoint: Endpoint): Promise<RelayStream> {
   switch (endpoint.kind) {
     case 'tcp':
-      return backend.createTcpConnection(endpoint.host === '' ? 'localhost' : endpoint.host, endpoint.port);
+      return backend.createTcpConnection(
+        endpoint.host === '' ? 'localhost' : endpoint.host,
+        endpoint.port,
+      );
     case 'unix':
       return backend.createUnixStreamConnection(endpoint.path);
     case 'fd':
@@ -153,7 +173,10 @@ async function openExit(backend: AsyncBackend, endpoint: Endpoint): Promise<Rela
 }
 
 /** The first connection that comes. */
-async function acceptOne(backend: AsyncBackend, listeners: readonly Listener[]): Promise<AsyncStreamTransport> {
+async function acceptOne(
+  backend: AsyncBackend,
+  listeners: readonly Listener[],
+): Promise<AsyncStreamTransport> {
   const accepted: AsyncStreamTransport[] = [];
   const accepting = backend.openCancelScope();
   try {
@@ -188,8 +211,16 @@ async function relayConnection(
   }
 }
 
-/** Both directions, until both have ended; then both ends are closed. A direction that fails ends the other. */
-async function relayOnce(backend: AsyncBackend, entrance: RelayStream, to: Endpoint, bufferSize: number): Promise<void> {
+/**
+ * Both directions, until both have ended; then both ends are closed. A direction that fails ends
+ * the other.
+ */
+async function relayOnce(
+  backend: AsyncBackend,
+  entrance: RelayStream,
+  to: Endpoint,
+  bufferSize: number,
+): Promise<void> {
   try {
     const exit = await openExit(backend, to);
     try {

@@ -4,7 +4,9 @@ import type { RelayStream } from './relay';
 
 const STDOUT = 1;
 
-/** Standard input and output as one stream: whatever they are, terminals, pipes, files or sockets. */
+/**
+ * Standard input and output as one stream: whatever they are, terminals, pipes, files or sockets.
+ */
 export class StdioStream implements RelayStream {
   readonly #backend: AsyncBackend;
   #rest: Buffer = Buffer.alloc(0);
@@ -55,8 +57,9 @@ export class StdioStream implements RelayStream {
 }
 
 /**
- * Node keeps the fd of standard output open to its own end, so the reader of a pipe would not see it before. The number must not go to
- * another file, which Node would then write to: /dev/null gets it.
+ * Node keeps the fd of standard output open to its own end, so the reader of a pipe would not see
+ * it before. The number must not go to another file, which Node would then write to: /dev/null gets
+ * it.
  */
 function letGoOfStdout(): void {
   closeSync(STDOUT);

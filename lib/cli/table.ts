@@ -1,15 +1,25 @@
-/** Rows of cells as text, in columns as wide as their widest cell. Columns of numbers, cells that begin with a digit, are aligned to the right. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * Rows of cells as text, in columns as wide as their widest cell. Columns of numbers, cells that
+ * begin with a digit, are aligned to the right.
+ */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const columns = header.map((title, column) => {
     const cells = rows.map((row) => row[column] ?? '');
     return {
       width: Math.max(title.length, ...cells.map((cell) => cell.length)),
-      isNumeric: cells.some((cell) => cell !== '') && cells.every((cell) => cell === '' || /^[\d–-]/.test(cell)),
+      isNumeric:
+        cells.some((cell) => cell !== '') &&
+        cells.every((cell) => cell === '' || /^[\d–-]/.test(cell)),
     };
   });
   const line = (cells: readonly string[]): string =>
     columns
-      .map(({ width, isNumeric }, column) => (isNumeric ? (cells[column] ?? '').padStart(width) : (cells[column] ?? '').padEnd(width)))
+      .map(({ width, isNumeric }, column) =>
+        isNumeric ? (cells[column] ?? '').padStart(width) : (cells[column] ?? '').padEnd(width),
+      )
       .join('  ')
       .trimEnd();
   const rule = columns.map(({ width }) => '─'.repeat(width)).join('  ');

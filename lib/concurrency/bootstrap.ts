@@ -16,7 +16,10 @@ export interface BootstrapOptions extends TaskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Around a root task, and what it leaves behind: checkpoints, scopes and groups that it started and did not await. */
+/**
+ * Around a root task, and what it leaves behind: checkpoints, scopes and groups that it started and
+ * did not await.
+ */
 class Run<R> extends ScopeNode implements TaskOwner, Abortable {
   readonly backend: ConcurrencyBackend;
   readonly #clock: Clock;
@@ -55,7 +58,9 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
       this.#end(root);
     } else if (root.state !== 'completed' && this.cancellation === null) {
       // Nobody is there to cancel it later.
-      this.cancelWith(cancellationOf(this, 'The main function has failed', { cause: root.outcome }));
+      this.cancelWith(
+        cancellationOf(this, 'The main function has failed', { cause: root.outcome }),
+      );
     }
   }
 
@@ -81,7 +86,10 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     return this.firstChild === null && this.firstOperation === null;
   }
 
-  /** Something that was left behind has ended. Its code goes on now, perhaps to the next checkpoint: only a turn later it shows. */
+  /**
+   * Something that was left behind has ended. Its code goes on now, perhaps to the next checkpoint:
+   * only a turn later it shows.
+   */
   #look(): void {
     if (this.#root === null || this.#isLooking || !this.#isEmpty) return;
     this.#isLooking = true;
@@ -120,7 +128,9 @@ export function bootstrap<R>(
     checkTaskOptions(options);
     checkSignal('options.signal', options.signal);
     if (currentTask()?.isDone === false) {
-      throw new InvalidStateError('bootstrap() is for the beginning: inside a task, call the function, or start it in a task group');
+      throw new InvalidStateError(
+        'bootstrap() is for the beginning: inside a task, call the function, or start it in a task group',
+      );
     }
   } catch (error) {
     return Promise.reject<R>(error);

@@ -4,20 +4,24 @@ import type { ScopeNode } from './scope-node';
 
 type Fn<R> = (...given: unknown[]) => Awaitable<R>;
 
-/** A scope that code runs in, and that is told how it has ended. What these return or throw is what becomes of the code's result. */
+/**
+ * A scope that code runs in, and that is told how it has ended. What these return or throw is what
+ * becomes of the code's result.
+ */
 export interface Enclosure extends ScopeNode {
   bodyEnded(value: unknown): unknown;
   bodyFailed(error: unknown): unknown;
 }
 
 /**
- * Calls `fn` with `argument`, or none. What this returns is no thenable but a promise, or a value that was there at once; what `fn` throws
- * becomes a rejection.
+ * Calls `fn` with `argument`, or none. What this returns is no thenable but a promise, or a value
+ * that was there at once; what `fn` throws becomes a rejection.
  */
 function call<R>(fn: Fn<R>, argument: unknown): R | Promise<R> {
   try {
     const result = argument === undefined ? fn() : fn(argument);
-    // A lazy thenable, like that of a query builder, does its work in `then`: here, and so in the context of `fn`.
+    // A lazy thenable, like that of a query builder, does its work in `then`: here, and so in the
+    // context of `fn`.
     return isThenable(result) ? Promise.resolve<R>(result) : result;
   } catch (error) {
     return Promise.reject<R>(error);
@@ -25,7 +29,11 @@ function call<R>(fn: Fn<R>, argument: unknown): R | Promise<R> {
 }
 
 /** `call` with `scope` as the context. */
-export function callIn<A, R>(scope: ScopeNode, fn: (argument: A) => Awaitable<R>, argument: A): R | Promise<R> {
+export function callIn<A, R>(
+  scope: ScopeNode,
+  fn: (argument: A) => Awaitable<R>,
+  argument: A,
+): R | Promise<R> {
   return runWith(scope, callBody<R>, fn as Fn<R>, argument);
 }
 
@@ -34,15 +42,20 @@ function callBody<R>(_scope: ScopeNode, fn: Fn<R>, argument: unknown): R | Promi
 }
 
 /** Calls `fn` with `scope` as the context, and tells the scope of its end. */
-export function runIn<A, R>(scope: Enclosure, fn: (argument: A) => Awaitable<R>, argument: A): Promise<R>;
+export function runIn<A, R>(
+  scope: Enclosure,
+  fn: (argument: A) => Awaitable<R>,
+  argument: A,
+): Promise<R>;
 export function runIn<R>(scope: Enclosure, fn: () => Awaitable<R>): Promise<R>;
 export function runIn<R>(scope: Enclosure, fn: Fn<R>, argument?: unknown): Promise<R> {
   return runWith(scope, runBody<R>, fn, argument);
 }
 
 /**
- * In the scope's own context to its end: to wait for it in another would keep that one in memory for as long. There the scope is found
- * again, so that no function need be made for each: an idle connection is a task that waits.
+ * In the scope's own context to its end: to wait for it in another would keep that one in memory
+ * for as long. There the scope is found again, so that no function need be made for each: an idle
+ * connection is a task that waits.
  */
 function runBody<R>(scope: Enclosure, fn: Fn<R>, argument: unknown): Promise<R> {
   const result = call(fn, argument);

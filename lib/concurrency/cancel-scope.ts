@@ -10,12 +10,14 @@ import { scopeTimeout } from './diagnostics';
 import { SignalLink } from './signal-link';
 
 /**
- * A stretch of code that can be cancelled from outside, by a call, a deadline or an AbortSignal, and that goes no further than its own end.
- * Made by `openCancelScope`, `moveOnAfter` and `moveOnAt` of a backend.
+ * A stretch of code that can be cancelled from outside, by a call, a deadline or an AbortSignal,
+ * and that goes no further than its own end. Made by `openCancelScope`, `moveOnAfter` and
+ * `moveOnAt` of a backend.
  *
- * Cancelled, each checkpoint in it rejects with a CancelledError, again and again, also in the functions that it calls and in the tasks of
- * groups that it opens. When that error reaches the end of `run`, it stops there. If a scope around this one is cancelled too, it is for
- * that one to stop the error.
+ * Cancelled, each checkpoint in it rejects with a CancelledError, again and again, also in the
+ * functions that it calls and in the tasks of groups that it opens. When that error reaches the end
+ * of `run`, it stops there. If a scope around this one is cancelled too, it is for that one to stop
+ * the error.
  */
 export class CancelScope extends BodyScope {
   /** The deadline, as `Deadlines` knows it. @internal */
@@ -45,8 +47,9 @@ export class CancelScope extends BodyScope {
   /**
    * Enters the scope, once, and runs `body` in it, beginning at once.
    *
-   * Resolves to what `body` returns, also if the scope was cancelled meanwhile; to undefined if this scope's cancellation ended `body`.
-   * Rejects with any other error of `body`. From an AggregateError this scope's own CancelledErrors are taken out.
+   * Resolves to what `body` returns, also if the scope was cancelled meanwhile; to undefined if
+   * this scope's cancellation ended `body`. Rejects with any other error of `body`. From an
+   * AggregateError this scope's own CancelledErrors are taken out.
    *
    * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, if it has been entered before.
    */
@@ -60,19 +63,29 @@ export class CancelScope extends BodyScope {
     return this.runBody(body, this);
   }
 
-  /** Cancels it, now or, if it has not been entered yet, from the beginning. The second time, and after its end, there is nothing to cancel. */
+  /**
+   * Cancels it, now or, if it has not been entered yet, from the beginning. The second time, and
+   * after its end, there is nothing to cancel.
+   */
   cancel(): void {
-    if (this.ownCancellation === null) this.cancelWith(cancellationOf(this, 'The scope was cancelled'));
+    if (this.ownCancellation === null)
+      this.cancelWith(cancellationOf(this, 'The scope was cancelled'));
   }
 
-  /** True after `cancel()`, after the deadline, and after the signal aborted: after those two, once the scope has been entered. */
+  /**
+   * True after `cancel()`, after the deadline, and after the signal aborted: after those two, once
+   * the scope has been entered.
+   */
   cancelCalled(): boolean {
     // The alarm may be late.
     if (this.place !== OUT && this.due <= this.deadlines.clock.now()) this.deadlines.expire();
     return this.ownCancellation !== null;
   }
 
-  /** True if this scope's own CancelledError reached its edge and stopped there, be it in an AggregateError. */
+  /**
+   * True if this scope's own CancelledError reached its edge and stopped there, be it in an
+   * AggregateError.
+   */
   cancelledCaught(): boolean {
     return this.isCaught;
   }
@@ -83,7 +96,8 @@ export class CancelScope extends BodyScope {
   }
 
   /**
-   * Moves the deadline. One that has passed cancels the scope at once. A scope that is cancelled stays so.
+   * Moves the deadline. One that has passed cancels the scope at once. A scope that is cancelled
+   * stays so.
    * @throws RangeError if it is NaN.
    */
   reschedule(deadline: number): void {
@@ -103,8 +117,9 @@ export class CancelScope extends BodyScope {
   }
 
   /**
-   * Aborts, with the CancelledError as its reason, when the scope is cancelled, by itself or from outside: hand it to fetch, a database
-   * driver, or node:fs. Their AbortErrors then count as the scope's own cancellation. Made when first asked for.
+   * Aborts, with the CancelledError as its reason, when the scope is cancelled, by itself or from
+   * outside: hand it to fetch, a database driver, or node:fs. Their AbortErrors then count as the
+   * scope's own cancellation. Made when first asked for.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -117,7 +132,11 @@ export class CancelScope extends BodyScope {
   }
 
   override [inspect.custom](_depth: number, options: InspectOptions): string {
-    const state = { deadline: this.due, cancelCalled: this.ownCancellation !== null, cancelledCaught: this.isCaught };
+    const state = {
+      deadline: this.due,
+      cancelCalled: this.ownCancellation !== null,
+      cancelledCaught: this.isCaught,
+    };
     return `${this.constructor.name} ${inspect(state, options)}`;
   }
 
@@ -140,7 +159,9 @@ export class CancelScope extends BodyScope {
   /** @internal */
   override enter(): void {
     if (this.parent !== null) {
-      throw new InvalidStateError('This cancel scope has been entered before: a scope runs once, make a new one for each run');
+      throw new InvalidStateError(
+        'This cancel scope has been entered before: a scope runs once, make a new one for each run',
+      );
     }
     super.enter();
     if (this.cancellation !== null) this.announce();
@@ -167,7 +188,8 @@ export class CancelScope extends BodyScope {
 
   /** @internal */
   expire(): void {
-    if (scopeTimeout.hasSubscribers) scopeTimeout.publish({ scope: this, task: this.task?.info, deadline: this.due });
+    if (scopeTimeout.hasSubscribers)
+      scopeTimeout.publish({ scope: this, task: this.task?.info, deadline: this.due });
     this.cancelWith(cancellationOf(this, 'The deadline of the scope has passed'));
   }
 

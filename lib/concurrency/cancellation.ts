@@ -2,32 +2,45 @@ import { types } from 'node:util';
 import { CancelledError, TimeoutError } from '../errors';
 import type { ScopeNode } from './scope-node';
 
-/** Whose each CancelledError of this library is. Beside the errors and not in them: a user may print, copy and compare those. */
+/**
+ * Whose each CancelledError of this library is. Beside the errors and not in them: a user may
+ * print, copy and compare those.
+ */
 const owners = new WeakMap<object, ScopeNode>();
 
 /** What is left of an error that was nothing but cancellation. */
 export const NOTHING: unique symbol = Symbol('nothing');
 
 /** Makes the one error of `scope`'s cancellation. */
-export function cancellationOf(scope: ScopeNode, message: string, options?: ErrorOptions): CancelledError {
+export function cancellationOf(
+  scope: ScopeNode,
+  message: string,
+  options?: ErrorOptions,
+): CancelledError {
   const error = new CancelledError(message, options);
   owners.set(error, scope);
   return error;
 }
 
 /**
- * The scope whose cancellation `error` is: the CancelledError itself, or an error that has it as `cause`, like the AbortErrors of
- * Node's own functions. A TimeoutError is an answer to a cancellation, and no longer one. An error of several is what its parts are.
+ * The scope whose cancellation `error` is: the CancelledError itself, or an error that has it as
+ * `cause`, like the AbortErrors of Node's own functions. A TimeoutError is an answer to a
+ * cancellation, and no longer one. An error of several is what its parts are.
  */
 export function ownerOf(error: unknown): ScopeNode | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const owner = owners.get(error);
   if (owner !== undefined) return owner;
-  if (!isError(error) || error instanceof TimeoutError || error instanceof AggregateError) return undefined;
+  if (!isError(error) || error instanceof TimeoutError || error instanceof AggregateError)
+    return undefined;
   const { cause } = error;
   if (typeof cause !== 'object' || cause === null) return undefined;
-  // One that carries more than the scope's own, like the bytes that were sent, has that as its cause.
-  return owners.get(cause) ?? (cause instanceof CancelledError ? owners.get(cause.cause as object) : undefined);
+  // One that carries more than the scope's own, like the bytes that were sent, has that as its
+  // cause.
+  return (
+    owners.get(cause) ??
+    (cause instanceof CancelledError ? owners.get(cause.cause as object) : undefined)
+  );
 }
 
 /** Errors of other realms (node:vm) are errors too. */
@@ -35,21 +48,31 @@ function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }
 
-/** What `using` throws when disposing failed after something else had: a SuppressedError, or what compilers make of it for older runtimes. */
+/**
+ * What `using` throws when disposing failed after something else had: a SuppressedError, or what
+ * compilers make of it for older runtimes.
+ */
 interface Suppressed extends Error {
   readonly error: unknown;
   readonly suppressed: unknown;
 }
 
 function isSuppressed(error: unknown): error is Suppressed {
-  return isError(error) && error.name === 'SuppressedError' && 'error' in error && 'suppressed' in error;
+  return (
+    isError(error) && error.name === 'SuppressedError' && 'error' in error && 'suppressed' in error
+  );
 }
 
 /**
- * `error` without the parts that `isTaken` takes: the same object if there were none, NOTHING if there was nothing else. An error of several
- * that is left with some is copied, since others may hold the original.
+ * `error` without the parts that `isTaken` takes: the same object if there were none, NOTHING if
+ * there was nothing else. An error of several that is left with some is copied, since others may
+ * hold the original.
  */
-export function remainder(error: unknown, isTaken: (part: unknown) => boolean, outer?: ReadonlySet<unknown>): unknown {
+export function remainder(
+  error: unknown,
+  isTaken: (part: unknown) => boolean,
+  outer?: ReadonlySet<unknown>,
+): unknown {
   if (isTaken(error)) return NOTHING;
   const isMany = error instanceof AggregateError;
   if ((!isMany && !isSuppressed(error)) || outer?.has(error) === true) return error;
@@ -68,12 +91,16 @@ function copyOf(original: Error, changes: Readonly<Record<string, unknown>>): Er
   const copy = new Error(original.message);
   Object.setPrototypeOf(copy, Object.getPrototypeOf(original) as object);
   Object.defineProperties(copy, properties);
-  for (const [name, value] of Object.entries(changes)) Object.defineProperty(copy, name, { value, writable: true, configurable: true });
+  for (const [name, value] of Object.entries(changes))
+    Object.defineProperty(copy, name, { value, writable: true, configurable: true });
   if (original.stack !== undefined) copy.stack = original.stack;
   return copy;
 }
 
-/** What an error says besides "cancelled": NOTHING if it is a CancelledError, whoever made it, or was caused by one of a scope around `node`. */
+/**
+ * What an error says besides "cancelled": NOTHING if it is a CancelledError, whoever made it, or
+ * was caused by one of a scope around `node`.
+ */
 export function failureIn(error: unknown, node: ScopeNode): unknown {
   return remainder(error, (part) => part instanceof CancelledError || isOfScopeAround(part, node));
 }
@@ -93,16 +120,24 @@ export function isPartlyOf(error: unknown, node: ScopeNode): boolean {
   return remainder(error, (part) => isOf(part, node)) !== error;
 }
 
-/** Whether an error is nothing but cancellation, of whatever scope, or of a user's making: nobody needs to hear of it. */
+/**
+ * Whether an error is nothing but cancellation, of whatever scope, or of a user's making: nobody
+ * needs to hear of it.
+ */
 export function isCancellation(error: unknown): boolean {
-  return remainder(error, (part) => part instanceof CancelledError || ownerOf(part) !== undefined) === NOTHING;
+  return (
+    remainder(error, (part) => part instanceof CancelledError || ownerOf(part) !== undefined) ===
+    NOTHING
+  );
 }
 
 /** The CancelledError in an error that is nothing but cancellation. */
 export function cancelledErrorIn(error: unknown): CancelledError {
   if (error instanceof CancelledError) return error;
   if (error instanceof AggregateError) return cancelledErrorIn(error.errors[0]);
-  return isSuppressed(error) ? cancelledErrorIn(error.error) : ((error as Error).cause as CancelledError);
+  return isSuppressed(error)
+    ? cancelledErrorIn(error.error)
+    : ((error as Error).cause as CancelledError);
 }
 
 function isOfScopeAround(error: unknown, node: ScopeNode): boolean {

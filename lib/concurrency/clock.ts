@@ -2,8 +2,9 @@ import { performance } from 'node:perf_hooks';
 import { outsideOfTasks } from '../internal/context';
 
 /**
- * Where time comes from. A backend reads the time, and waits for it to pass, through one of these alone: with a virtual
- * clock in the place of the system's, a program of sleeps and timeouts runs at once, and always in the same way.
+ * Where time comes from. A backend reads the time, and waits for it to pass, through one of these
+ * alone: with a virtual clock in the place of the system's, a program of sleeps and timeouts runs
+ * at once, and always in the same way.
  *
  * Times are milliseconds. Only their differences mean anything.
  */
@@ -11,13 +12,14 @@ export interface Clock {
   /** The time now. Never decreases. */
   now(): number;
   /**
-   * A new alarm, not set. `ring` is called from the event loop, outside of any task, never from within `set` or `hold`.
-   * A backend has one alarm, for all of its deadlines.
+   * A new alarm, not set. `ring` is called from the event loop, outside of any task, never from
+   * within `set` or `hold`. A backend has one alarm, for all of its deadlines.
    */
   createAlarm(ring: () => void): Alarm;
   /**
-   * Calls `callback` once, outside of any task, after everything that is ready now has run: microtasks, and one round of the
-   * event loop's I/O. A virtual clock does not let time pass while such a call is outstanding.
+   * Calls `callback` once, outside of any task, after everything that is ready now has run:
+   * microtasks, and one round of the event loop's I/O. A virtual clock does not let time pass while
+   * such a call is outstanding.
    */
   nextTurn(callback: () => void): void;
 }
@@ -25,13 +27,15 @@ export interface Clock {
 /** One alarm of a clock. It rings once for each time it is set. */
 export interface Alarm {
   /**
-   * Rings when `now()` has reached `deadline`. Replaces what was set before; `Infinity` takes it back.
-   * It may ring too early (a long wait in several steps) and somewhat late: whoever is rung looks at `now()`, and sets it again.
+   * Rings when `now()` has reached `deadline`. Replaces what was set before; `Infinity` takes it
+   * back. It may ring too early (a long wait in several steps) and somewhat late: whoever is rung
+   * looks at `now()`, and sets it again.
    */
   set(deadline: number): void;
   /**
-   * Whether somebody waits for it. The system's clock keeps the process alive while an alarm is held, even one set to `Infinity`
-   * (a task that sleeps for ever waits for a cancellation). To be called often: it is cheap.
+   * Whether somebody waits for it. The system's clock keeps the process alive while an alarm is
+   * held, even one set to `Infinity` (a task that sleeps for ever waits for a cancellation). To be
+   * called often: it is cheap.
    */
   hold(on: boolean): void;
 }
@@ -43,7 +47,10 @@ class SystemAlarm implements Alarm {
   readonly #ring: () => void;
   #deadline = Infinity;
   #held = false;
-  /** What the timer was told last: `hold` is called for every sleep and scope, `ref` and `unref` once in a turn. */
+  /**
+   * What the timer was told last: `hold` is called for every sleep and scope, `ref` and `unref`
+   * once in a turn.
+   */
   #refed = false;
   #timer: NodeJS.Timeout | undefined;
   #releasing = false;
@@ -86,7 +93,10 @@ class SystemAlarm implements Alarm {
     this.#timer = undefined;
     if (this.#deadline === Infinity && !this.#refed) return;
     // Rounded up, since a timer of 0.4 ms is one of 0 (which is one of 1).
-    const delay = Math.min(Math.max(Math.ceil(this.#deadline - performance.now()), 1), LONGEST_TIMER);
+    const delay = Math.min(
+      Math.max(Math.ceil(this.#deadline - performance.now()), 1),
+      LONGEST_TIMER,
+    );
     this.#timer = outsideOfTasks(() => setTimeout(this.#expire, delay));
     if (!this.#refed) this.#timer.unref();
   }
@@ -106,7 +116,10 @@ class SystemAlarm implements Alarm {
 
 // The global `performance` is a getter, which costs as much as reading the clock: hence the import.
 
-/** The monotonic clock of the system. It goes on while the machine runs, whatever happens to the date. */
+/**
+ * The monotonic clock of the system. It goes on while the machine runs, whatever happens to the
+ * date.
+ */
 export const systemClock: Clock = {
   now: () => performance.now(),
   createAlarm: (ring) => new SystemAlarm(ring),

@@ -30,15 +30,19 @@ export interface ConcurrencyOptions {
 export interface CancelScopeOptions {
   /** In milliseconds on the backend's clock. Default: `Infinity`. */
   readonly deadline?: number;
-  /** Cancels the scope when it aborts; one that has aborted already does so when the scope is entered. */
+  /**
+   * Cancels the scope when it aborts; one that has aborted already does so when the scope is
+   * entered.
+   */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The half of a backend that has no sockets. It is the same in every backend: they extend this class.
+ * The half of a backend that has no sockets. It is the same in every backend: they extend this
+ * class.
  *
- * Times are milliseconds; `Infinity` means never; NaN is a RangeError. Every method works outside of a task too, with no scope around it;
- * only `getCurrentTask` throws there.
+ * Times are milliseconds; `Infinity` means never; NaN is a RangeError. Every method works outside
+ * of a task too, with no scope around it; only `getCurrentTask` throws there.
  */
 export class ConcurrencyBackend {
   readonly #clock: Clock;
@@ -55,11 +59,12 @@ export class ConcurrencyBackend {
   // Runners
 
   /**
-   * Runs `main` as the root task, beginning at once, and settles, with its result or its error, when it has ended, and everything that it
-   * started: also a group, scope or checkpoint that nobody awaited. If `main` fails, such leftovers are cancelled.
+   * Runs `main` as the root task, beginning at once, and settles, with its result or its error,
+   * when it has ended, and everything that it started: also a group, scope or checkpoint that
+   * nobody awaited. If `main` fails, such leftovers are cancelled.
    *
-   * An aborted `signal` cancels all of it (before the beginning, `main` does not begin); what that ends rejects with a CancelledError whose
-   * cause is the signal's reason.
+   * An aborted `signal` cancels all of it (before the beginning, `main` does not begin); what that
+   * ends rejects with a CancelledError whose cause is the signal's reason.
    *
    * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, inside a task
    */
@@ -80,7 +85,8 @@ export class ConcurrencyBackend {
   }
 
   /**
-   * A checkpoint: for `delay` milliseconds, never less; 0 is `coroYield`. `Infinity` sleeps until it is cancelled. A sleep keeps the process alive.
+   * A checkpoint: for `delay` milliseconds, never less; 0 is `coroYield`. `Infinity` sleeps until
+   * it is cancelled. A sleep keeps the process alive.
    * @throws RangeError, as a rejection, if it is negative or NaN
    */
   sleep(delay: number): Promise<void> {
@@ -90,7 +96,9 @@ export class ConcurrencyBackend {
     } catch (error) {
       return Promise.reject<void>(error);
     }
-    return delay === 0 ? this.#turns.pass() : sleepUntil(this.#deadlines, this.#clock.now() + delay);
+    return delay === 0
+      ? this.#turns.pass()
+      : sleepUntil(this.#deadlines, this.#clock.now() + delay);
   }
 
   /** A checkpoint that ends by cancellation alone. It keeps the process alive. */
@@ -108,10 +116,15 @@ export class ConcurrencyBackend {
     } catch (error) {
       return Promise.reject<void>(error);
     }
-    return deadline <= this.#clock.now() ? this.#turns.pass() : sleepUntil(this.#deadlines, deadline);
+    return deadline <= this.#clock.now()
+      ? this.#turns.pass()
+      : sleepUntil(this.#deadlines, deadline);
   }
 
-  /** The time on the backend's clock, in milliseconds. It never decreases; only differences mean anything. */
+  /**
+   * The time on the backend's clock, in milliseconds. It never decreases; only differences mean
+   * anything.
+   */
   currentTime(): number {
     return this.#clock.now();
   }
@@ -124,15 +137,17 @@ export class ConcurrencyBackend {
   }
 
   /**
-   * Runs `fn` shielded, in the same task, beginning at once: no scope outside of it reaches its checkpoints. Not a checkpoint itself: a
-   * cancellation from outside is felt at the next one after it. Its result and its error are `fn`'s.
+   * Runs `fn` shielded, in the same task, beginning at once: no scope outside of it reaches its
+   * checkpoints. Not a checkpoint itself: a cancellation from outside is felt at the next one after
+   * it. Its result and its error are `fn`'s.
    */
   ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R> {
     return ignoreCancellation(fn);
   }
 
   /**
-   * Makes a promise from elsewhere (fetch, a driver) a checkpoint: when cancelled it is abandoned, its late result or rejection dropped.
+   * Makes a promise from elsewhere (fetch, a driver) a checkpoint: when cancelled it is abandoned,
+   * its late result or rejection dropped.
    * @throws TypeError, as a rejection, for what is no thenable
    */
   waitFor<R>(promise: PromiseLike<R>): Promise<R> {
@@ -142,9 +157,10 @@ export class ConcurrencyBackend {
   // Tasks
 
   /**
-   * Runs all functions concurrently, as tasks that begin in their order. Resolves to their results, in that order. The first failure cancels
-   * the rest; failures, one or many, arrive as one AggregateError. A function that ends with a CancelledError of its own making cancels the
-   * rest too, and gather rejects with that one.
+   * Runs all functions concurrently, as tasks that begin in their order. Resolves to their results,
+   * in that order. The first failure cancels the rest; failures, one or many, arrive as one
+   * AggregateError. A function that ends with a CancelledError of its own making cancels the rest
+   * too, and gather rejects with that one.
    *
    * Cancelled before it begins, it calls none of them; later, it rejects if that ended any of them.
    */
@@ -161,7 +177,9 @@ export class ConcurrencyBackend {
   getCurrentTask(): TaskInfo {
     const task = currentTask();
     if (task === null) {
-      throw new InvalidStateError('getCurrentTask() outside of any task: call it within bootstrap() or a task of a group');
+      throw new InvalidStateError(
+        'getCurrentTask() outside of any task: call it within bootstrap() or a task of a group',
+      );
     }
     return task.info;
   }
@@ -170,14 +188,18 @@ export class ConcurrencyBackend {
 
   /** @throws RangeError if the deadline is NaN; TypeError for what is no number or AbortSignal */
   openCancelScope(options: CancelScopeOptions = {}): CancelScope {
-    if (typeof options !== 'object' || (options as unknown) === null) throw invalidArgument('options', 'an object', options);
+    if (typeof options !== 'object' || (options as unknown) === null)
+      throw invalidArgument('options', 'an object', options);
     const { deadline = Infinity, signal } = options;
     checkTime('options.deadline', deadline);
     checkSignal('options.signal', signal);
     return new CancelScope(this.#deadlines, deadline, signal);
   }
 
-  /** A scope that ends quietly `delay` milliseconds from this call. A deadline that has passed takes effect when the scope is entered. */
+  /**
+   * A scope that ends quietly `delay` milliseconds from this call. A deadline that has passed takes
+   * effect when the scope is entered.
+   */
   moveOnAfter(delay: number): CancelScope {
     return new CancelScope(this.#deadlines, this.#after(delay));
   }
@@ -188,7 +210,10 @@ export class ConcurrencyBackend {
     return new CancelScope(this.#deadlines, deadline);
   }
 
-  /** Like `moveOnAfter`, but `run` rejects with TimeoutError where a move-on scope would resolve to undefined, after `cancel()` too. */
+  /**
+   * Like `moveOnAfter`, but `run` rejects with TimeoutError where a move-on scope would resolve to
+   * undefined, after `cancel()` too.
+   */
   timeout(delay: number): TimeoutScope {
     return new TimeoutScope(this.#deadlines, this.#after(delay));
   }

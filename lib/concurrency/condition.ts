@@ -10,15 +10,17 @@ import { WaitQueue } from './wait-queue';
 /** A lock, and a place to wait, while it is released, for a change of what it protects. */
 export interface ICondition extends ILock {
   /**
-   * Wakes the `n` tasks (default 1) that have waited longest, or as many as there are. They go on one by one, each holding the lock.
+   * Wakes the `n` tasks (default 1) that have waited longest, or as many as there are. They go on
+   * one by one, each holding the lock.
    * @throws InvalidStateError unless this task holds the lock; RangeError for what is no count
    */
   notify(n?: number): void;
   /** Wakes all. @throws InvalidStateError unless this task holds the lock */
   notifyAll(): void;
   /**
-   * A checkpoint: releases the lock, waits to be notified, and acquires it again. Cancelled, it also acquires it again, however long that
-   * takes, before it rejects: the caller holds the lock in any case. A cancelled one has taken no notification.
+   * A checkpoint: releases the lock, waits to be notified, and acquires it again. Cancelled, it
+   * also acquires it again, however long that takes, before it rejects: the caller holds the lock
+   * in any case. A cancelled one has taken no notification.
    * @throws InvalidStateError, as a rejection, unless this task holds the lock
    */
   wait(): Promise<void>;

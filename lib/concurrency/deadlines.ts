@@ -1,10 +1,16 @@
 import type { Alarm, Clock } from './clock';
 
-/** Something that is to happen at a time, unless it is taken back before. Everything but `due`, `rank` and `expire` is for `Deadlines`. */
+/**
+ * Something that is to happen at a time, unless it is taken back before. Everything but `due`,
+ * `rank` and `expire` is for `Deadlines`.
+ */
 export interface Timed {
   /** When, on the clock. Not to be changed while it is in. */
   due: number;
-  /** Of those due at the same time, scopes (0) come before sleeps (1): the scope around a sleep of the same length is the outer one, and wins. */
+  /**
+   * Of those due at the same time, scopes (0) come before sleeps (1): the scope around a sleep of
+   * the same length is the outer one, and wins.
+   */
   readonly rank: number;
   /** Its time has come, and it has been taken out. Must not throw. */
   expire(): void;
@@ -25,8 +31,9 @@ const FRESH = -2;
 /**
  * The deadlines of all scopes and sleeps of a backend, on one alarm.
  *
- * Nearly every timeout is taken back long before its time. So a new deadline is only put into a list; when the alarm rings, those that
- * are still there move into a heap, once. One that is taken back before costs two changes of a linked list, and no timer.
+ * Nearly every timeout is taken back long before its time. So a new deadline is only put into a
+ * list; when the alarm rings, those that are still there move into a heap, once. One that is taken
+ * back before costs two changes of a linked list, and no timer.
  */
 export class Deadlines {
   readonly clock: Clock;
@@ -67,7 +74,10 @@ export class Deadlines {
     if (--this.#count === 0) this.#alarm.hold(false);
   }
 
-  /** Lets everything happen whose time has come, though the alarm has not rung yet: in the order of time, then rank, then insertion. */
+  /**
+   * Lets everything happen whose time has come, though the alarm has not rung yet: in the order of
+   * time, then rank, then insertion.
+   */
   expire(): void {
     if (this.#alarmedFor !== Infinity && this.#alarmedFor <= this.clock.now()) this.#expire();
   }

@@ -5,7 +5,10 @@ let isOn = process.env['SOCKSCOPE_DEBUG'] === '1';
 const library = path.dirname(__dirname) + path.sep;
 const startSites = new WeakMap<object, string>();
 
-/** Remembers where this library was called to start a task, if debugging is on: taking a stack costs more than starting one. */
+/**
+ * Remembers where this library was called to start a task, if debugging is on: taking a stack costs
+ * more than starting one.
+ */
 export function noteStartSite(task: object): void {
   if (!isOn) return;
   const { stackTraceLimit } = Error;
@@ -19,18 +22,25 @@ export function noteStartSite(task: object): void {
 
 const noted = new WeakSet<Error>();
 
-/** Appends to the stack of a task's error who started the task. Once, for the task where it began. */
+/**
+ * Appends to the stack of a task's error who started the task. Once, for the task where it began.
+ */
 export function noteStart(error: unknown, task: { readonly name: string }): void {
   const site = startSites.get(task);
   if (site === undefined || !(error instanceof Error) || noted.has(error)) return;
   noted.add(error);
   // A frozen error stays as it is.
-  Reflect.set(error, 'stack', `${error.stack ?? String(error)}\n    in task "${task.name}", which was started\n${site}`);
+  Reflect.set(
+    error,
+    'stack',
+    `${error.stack ?? String(error)}\n    in task "${task.name}", which was started\n${site}`,
+  );
 }
 
 /**
- * Whether tasks remember where they were started: the stack of an error that ends one then says so. Off by default, since it takes a
- * stack for every task; the environment variable SOCKSCOPE_DEBUG=1 turns it on from the beginning.
+ * Whether tasks remember where they were started: the stack of an error that ends one then says so.
+ * Off by default, since it takes a stack for every task; the environment variable SOCKSCOPE_DEBUG=1
+ * turns it on from the beginning.
  */
 export function setDebug(on: boolean): void {
   isOn = on;

@@ -2,17 +2,21 @@ import { channel } from 'node:diagnostics_channel';
 import type { CancelledError } from '../errors';
 import type { TaskInfo } from './task-info';
 
-/** A channel of `node:diagnostics_channel` that carries one kind of message. Look at `hasSubscribers` before a message is made. */
+/**
+ * A channel of `node:diagnostics_channel` that carries one kind of message. Look at
+ * `hasSubscribers` before a message is made.
+ */
 export interface DiagnosticsChannel<M> {
   readonly hasSubscribers: boolean;
   publish(message: M): void;
 }
 
 /**
- * Channel `sockscope:task:start`: before the first line of the task's function runs. `parent` is the task that started it.
+ * Channel `sockscope:task:start`: before the first line of the task's function runs. `parent` is
+ * the task that started it.
  *
- * As on the other channels, subscribers are called at once, in the middle of the library's work: they look, and do nothing else.
- * While nobody is subscribed, no message is made.
+ * As on the other channels, subscribers are called at once, in the middle of the library's work:
+ * they look, and do nothing else. While nobody is subscribed, no message is made.
  */
 export interface TaskStartMessage {
   readonly task: TaskInfo;
@@ -26,7 +30,10 @@ export interface TaskEndMessage {
   readonly error?: unknown;
 }
 
-/** Channel `sockscope:scope:cancel`: a scope, or the whole of a task, is cancelled, for whatever reason. `task` is the one that entered it. */
+/**
+ * Channel `sockscope:scope:cancel`: a scope, or the whole of a task, is cancelled, for whatever
+ * reason. `task` is the one that entered it.
+ */
 export interface ScopeCancelMessage {
   readonly scope: object;
   readonly task: TaskInfo | undefined;
@@ -42,5 +49,9 @@ export interface ScopeTimeoutMessage {
 
 export const taskStart = channel('sockscope:task:start') as DiagnosticsChannel<TaskStartMessage>;
 export const taskEnd = channel('sockscope:task:end') as DiagnosticsChannel<TaskEndMessage>;
-export const scopeCancel = channel('sockscope:scope:cancel') as DiagnosticsChannel<ScopeCancelMessage>;
-export const scopeTimeout = channel('sockscope:scope:timeout') as DiagnosticsChannel<ScopeTimeoutMessage>;
+export const scopeCancel = channel(
+  'sockscope:scope:cancel',
+) as DiagnosticsChannel<ScopeCancelMessage>;
+export const scopeTimeout = channel(
+  'sockscope:scope:timeout',
+) as DiagnosticsChannel<ScopeTimeoutMessage>;

@@ -7,7 +7,10 @@ import { QueuedOperation, WaitQueue } from './wait-queue';
 export interface IEvent {
   /** A checkpoint: until `set()` has been called; at once if it has. */
   wait(): Promise<void>;
-  /** It has happened. All who wait are woken, in the order in which they came. The second time does nothing. */
+  /**
+   * It has happened. All who wait are woken, in the order in which they came. The second time does
+   * nothing.
+   */
   set(): void;
   /** Whether it has happened. */
   isSet(): boolean;
@@ -35,7 +38,8 @@ export class Event implements IEvent {
 
   set(): void {
     this.#isSet = true;
-    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.settle();
+    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift())
+      waiter.settle();
   }
 
   isSet(): boolean {

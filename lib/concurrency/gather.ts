@@ -10,9 +10,14 @@ import { TaskGroup } from './task-group';
 import type { TaskNode } from './task-node';
 
 /** The results of all functions, in their order. */
-export type Gathered<T extends readonly (() => Awaitable<unknown>)[]> = { -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> };
+export type Gathered<T extends readonly (() => Awaitable<unknown>)[]> = {
+  -readonly [K in keyof T]: Awaited<ReturnType<T[K]>>;
+};
 
-/** A group whose tasks must all have a result: one that ends without, by a cancellation of nobody's here, ends the others too. */
+/**
+ * A group whose tasks must all have a result: one that ends without, by a cancellation of nobody's
+ * here, ends the others too.
+ */
 class GatherGroup extends TaskGroup {
   missing: CancelledError | null = null;
 
@@ -20,7 +25,11 @@ class GatherGroup extends TaskGroup {
     super.taskCancelled(error);
     this.missing ??= cancelledErrorIn(error);
     if (this.cancelScope.cancellation !== null) return;
-    this.cancelScope.cancelWith(cancellationOf(this.cancelScope, 'Another function of gather() was cancelled', { cause: error }));
+    this.cancelScope.cancelWith(
+      cancellationOf(this.cancelScope, 'Another function of gather() was cancelled', {
+        cause: error,
+      }),
+    );
   }
 }
 

@@ -9,11 +9,15 @@ import { currentTask } from './scope-node';
 import type { TaskNode } from './task-node';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
-/** A lock for tasks of one thread, held by one task at a time. Outside of any task, "no task" is one owner. */
+/**
+ * A lock for tasks of one thread, held by one task at a time. Outside of any task, "no task" is one
+ * owner.
+ */
 export interface ILock {
   /**
-   * A checkpoint: waits until the lock is free, and takes it. Resolves to a guard for `using`, which releases it; disposing it twice, or
-   * after `release()`, does nothing. Cancelled, it has not taken the lock.
+   * A checkpoint: waits until the lock is free, and takes it. Resolves to a guard for `using`,
+   * which releases it; disposing it twice, or after `release()`, does nothing. Cancelled, it has
+   * not taken the lock.
    * @throws InvalidStateError, as a rejection, if this task holds it already
    */
   acquire(): Promise<Disposable>;
@@ -21,7 +25,10 @@ export interface ILock {
   release(): void;
   /** Whether a task holds it. */
   locked(): boolean;
-  /** Acquires it, calls `fn`, and releases it, whatever `fn` does. Its result and its error are `fn`'s. Cancelled while it waits for the lock, it does not call `fn`. */
+  /**
+   * Acquires it, calls `fn`, and releases it, whatever `fn` does. Its result and its error are
+   * `fn`'s. Cancelled while it waits for the lock, it does not call `fn`.
+   */
   runExclusive<R>(fn: () => Awaitable<R>): Promise<R>;
 }
 
@@ -35,7 +42,10 @@ export class Holding implements Disposable {
     this.owner = owner;
   }
 
-  /** Releases the lock, if it is still held by this guard. It may be called by anybody who was given the guard. */
+  /**
+   * Releases the lock, if it is still held by this guard. It may be called by anybody who was given
+   * the guard.
+   */
   [Symbol.dispose](): void {
     this.#lock.releaseHolding(this);
   }
@@ -65,8 +75,9 @@ class Acquire extends LockWaiter<Disposable> {
 }
 
 /**
- * The lock of `createLock`. A release hands it to the task that has waited longest, in that moment: nobody comes in between, and a
- * cancellation comes either before (then the next one gets it) or after (then the task holds it, and feels that at its next checkpoint).
+ * The lock of `createLock`. A release hands it to the task that has waited longest, in that moment:
+ * nobody comes in between, and a cancellation comes either before (then the next one gets it) or
+ * after (then the task holds it, and feels that at its next checkpoint).
  */
 export class Lock implements ILock {
   #holding: Holding | null = null;
@@ -81,7 +92,11 @@ export class Lock implements ILock {
       return Promise.resolve(holding);
     }
     if (this.#holding.owner === holding.owner)
-      return Promise.reject(new InvalidStateError(`This lock is not reentrant: ${nameOf(holding.owner)} holds it already`));
+      return Promise.reject(
+        new InvalidStateError(
+          `This lock is not reentrant: ${nameOf(holding.owner)} holds it already`,
+        ),
+      );
     const waiter = new Acquire(holding).enter(scope);
     this.#waiters.push(waiter as LockWaiter<unknown>);
     return waiter.promise;
@@ -114,13 +129,18 @@ export class Lock implements ILock {
     }
   }
 
-  /** The current holding, which is the caller's. @throws InvalidStateError if it is not @internal */
+  /**
+   * The current holding, which is the caller's. @throws InvalidStateError if it is not @internal
+   */
   checkHeld(call: string): Holding {
     const holding = this.#holding;
-    if (holding === null) throw new InvalidStateError(`${call} of a lock that is not held: acquire it first`);
+    if (holding === null)
+      throw new InvalidStateError(`${call} of a lock that is not held: acquire it first`);
     const caller = currentTask();
     if (holding.owner !== caller) {
-      throw new InvalidStateError(`${call} of a lock by ${nameOf(caller)}, which does not hold it: ${nameOf(holding.owner)} does`);
+      throw new InvalidStateError(
+        `${call} of a lock by ${nameOf(caller)}, which does not hold it: ${nameOf(holding.owner)} does`,
+      );
     }
     return holding;
   }
@@ -130,7 +150,10 @@ export class Lock implements ILock {
     if (this.#holding === holding) this.#pass();
   }
 
-  /** Takes the lock for a waiter that no scope can cancel any more, now or when it is its turn. @internal */
+  /**
+   * Takes the lock for a waiter that no scope can cancel any more, now or when it is its turn.
+   * @internal
+   */
   grantLater(waiter: LockWaiter<unknown>): void {
     this.#waiters.push(waiter);
     if (this.#holding === null) this.#pass();

@@ -6,14 +6,16 @@ import { ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
 import type { TaskNode } from './task-node';
 
-// The contexts in the AsyncLocalStorage are nodes, and nothing else: hence the casts of what comes from there.
+// The contexts in the AsyncLocalStorage are nodes, and nothing else: hence the casts of what comes
+// from there.
 
 /**
- * A node in the tree of everything that runs: a cancel scope, a shield, or the root scope of a task. It knows what waits directly in it,
- * and whether that is cancelled.
+ * A node in the tree of everything that runs: a cancel scope, a shield, or the root scope of a
+ * task. It knows what waits directly in it, and whether that is cancelled.
  *
- * `cancellation` is what a checkpoint looks at: the error of the *outermost* cancelled scope that is visible from here, that is, with no
- * shield in between. It is pushed down when a scope is cancelled, and never taken back: a scope that is cancelled stays so.
+ * `cancellation` is what a checkpoint looks at: the error of the *outermost* cancelled scope that
+ * is visible from here, that is, with no shield in between. It is pushed down when a scope is
+ * cancelled, and never taken back: a scope that is cancelled stays so.
  */
 export abstract class ScopeNode {
   /** @internal */
@@ -28,10 +30,14 @@ export abstract class ScopeNode {
   isLeft = false;
   /** Its cancellation stopped at its edge. @internal */
   isCaught = false;
-  /** It was left while a scope around it was cancelled too: its own errors went on, and are for that one to absorb. @internal */
+  /**
+   * It was left while a scope around it was cancelled too: its own errors went on, and are for that
+   * one to absorb. @internal
+   */
   isPassed = false;
 
-  // Of two lists, of children and of operations, only the first is held: its `previous` is the last.
+  // Of two lists, of children and of operations, only the first is held: its `previous` is the
+  // last.
 
   /** @internal */
   firstChild: ScopeNode | null = null;
@@ -55,7 +61,10 @@ export abstract class ScopeNode {
     return this.describe();
   }
 
-  /** Its cancellation has changed: for a scope that has an AbortSignal. Runs code of a user's. @internal */
+  /**
+   * Its cancellation has changed: for a scope that has an AbortSignal. Runs code of a user's.
+   * @internal
+   */
   announce(): void {
     // Most scopes have none.
   }
@@ -115,7 +124,9 @@ export abstract class ScopeNode {
     this.cancellation = (this.isShield ? null : parent.cancellation) ?? this.ownCancellation;
   }
 
-  /** Goes out. What its code has left behind belongs to the scope around it from now on. @internal */
+  /**
+   * Goes out. What its code has left behind belongs to the scope around it from now on. @internal
+   */
   leave(): void {
     const parent = this.parent as ScopeNode;
     this.isPassed = this.ownCancellation !== null && this.isOuterCancelled;
@@ -151,7 +162,8 @@ export abstract class ScopeNode {
   }
 
   /**
-   * The scope of code that outlived this one: the innermost around it that is still open. Cancelled code stays cancelled.
+   * The scope of code that outlived this one: the innermost around it that is still open. Cancelled
+   * code stays cancelled.
    * @internal
    */
   heir(): ScopeNode | undefined {
@@ -176,25 +188,33 @@ export abstract class ScopeNode {
   }
 
   /**
-   * Whether errors of `scope`'s cancellation are for this scope to absorb, or for one around it. What an inner scope has passed on is for
-   * a cancelled one only: elsewhere it has been answered for already.
+   * Whether errors of `scope`'s cancellation are for this scope to absorb, or for one around it.
+   * What an inner scope has passed on is for a cancelled one only: elsewhere it has been answered
+   * for already.
    * @internal
    */
   owns(scope: ScopeNode): boolean {
-    return scope === this || (scope.isPassed && (this.cancellation ?? this.ownCancellation) !== null && scope.isWithin(this));
+    return (
+      scope === this ||
+      (scope.isPassed &&
+        (this.cancellation ?? this.ownCancellation) !== null &&
+        scope.isWithin(this))
+    );
   }
 
   /** Cancels it, for the first time, with an error that names it as the owner. @internal */
   cancelWith(error: CancelledError): void {
     this.ownCancellation = error;
-    if (scopeCancel.hasSubscribers) scopeCancel.publish({ scope: this, task: this.task?.info, reason: error });
+    if (scopeCancel.hasSubscribers)
+      scopeCancel.publish({ scope: this, task: this.task?.info, reason: error });
     if (this.parent === null) this.announce();
     else if (!this.isLeft && this.cancellation === null) spread(this, error);
   }
 
   /**
-   * Goes out with an error. Returns what of it goes on, which is NOTHING if this scope absorbs it: it does so if it is cancelled, no
-   * scope around it that can be seen from here is, and the error is its own.
+   * Goes out with an error. Returns what of it goes on, which is NOTHING if this scope absorbs it:
+   * it does so if it is cancelled, no scope around it that can be seen from here is, and the error
+   * is its own.
    * @internal
    */
   leaveWith(error: unknown): unknown {
@@ -232,13 +252,15 @@ function bequeathChildren(node: ScopeNode, heir: ScopeNode): void {
     node.disown(child);
     child.parent = heir;
     heir.adopt(child);
-    if (heir.cancellation !== null && child.cancellation === null && !child.isShield) spread(child, heir.cancellation);
+    if (heir.cancellation !== null && child.cancellation === null && !child.isShield)
+      spread(child, heir.cancellation);
   }
 }
 
 /** Cancels all that can be seen from `top` on. */
 function spread(top: ScopeNode, error: CancelledError): void {
-  // First the marks, then their consequences, which may change the tree and call a user's listeners.
+  // First the marks, then their consequences, which may change the tree and call a user's
+  // listeners.
   const marked: ScopeNode[] = [];
   for (let node: ScopeNode | null = top; node !== null;) {
     const isHidden: boolean = node !== top && node.isShield;
@@ -249,7 +271,8 @@ function spread(top: ScopeNode, error: CancelledError): void {
     node = !isHidden && node.firstChild !== null ? node.firstChild : nextOutside(node, top);
   }
   for (const node of marked) {
-    for (let operation = node.firstOperation; operation !== null; operation = node.firstOperation) operation.cancel(error);
+    for (let operation = node.firstOperation; operation !== null; operation = node.firstOperation)
+      operation.cancel(error);
   }
   for (const node of marked) node.announce();
 }
@@ -273,7 +296,10 @@ class Outermost extends ScopeNode {
 /** Around everything. Never cancelled, and never anybody's current scope. */
 export const outermost: ScopeNode = new Outermost();
 
-/** The task that runs the caller; null outside of any. Code that has outlived its task is still that task's. */
+/**
+ * The task that runs the caller; null outside of any. Code that has outlived its task is still that
+ * task's.
+ */
 export function currentTask(): TaskNode | null {
   return (contextStorage.getStore() as ScopeNode | undefined)?.task ?? null;
 }

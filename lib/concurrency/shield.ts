@@ -13,8 +13,8 @@ class Shield extends BodyScope {
 }
 
 /**
- * Runs `fn` shielded, in the same task: no scope outside of it reaches its checkpoints. Scopes opened inside work as everywhere.
- * Its result and its error pass through as they are.
+ * Runs `fn` shielded, in the same task: no scope outside of it reaches its checkpoints. Scopes
+ * opened inside work as everywhere. Its result and its error pass through as they are.
  *
  * Not a checkpoint: what was cancelled meanwhile feels it at the next one after this.
  */

@@ -9,8 +9,9 @@ export interface Abortable {
 const links = new WeakMap<AbortSignal, SignalLink>();
 
 /**
- * All scopes that are linked to one signal, behind one listener: a thousand of them on a server's shutdown signal are no leak, and Node
- * does not warn of one. The listener goes when the last of them does.
+ * All scopes that are linked to one signal, behind one listener: a thousand of them on a server's
+ * shutdown signal are no leak, and Node does not warn of one. The listener goes when the last of
+ * them does.
  */
 export class SignalLink {
   readonly #signal: AbortSignal;
@@ -36,7 +37,8 @@ export class SignalLink {
   }
 
   delete(member: Abortable): void {
-    if (this.#members.delete(member) && this.#members.size === 0) this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#members.delete(member) && this.#members.size === 0)
+      this.#signal.removeEventListener('abort', this.#onAbort);
   }
 
   readonly #onAbort = (): void => {
@@ -48,9 +50,16 @@ export class SignalLink {
   };
 }
 
-/** @throws TypeError for what is neither an AbortSignal nor undefined. One of another realm, or from a polyfill, will do. */
+/**
+ * @throws TypeError for what is neither an AbortSignal nor undefined. One of another realm, or from
+ *   a polyfill, will do.
+ */
 export function checkSignal(name: string, value: unknown): void {
   if (value === undefined) return;
-  const isSignal = typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
+  const isSignal =
+    typeof value === 'object' &&
+    value !== null &&
+    'aborted' in value &&
+    'addEventListener' in value;
   if (!isSignal) throw invalidArgument(name, 'an AbortSignal', value);
 }

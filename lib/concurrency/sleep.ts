@@ -25,7 +25,9 @@ class Sleep extends Operation<void> implements Timed {
   }
 
   describe(): string {
-    return this.due === Infinity ? 'sleep for ever' : `sleep for ${Math.ceil(this.due - this.#deadlines.clock.now())} ms more`;
+    return this.due === Infinity
+      ? 'sleep for ever'
+      : `sleep for ${Math.ceil(this.due - this.#deadlines.clock.now())} ms more`;
   }
 
   protected withdraw(): void {
@@ -33,7 +35,10 @@ class Sleep extends Operation<void> implements Timed {
   }
 }
 
-/** A checkpoint: until `due`, which has not passed yet. `Infinity` is for ever, and keeps the process alive like any other sleep. */
+/**
+ * A checkpoint: until `due`, which has not passed yet. `Infinity` is for ever, and keeps the
+ * process alive like any other sleep.
+ */
 export function sleepUntil(deadlines: Deadlines, due: number): Promise<void> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);

@@ -6,7 +6,14 @@ import { checkFunction } from '../internal/validate';
 import type { Awaitable } from './awaitable';
 import { callIn } from './call-in';
 import { CancelScope } from './cancel-scope';
-import { cancellationOf, concerns, failureIn, isCancellation, isPartlyOf, NOTHING } from './cancellation';
+import {
+  cancellationOf,
+  concerns,
+  failureIn,
+  isCancellation,
+  isPartlyOf,
+  NOTHING,
+} from './cancellation';
 import type { ConcurrencyBackend } from './concurrency-backend';
 import type { Deadlines } from './deadlines';
 import { noteStartSite } from './debug';
@@ -16,7 +23,9 @@ import { type Belonging, checkTaskOptions, TaskNode, type TaskOptions } from './
 
 class GroupScope extends CancelScope {
   override run<R>(): Promise<R | undefined> {
-    return Promise.reject<R>(new InvalidStateError('This scope is that of a task group: call run() of the group'));
+    return Promise.reject<R>(
+      new InvalidStateError('This scope is that of a task group: call run() of the group'),
+    );
   }
 
   override describe(): string {
@@ -38,7 +47,8 @@ class Start<R> extends Operation<Task<R>> {
   /** In a microtask of the starter's. */
   begin(): void {
     if (this.#node.isLeft) return;
-    // First: what the task does in its first step could cancel the starter, and `start` has been successful by then.
+    // First: what the task does in its first step could cancel the starter, and `start` has been
+    // successful by then.
     this.settle(new Task<R>(this.#node));
     this.#node.begin();
   }
@@ -53,12 +63,14 @@ class Start<R> extends Operation<Task<R>> {
   }
 }
 
-/** A microtask from here has the context of its caller, and no object of its own but the promise. */
+/**
+ * A microtask from here has the context of its caller, and no object of its own but the promise.
+ */
 const SOON: Promise<void> = Promise.resolve();
 
 /**
- * Tasks that belong together: `run` does not end before all of them have, and the first that fails cancels the rest.
- * Made by `createTaskGroup` of a backend.
+ * Tasks that belong together: `run` does not end before all of them have, and the first that fails
+ * cancels the rest. Made by `createTaskGroup` of a backend.
  */
 export class TaskGroup {
   /** The scope around the body and all tasks. */
@@ -84,11 +96,13 @@ export class TaskGroup {
   }
 
   /**
-   * Opens the group, runs `body`, beginning at once, and settles when `body` and every task have ended: no task outlives it. The first
-   * failure of body or task cancels the rest, with itself as the `cause`. Runs once.
+   * Opens the group, runs `body`, beginning at once, and settles when `body` and every task have
+   * ended: no task outlives it. The first failure of body or task cancels the rest, with itself as
+   * the `cause`. Runs once.
    *
-   * Resolves to what `body` returns; to undefined if the group's own cancelScope ended `body`. Rejects with `body`'s own error if that alone
-   * failed; else, if any task failed, with an AggregateError of all failures (CancelledErrors left out, nested AggregateErrors kept nested);
+   * Resolves to what `body` returns; to undefined if the group's own cancelScope ended `body`.
+   * Rejects with `body`'s own error if that alone failed; else, if any task failed, with an
+   * AggregateError of all failures (CancelledErrors left out, nested AggregateErrors kept nested);
    * else with the CancelledError of a scope outside, if that ended body or a task.
    *
    * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, if it has run before.
@@ -97,14 +111,17 @@ export class TaskGroup {
     const scope = this.cancelScope;
     try {
       checkFunction('body', body);
-      if (this.#state !== 'new') throw new InvalidStateError('This task group has run before: make a new one for each run');
+      if (this.#state !== 'new')
+        throw new InvalidStateError('This task group has run before: make a new one for each run');
       scope.enter();
     } catch (error) {
       return Promise.reject<R>(error);
     }
     this.#state = 'open';
     const result = callIn(scope, body, this);
-    const running: Promise<R | undefined> = (result instanceof Promise ? result : Promise.resolve(result)).then(
+    const running: Promise<R | undefined> = (
+      result instanceof Promise ? result : Promise.resolve(result)
+    ).then(
       (value) => this.#whenEmpty(() => this.#conclude(value)),
       (error: unknown) => {
         this.#cancelRest(failureIn(error, scope), 'The body of the task group has failed');
@@ -116,17 +133,20 @@ export class TaskGroup {
   }
 
   /**
-   * Starts a task: it begins soon, after the caller's current turn, in the order of the calls, and in the caller's context. An open group
-   * that is cancelled takes it too; the task feels it at its first checkpoint. What `fn` throws, at once or later, is the task's failure.
+   * Starts a task: it begins soon, after the caller's current turn, in the order of the calls, and
+   * in the caller's context. An open group that is cancelled takes it too; the task feels it at its
+   * first checkpoint. What `fn` throws, at once or later, is the task's failure.
    *
-   * @throws InvalidStateError (`ERR_INVALID_STATE`) unless the group is open; TypeError if `fn` is no function.
+   * @throws InvalidStateError (`ERR_INVALID_STATE`) unless the group is open; TypeError if `fn` is
+   *   no function.
    */
   startSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): void {
     this.spawnSoon(fn, options);
   }
 
   /**
-   * A checkpoint: starts a task, and resolves when it has begun to run, even if it failed at once. Cancelled, it has started none.
+   * A checkpoint: starts a task, and resolves when it has begun to run, even if it failed at once.
+   * Cancelled, it has started none.
    * @throws InvalidStateError and TypeError like `startSoon`, as rejections.
    */
   start<R>(fn: () => Awaitable<R>, options?: TaskOptions): Promise<Task<R>> {
@@ -152,7 +172,11 @@ export class TaskGroup {
     return node;
   }
 
-  #spawn(fn: () => Awaitable<unknown>, options: TaskOptions | undefined, belonging?: Belonging): TaskNode {
+  #spawn(
+    fn: () => Awaitable<unknown>,
+    options: TaskOptions | undefined,
+    belonging?: Belonging,
+  ): TaskNode {
     checkFunction('fn', fn);
     checkTaskOptions(options);
     if (this.#state !== 'open') throw this.#notOpen();
@@ -182,7 +206,9 @@ export class TaskGroup {
   #cancelRest(failure: unknown, why: string): void {
     const scope = this.cancelScope;
     if (scope.cancellation !== null) return;
-    scope.cancelWith(cancellationOf(scope, why, failure === NOTHING ? undefined : { cause: failure }));
+    scope.cancelWith(
+      cancellationOf(scope, why, failure === NOTHING ? undefined : { cause: failure }),
+    );
   }
 
   #whenEmpty<R>(conclude: () => R): R | Promise<R> {
@@ -224,7 +250,8 @@ export class TaskGroup {
   #leave(isReached: boolean): void {
     const scope = this.cancelScope;
     this.#state = 'ended';
-    if (isReached && scope.ownCancellation !== null && !scope.isOuterCancelled) scope.isCaught = true;
+    if (isReached && scope.ownCancellation !== null && !scope.isOuterCancelled)
+      scope.isCaught = true;
     scope.leave();
   }
 
@@ -246,6 +273,9 @@ export class TaskGroup {
 function failedTogether(failures: readonly unknown[]): AggregateError {
   const [first] = failures;
   const message = first instanceof Error ? first.message : inspect(first, { depth: 0 });
-  const count = failures.length === 1 ? '1 error in a task group' : `${failures.length} errors in a task group, the first`;
+  const count =
+    failures.length === 1
+      ? '1 error in a task group'
+      : `${failures.length} errors in a task group, the first`;
   return new AggregateError(failures, `${count}: ${message}`);
 }

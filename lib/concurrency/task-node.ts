@@ -17,15 +17,20 @@ export interface TaskOptions {
 
 export function checkTaskOptions(options: TaskOptions | undefined): void {
   if (options === undefined) return;
-  if (typeof options !== 'object' || (options as unknown) === null) throw invalidArgument('options', 'an object', options);
+  if (typeof options !== 'object' || (options as unknown) === null)
+    throw invalidArgument('options', 'an object', options);
   const { name } = options;
-  if (name !== undefined && typeof (name as unknown) !== 'string') throw invalidArgument('options.name', 'a string', name);
+  if (name !== undefined && typeof (name as unknown) !== 'string')
+    throw invalidArgument('options.name', 'a string', name);
 }
 
 /** Who runs a task: its group, or `bootstrap`. */
 export interface TaskOwner {
   readonly backend: ConcurrencyBackend;
-  /** The task is done, and out of the tree. `error` is undefined unless it failed, or was ended by a cancellation that is not its own. */
+  /**
+   * The task is done, and out of the tree. `error` is undefined unless it failed, or was ended by a
+   * cancellation that is not its own.
+   */
   taskEnded(task: TaskNode, error: unknown): void;
 }
 
@@ -42,8 +47,8 @@ export abstract class EndWaiter<T> extends QueuedOperation<T> {
 let lastId = 0;
 
 /**
- * A task, and the scope around all that it runs: cancelling the task is cancelling that scope. It is a child of its group's scope, whoever
- * started it.
+ * A task, and the scope around all that it runs: cancelling the task is cancelling that scope. It
+ * is a child of its group's scope, whoever started it.
  */
 export class TaskNode extends ScopeNode implements Enclosure {
   readonly id = ++lastId;
@@ -54,11 +59,20 @@ export class TaskNode extends ScopeNode implements Enclosure {
   #info: TaskInfo | string;
 
   state: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' = 'waiting';
-  /** Of a completed task its value, of a failed one its error, of a cancelled one the CancelledError. */
+  /**
+   * Of a completed task its value, of a failed one its error, of a cancelled one the
+   * CancelledError.
+   */
   outcome: unknown = undefined;
   #waiters: WaitQueue<unknown, EndWaiter<unknown>> | null = null;
 
-  constructor(owner: TaskOwner, parent: ScopeNode, fn: () => Awaitable<unknown>, name?: string, belonging: Belonging | null = null) {
+  constructor(
+    owner: TaskOwner,
+    parent: ScopeNode,
+    fn: () => Awaitable<unknown>,
+    name?: string,
+    belonging: Belonging | null = null,
+  ) {
     super();
     this.owner = owner;
     this.#belonging = belonging;
@@ -75,7 +89,8 @@ export class TaskNode extends ScopeNode implements Enclosure {
   }
 
   get info(): TaskInfo {
-    if (typeof this.#info === 'string') this.#info = Object.freeze({ id: this.id, name: this.name });
+    if (typeof this.#info === 'string')
+      this.#info = Object.freeze({ id: this.id, name: this.name });
     return this.#info;
   }
 
@@ -89,7 +104,8 @@ export class TaskNode extends ScopeNode implements Enclosure {
     if (fn === null) return;
     this.#fn = null;
     this.state = 'running';
-    if (taskStart.hasSubscribers) taskStart.publish({ task: this.info, parent: currentTask()?.info });
+    if (taskStart.hasSubscribers)
+      taskStart.publish({ task: this.info, parent: currentTask()?.info });
     void runIn(this, fn);
   }
 
@@ -102,11 +118,14 @@ export class TaskNode extends ScopeNode implements Enclosure {
   /** False if there is nothing left to cancel. */
   cancel(): boolean {
     if (this.isDone) return false;
-    if (this.ownCancellation === null) this.cancelWith(cancellationOf(this, `Task "${this.name}" was cancelled`));
+    if (this.ownCancellation === null)
+      this.cancelWith(cancellationOf(this, `Task "${this.name}" was cancelled`));
     return true;
   }
 
-  /** @param waiter a checkpoint of somebody else: it is told of the end. The task is not done yet. */
+  /**
+   * @param waiter a checkpoint of somebody else: it is told of the end. The task is not done yet.
+   */
   addWaiter(waiter: EndWaiter<unknown>): void {
     (this.#waiters ??= new WaitQueue()).push(waiter);
   }
@@ -137,10 +156,15 @@ export class TaskNode extends ScopeNode implements Enclosure {
     this.state = state;
     this.outcome = outcome;
     if (taskEnd.hasSubscribers) {
-      taskEnd.publish({ task: this.info, outcome: state, ...(state === 'completed' ? undefined : { error: outcome }) });
+      taskEnd.publish({
+        task: this.info,
+        outcome: state,
+        ...(state === 'completed' ? undefined : { error: outcome }),
+      });
     }
     if (this.#waiters !== null) {
-      for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.taskEnded();
+      for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift())
+        waiter.taskEnded();
     }
     this.owner.taskEnded(this, error);
   }

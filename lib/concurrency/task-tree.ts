@@ -19,12 +19,15 @@ export interface TaskTreeNode {
 }
 
 /**
- * All that runs in this thread: what has no task or scope around it is at the top. For finding out why a program does not go on, or not end.
- * It walks through everything; it costs nothing while it is not called.
+ * All that runs in this thread: what has no task or scope around it is at the top. For finding out
+ * why a program does not go on, or not end. It walks through everything; it costs nothing while it
+ * is not called.
  */
 export function taskTree(): TaskTreeNode[] {
   const top: TaskTreeNode[] = [];
-  const open: { readonly node: ScopeNode; readonly children: TaskTreeNode[] }[] = [{ node: outermost, children: top }];
+  const open: { readonly node: ScopeNode; readonly children: TaskTreeNode[] }[] = [
+    { node: outermost, children: top },
+  ];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (let child = next.node.firstChild; child !== null; child = child.nextSibling) {
       const children: TaskTreeNode[] = [];
@@ -37,11 +40,14 @@ export function taskTree(): TaskTreeNode[] {
 
 function picture(node: ScopeNode, children: TaskTreeNode[]): TaskTreeNode {
   const waitingFor: string[] = [];
-  for (let operation = node.firstOperation; operation !== null; operation = operation.next) waitingFor.push(operation.describe());
+  for (let operation = node.firstOperation; operation !== null; operation = operation.next)
+    waitingFor.push(operation.describe());
   return {
     what: node.describe(),
     ...(node instanceof TaskNode ? node.info : undefined),
-    ...(node instanceof CancelScope && node.due !== Infinity ? { remaining: node.due - node.deadlines.clock.now() } : undefined),
+    ...(node instanceof CancelScope && node.due !== Infinity
+      ? { remaining: node.due - node.deadlines.clock.now() }
+      : undefined),
     cancelled: node.cancellation !== null,
     waitingFor,
     children,

@@ -66,8 +66,9 @@ class JoinOrCancel<R> extends Join<R> {
 }
 
 /**
- * A task that has been started by `group.start`. Its failure is its group's affair: nobody needs to join a task for its error to be seen,
- * and an error that `join` rejects with is no unhandled rejection.
+ * A task that has been started by `group.start`. Its failure is its group's affair: nobody needs to
+ * join a task for its error to be seen, and an error that `join` rejects with is no unhandled
+ * rejection.
  */
 export class Task<R> {
   readonly #node: TaskNode;
@@ -87,7 +88,10 @@ export class Task<R> {
     return this.#node.isDone;
   }
 
-  /** The task feels it at its current or next checkpoint. Siblings and group do not. False if it is done already. */
+  /**
+   * The task feels it at its current or next checkpoint. Siblings and group do not. False if it is
+   * done already.
+   */
   cancel(): boolean {
     return this.#node.cancel();
   }
@@ -98,7 +102,8 @@ export class Task<R> {
   }
 
   /**
-   * A checkpoint: until the task is done. Never rejects with the task's error. Cancelled, it leaves the task alone.
+   * A checkpoint: until the task is done. Never rejects with the task's error. Cancelled, it leaves
+   * the task alone.
    * @throws InvalidStateError, as a rejection, within the task itself
    */
   wait(): Promise<void> {
@@ -110,8 +115,8 @@ export class Task<R> {
   }
 
   /**
-   * A checkpoint: the task's result, or its error, or CancelledError if it was cancelled; any number of times. Cancelled, it leaves the
-   * task alone.
+   * A checkpoint: the task's result, or its error, or CancelledError if it was cancelled; any
+   * number of times. Cancelled, it leaves the task alone.
    * @throws InvalidStateError, as a rejection, within the task itself
    */
   join(): Promise<R> {
@@ -123,14 +128,16 @@ export class Task<R> {
   }
 
   /**
-   * Like `join`, but when the waiter is cancelled, so is the task, and its end is waited for: with its error if it fails, with its value
-   * if it swallows the cancellation (the waiter then feels its own at the next checkpoint), else with the waiter's CancelledError.
+   * Like `join`, but when the waiter is cancelled, so is the task, and its end is waited for: with
+   * its error if it fails, with its value if it swallows the cancellation (the waiter then feels
+   * its own at the next checkpoint), else with the waiter's CancelledError.
    * @throws InvalidStateError, as a rejection, within the task itself
    */
   joinOrCancel(): Promise<R> {
     const scope = currentScope();
     const node = this.#node;
-    if (node.isDone) return node.state === 'cancelled' && isCancelled(scope) ? cancelled(scope) : this.#result();
+    if (node.isDone)
+      return node.state === 'cancelled' && isCancelled(scope) ? cancelled(scope) : this.#result();
     if (currentTask() === node) return Promise.reject(this.#ownEnd());
     const waiter = new JoinOrCancel<R>(node);
     if (isCancelled(scope)) waiter.cancel(scope.cancellation);
@@ -156,6 +163,8 @@ export class Task<R> {
   }
 
   #ownEnd(): InvalidStateError {
-    return new InvalidStateError(`Task "${this.info.name}" cannot wait for its own end: it would never come`);
+    return new InvalidStateError(
+      `Task "${this.info.name}" cannot wait for its own end: it would never come`,
+    );
   }
 }

@@ -9,7 +9,10 @@ class Turn extends QueuedOperation<void> {
   }
 }
 
-/** Those who let others run first: however many they are, one callback of the event loop serves them all, in their order. */
+/**
+ * Those who let others run first: however many they are, one callback of the event loop serves them
+ * all, in their order.
+ */
 export class Turns {
   readonly #deadlines: Deadlines;
   #waiting = new WaitQueue<void>();
@@ -41,7 +44,8 @@ export class Turns {
 
   readonly #come = (): void => {
     this.#isDue = false;
-    // A deadline that passed while code was busy is felt here, not only when the alarm gets its turn.
+    // A deadline that passed while code was busy is felt here, not only when the alarm gets its
+    // turn.
     this.#deadlines.expire();
     const waiting = this.#waiting;
     this.#waiting = new WaitQueue();

@@ -28,8 +28,9 @@ class ForeignPromise<R> extends Operation<R> {
 }
 
 /**
- * Makes a promise from elsewhere (fetch, a driver) a checkpoint. Cancelled, it is abandoned: what it stands for goes on, and its late result,
- * also a late rejection, is dropped. Hand `scope.signal` to where the promise comes from, if that takes one.
+ * Makes a promise from elsewhere (fetch, a driver) a checkpoint. Cancelled, it is abandoned: what
+ * it stands for goes on, and its late result, also a late rejection, is dropped. Hand
+ * `scope.signal` to where the promise comes from, if that takes one.
  *
  * @throws TypeError, as a rejection, for what is no thenable
  */

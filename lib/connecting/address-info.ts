@@ -5,7 +5,9 @@ export interface AddrInfoHints {
   readonly family?: number;
   readonly type?: number;
   readonly proto?: number;
-  /** AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST, AI_NUMERICSERV, AI_ADDRCONFIG, AI_V4MAPPED, AI_ALL. */
+  /**
+   * AI_PASSIVE, AI_CANONNAME, AI_NUMERICHOST, AI_NUMERICSERV, AI_ADDRCONFIG, AI_V4MAPPED, AI_ALL.
+   */
   readonly flags?: number;
 }
 

@@ -3,7 +3,13 @@ import { nativeBinding } from '../binding';
 import { systemError } from '../errors';
 import { EADDRNOTAVAIL, EAGAIN, EINPROGRESS } from '../internal/errno';
 import { checkTime, invalidArgument, outOfRange } from '../internal/validate';
-import { checkPort, encodeAddress, errorTarget, type SocketAddress, type UnixPath } from '../socket/address';
+import {
+  checkPort,
+  encodeAddress,
+  errorTarget,
+  type SocketAddress,
+  type UnixPath,
+} from '../socket/address';
 import type { Descriptor } from '../socket/descriptor';
 import { perform, WOULD_BLOCK } from '../socket/io-operation';
 import { WRITABLE } from '../socket/reactor';
@@ -13,12 +19,21 @@ import { bindTo, openSocket, sendAtOnce } from './open-socket';
 import { resolveHost } from './resolver';
 import { bindUnixPath } from './unix-file';
 
-/** How long a Unix connection waits before it asks again whether the listener's backlog has room: the kernel has no event for it. */
+/**
+ * How long a Unix connection waits before it asks again whether the listener's backlog has room:
+ * the kernel has no event for it.
+ */
 const FIRST_RETRY_MS = 1;
 const LONGEST_RETRY_MS = 32;
 
-/** Runs `use` on a new socket, which is closed if it fails: whoever gets no connection leaves no fd. */
-async function withSocket(family: number, type: number, use: (descriptor: Descriptor) => Promise<void>): Promise<Descriptor> {
+/**
+ * Runs `use` on a new socket, which is closed if it fails: whoever gets no connection leaves no fd.
+ */
+async function withSocket(
+  family: number,
+  type: number,
+  use: (descriptor: Descriptor) => Promise<void>,
+): Promise<Descriptor> {
   const descriptor = openSocket(family, type);
   try {
     await use(descriptor);
@@ -29,7 +44,10 @@ async function withSocket(family: number, type: number, use: (descriptor: Descri
   }
 }
 
-/** A checkpoint: connect(2), and the end of it. Rejects with EAGAIN where a Unix listener's backlog is full. */
+/**
+ * A checkpoint: connect(2), and the end of it. Rejects with EAGAIN where a Unix listener's backlog
+ * is full.
+ */
 function connectOnce(descriptor: Descriptor, address: SocketAddress): Promise<void> {
   const { bytes, length } = encodeAddress(address, 'connect');
   const { native } = descriptor.reactor;
@@ -55,7 +73,8 @@ function connectOnce(descriptor: Descriptor, address: SocketAddress): Promise<vo
 }
 
 function checkHost(name: string, host: unknown): void {
-  if (typeof host !== 'string' || host === '') throw invalidArgument(name, 'a host name or address', host);
+  if (typeof host !== 'string' || host === '')
+    throw invalidArgument(name, 'a host name or address', host);
 }
 
 /** A local end as the user gave it, and its addresses. */
@@ -69,7 +88,11 @@ async function resolveLocal(local: HostPort | undefined, type: number): Promise<
   checkHost('localAddress.host', host);
   checkPort('localAddress.port', port);
   const { AI_PASSIVE = 0 } = nativeBinding().constants;
-  return { host, port, addresses: await resolveHost(host, port, { family: 0, type, flags: AI_PASSIVE }) };
+  return {
+    host,
+    port,
+    addresses: await resolveHost(host, port, { family: 0, type, flags: AI_PASSIVE }),
+  };
 }
 
 /** Binds to the first of the local addresses of the socket's family that works. */
@@ -97,14 +120,22 @@ export async function connectTcp(
   backend: AsyncBackend,
   host: string,
   port: number,
-  { localAddress, happyEyeballsDelay = DEFAULT_DELAY_MS }: { localAddress?: HostPort; happyEyeballsDelay?: number },
+  {
+    localAddress,
+    happyEyeballsDelay = DEFAULT_DELAY_MS,
+  }: { localAddress?: HostPort; happyEyeballsDelay?: number },
 ): Promise<Descriptor> {
   checkHost('host', host);
   checkPort('port', port);
   checkTime('happyEyeballsDelay', happyEyeballsDelay);
-  if (happyEyeballsDelay < 0) throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
+  if (happyEyeballsDelay < 0)
+    throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
   const { SOCK_STREAM = 0, AF_INET6 = 0 } = nativeBinding().constants;
-  const remote = await resolveHost(host, port, { family: 0, type: SOCK_STREAM, flags: remoteFlags(host) });
+  const remote = await resolveHost(host, port, {
+    family: 0,
+    type: SOCK_STREAM,
+    flags: remoteFlags(host),
+  });
   const local = await resolveLocal(localAddress, SOCK_STREAM);
   return race(
     backend,
@@ -122,7 +153,10 @@ export async function connectTcp(
   );
 }
 
-/** AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback addresses from one that has no others of their family. */
+/**
+ * AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback
+ * addresses from one that has no others of their family.
+ */
 function remoteFlags(host: string): number {
   const isLocal = host === 'localhost' || host.endsWith('.localhost');
   return isLocal ? 0 : (nativeBinding().constants['AI_ADDRCONFIG'] ?? 0);
@@ -137,8 +171,13 @@ export async function connectUdp(
   checkHost('remoteHost', host);
   checkPort('remotePort', port);
   const { SOCK_DGRAM = 0, AF_INET, AF_INET6 } = nativeBinding().constants;
-  if (family !== 0 && family !== AF_INET && family !== AF_INET6) throw outOfRange('family', 'AF_UNSPEC, AF_INET or AF_INET6', family);
-  const remote = await resolveHost(host, port, { family, type: SOCK_DGRAM, flags: remoteFlags(host) });
+  if (family !== 0 && family !== AF_INET && family !== AF_INET6)
+    throw outOfRange('family', 'AF_UNSPEC, AF_INET or AF_INET6', family);
+  const remote = await resolveHost(host, port, {
+    family,
+    type: SOCK_DGRAM,
+    flags: remoteFlags(host),
+  });
   const local = await resolveLocal(localAddress, SOCK_DGRAM);
   const errors: unknown[] = [];
   for (const { family: candidate, address } of remote) {
@@ -169,7 +208,11 @@ export async function connectUnix(
   try {
     const descriptor = await withSocket(AF_UNIX, type, async (opened) => {
       if (localPath !== undefined) onClose = bindUnixPath(opened, localPath);
-      for (let delay = FIRST_RETRY_MS; !(await hasRoom(opened, path)); delay = Math.min(delay * 2, LONGEST_RETRY_MS)) {
+      for (
+        let delay = FIRST_RETRY_MS;
+        !(await hasRoom(opened, path));
+        delay = Math.min(delay * 2, LONGEST_RETRY_MS)
+      ) {
         await backend.sleep(delay);
       }
     });
@@ -192,5 +235,6 @@ async function hasRoom(descriptor: Descriptor, path: UnixPath): Promise<boolean>
 }
 
 export function checkUnixPath(name: string, path: unknown): void {
-  if (typeof path !== 'string' && !(path instanceof Uint8Array)) throw invalidArgument(name, 'a string or a Uint8Array', path);
+  if (typeof path !== 'string' && !(path instanceof Uint8Array))
+    throw invalidArgument(name, 'a string or a Uint8Array', path);
 }

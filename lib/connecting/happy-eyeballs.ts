@@ -4,8 +4,14 @@ import { CancelledError } from '../errors';
 /** RFC 8305, 5: the head start of an attempt before the next one begins. */
 export const DEFAULT_DELAY_MS = 250;
 
-/** RFC 8305, 4: families alternate, IPv6 first; within a family the resolver's order (RFC 6724) holds. */
-export function interleave<T extends { readonly family: number }>(candidates: readonly T[], firstFamily: number): T[] {
+/**
+ * RFC 8305, 4: families alternate, IPv6 first; within a family the resolver's order (RFC 6724)
+ * holds.
+ */
+export function interleave<T extends { readonly family: number }>(
+  candidates: readonly T[],
+  firstFamily: number,
+): T[] {
   const first = candidates.filter(({ family }) => family === firstFamily);
   const second = candidates.filter(({ family }) => family !== firstFamily);
   const result: T[] = [];
@@ -17,9 +23,10 @@ export function interleave<T extends { readonly family: number }>(candidates: re
 }
 
 /**
- * Tries candidates in a staggered race: the next begins when the one before has failed, or `delay` ms after it began. The first success
- * wins, the others are cancelled; one that succeeds too late is discarded. All refused: an error as `combineErrors` makes it. An error
- * that is no refusal is a defect, and ends the race.
+ * Tries candidates in a staggered race: the next begins when the one before has failed, or `delay`
+ * ms after it began. The first success wins, the others are cancelled; one that succeeds too late
+ * is discarded. All refused: an error as `combineErrors` makes it. An error that is no refusal is a
+ * defect, and ends the race.
  */
 export async function race<C, T>(
   backend: AsyncBackend,
@@ -60,20 +67,28 @@ export async function race<C, T>(
   throw combineErrors(errors, 'all connection attempts failed');
 }
 
-/** Whether the system refused one address, be it in several ways: then the next may do. A cancellation, or a defect, is no refusal. */
+/**
+ * Whether the system refused one address, be it in several ways: then the next may do. A
+ * cancellation, or a defect, is no refusal.
+ */
 export function isRefusal(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isRefusal);
   return typeof (error as { errno?: unknown } | null)?.errno === 'number';
 }
 
-/** One error as it is; several as a flat AggregateError with the `code` of the first, as node:net does. */
+/**
+ * One error as it is; several as a flat AggregateError with the `code` of the first, as node:net
+ * does.
+ */
 export function combineErrors(errors: readonly unknown[], message: string): unknown {
   const failures = errors
     .filter((error) => error !== undefined)
     .flatMap((error) => (error instanceof AggregateError ? (error.errors as unknown[]) : [error]));
   if (failures.length === 1) return failures[0];
   const { code } = (failures[0] ?? {}) as { code?: string };
-  const messages = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+  const messages = failures.map((error) =>
+    error instanceof Error ? error.message : String(error),
+  );
   const aggregate = new AggregateError(failures, `${message}: ${messages.join('; ')}`);
   return code === undefined ? aggregate : Object.assign(aggregate, { code });
 }

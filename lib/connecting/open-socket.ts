@@ -17,8 +17,16 @@ export function bindTo(descriptor: Descriptor, address: SocketAddress): void {
   if (status < 0) throw systemError(status, 'bind', errorTarget(address));
 }
 
-/** setsockopt(2), by names of `constants`. @returns a negative code if it failed; 0 also where the platform has no such option */
-export function setOption(descriptor: Descriptor, level: string, option: string, value: number): number {
+/**
+ * setsockopt(2), by names of `constants`. @returns a negative code if it failed; 0 also where the
+ * platform has no such option
+ */
+export function setOption(
+  descriptor: Descriptor,
+  level: string,
+  option: string,
+  value: number,
+): number {
   const { native } = descriptor.reactor;
   const levelNumber = native.constants[level];
   const optionNumber = native.constants[option];
@@ -26,7 +34,10 @@ export function setOption(descriptor: Descriptor, level: string, option: string,
   return native.setsockoptInt(descriptor.fd, levelNumber, optionNumber, value);
 }
 
-/** Small segments go at once: what a server that answers requests wants, and what every TCP transport of this library has. */
+/**
+ * Small segments go at once: what a server that answers requests wants, and what every TCP
+ * transport of this library has.
+ */
 export function sendAtOnce(descriptor: Descriptor): void {
   setOption(descriptor, 'IPPROTO_TCP', 'TCP_NODELAY', 1);
 }

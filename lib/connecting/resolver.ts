@@ -16,7 +16,10 @@ class Lookup<T> {
 
   constructor(readonly description: string) {}
 
-  /** Each waiter gets a result, or an error, of its own: what one does to it is not the others' business. */
+  /**
+   * Each waiter gets a result, or an error, of its own: what one does to it is not the others'
+   * business.
+   */
   succeed(makeResult: () => T): void {
     for (const waiter of this.#take()) waiter.settle(makeResult());
   }
@@ -54,11 +57,17 @@ class LookupWait<T> extends Operation<T> {
 const lookups = new Map<string, Lookup<AddrInfo[]>>();
 
 /** A checkpoint: getaddrinfo(3), on a thread of its own pool. */
-export async function getaddrinfo(host: string | null, port: number | string | null, hints: AddrInfoHints = {}): Promise<AddrInfo[]> {
-  if (host !== null && typeof host !== 'string') throw invalidArgument('host', 'a string or null', host);
+export async function getaddrinfo(
+  host: string | null,
+  port: number | string | null,
+  hints: AddrInfoHints = {},
+): Promise<AddrInfo[]> {
+  if (host !== null && typeof host !== 'string')
+    throw invalidArgument('host', 'a string or null', host);
   if (host?.includes('\0') === true) throw invalidArgument('host', 'without NUL bytes', host);
   if (typeof port === 'number') checkPort('port', port);
-  else if (port !== null && typeof port !== 'string') throw invalidArgument('port', 'a number, a service name or null', port);
+  else if (port !== null && typeof port !== 'string')
+    throw invalidArgument('port', 'a number, a service name or null', port);
   const { family = 0, type = 0, proto = 0, flags = 0 } = hints;
   checkInteger('family', family, 0, MAX_INT);
   checkInteger('type', type, 0, MAX_INT);
@@ -69,33 +78,62 @@ export async function getaddrinfo(host: string | null, port: number | string | n
   if (isCancelled(scope)) return cancelled(scope);
   const service = port === null ? null : String(port);
   const key = JSON.stringify([host, service, family, type, proto, flags]);
-  const lookup = lookups.get(key) ?? startLookup(key, host, service, { family, type, proto, flags });
+  const lookup =
+    lookups.get(key) ?? startLookup(key, host, service, { family, type, proto, flags });
   return new LookupWait(lookup).enter(scope).promise;
 }
 
-function startLookup(key: string, host: string | null, service: string | null, hints: Required<AddrInfoHints>): Lookup<AddrInfo[]> {
+function startLookup(
+  key: string,
+  host: string | null,
+  service: string | null,
+  hints: Required<AddrInfoHints>,
+): Lookup<AddrInfo[]> {
   const { family, type, proto, flags } = hints;
   const lookup = new Lookup<AddrInfo[]>(`getaddrinfo(${String(host)}, ${String(service)})`);
   const makeError = (code: number): Error => resolverError(code, 'getaddrinfo', host ?? '');
-  const status = nativeBinding().getaddrinfo(toAscii(host), service, family, type, proto, flags, (code, entries) => {
-    lookups.delete(key);
-    if (code < 0 || entries === null) lookup.fail(() => makeError(code));
-    else lookup.succeed(() => entries.map(decodeEntry));
-  });
+  const status = nativeBinding().getaddrinfo(
+    toAscii(host),
+    service,
+    family,
+    type,
+    proto,
+    flags,
+    (code, entries) => {
+      lookups.delete(key);
+      if (code < 0 || entries === null) lookup.fail(() => makeError(code));
+      else lookup.succeed(() => entries.map(decodeEntry));
+    },
+  );
   if (status < 0) throw makeError(status);
   lookups.set(key, lookup);
   return lookup;
 }
 
-/** Names in other scripts go to the resolver in their ASCII form (RFC 5891), as Node's own do. One that has none is asked for as it is. */
+/**
+ * Names in other scripts go to the resolver in their ASCII form (RFC 5891), as Node's own do. One
+ * that has none is asked for as it is.
+ */
 function toAscii(host: string | null): string | null {
   if (host === null || /^[\x21-\x7e]*$/.test(host)) return host;
   const ascii = domainToASCII(host);
   return ascii === '' ? host : ascii;
 }
 
-function decodeEntry([family, type, proto, canonname, sockaddr]: readonly [number, number, number, string, Uint8Array]): AddrInfo {
-  return { family, type, proto, canonname, address: decodeAddress(sockaddr, sockaddr.length) as InetAddress };
+function decodeEntry([family, type, proto, canonname, sockaddr]: readonly [
+  number,
+  number,
+  number,
+  string,
+  Uint8Array,
+]): AddrInfo {
+  return {
+    family,
+    type,
+    proto,
+    canonname,
+    address: decodeAddress(sockaddr, sockaddr.length) as InetAddress,
+  };
 }
 
 /** A checkpoint: getnameinfo(3), likewise. */
@@ -116,8 +154,8 @@ export async function getnameinfo(address: InetAddress, flags = 0): Promise<[str
 }
 
 /**
- * What a connection or a listener resolves its host by: a numeric address needs no look-up, and neither does null, which is every
- * interface, first IPv4, then IPv6.
+ * What a connection or a listener resolves its host by: a numeric address needs no look-up, and
+ * neither does null, which is every interface, first IPv4, then IPv6.
  */
 export async function resolveHost(
   host: string | null,
@@ -128,7 +166,13 @@ export async function resolveHost(
   const known = (address: string): AddrInfo => {
     const isV6 = isIPv6(address);
     const family = isV6 ? AF_INET6 : AF_INET;
-    return { family, type: hints.type, proto: 0, canonname: '', address: { address, port, family: isV6 ? 'IPv6' : 'IPv4' } };
+    return {
+      family,
+      type: hints.type,
+      proto: 0,
+      canonname: '',
+      address: { address, port, family: isV6 ? 'IPv6' : 'IPv4' },
+    };
   };
   if (host === null) return [known('0.0.0.0'), known('::')];
   // With a zone ("fe80::1%eth0") the look-up translates the interface's name.
@@ -137,6 +181,7 @@ export async function resolveHost(
     if (hints.family === 0 || hints.family === answer.family) return [answer];
   }
   const addresses = await getaddrinfo(host, port, hints);
-  if (addresses.length === 0) throw resolverError(nativeBinding().constants['UV_EAI_NODATA'] ?? 0, 'getaddrinfo', host);
+  if (addresses.length === 0)
+    throw resolverError(nativeBinding().constants['UV_EAI_NODATA'] ?? 0, 'getaddrinfo', host);
   return addresses;
 }

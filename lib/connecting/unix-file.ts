@@ -9,9 +9,14 @@ import { bindTo } from './open-socket';
  * Binds a Unix socket.
  *
  * @param mode permissions of the file: it never has more, not even for a moment
- * @returns what removes the file again, if the path still leads to that very file; null if there is none (an abstract or automatic name)
+ * @returns what removes the file again, if the path still leads to that very file; null if there is
+ *   none (an abstract or automatic name)
  */
-export function bindUnixPath(descriptor: Descriptor, path: UnixPath, mode?: number): (() => void) | null {
+export function bindUnixPath(
+  descriptor: Descriptor,
+  path: UnixPath,
+  mode?: number,
+): (() => void) | null {
   if (!isFile(path)) {
     bindTo(descriptor, path);
     return null;
@@ -59,6 +64,9 @@ function removeIfSame(name: string | Buffer, dev: bigint, ino: bigint): void {
   } catch (error) {
     // Gone already, or not ours to remove any more: closing the socket does not fail for that.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    process.emitWarning(`The socket file could not be removed: ${String(error)}`, { type: 'SockscopeWarning', code: 'SOCKSCOPE_UNLINK' });
+    process.emitWarning(`The socket file could not be removed: ${String(error)}`, {
+      type: 'SockscopeWarning',
+      code: 'SOCKSCOPE_UNLINK',
+    });
   }
 }

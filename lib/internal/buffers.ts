@@ -2,20 +2,29 @@ import { types } from 'node:util';
 import type { Bytes } from './bytes';
 import { invalidArgument } from './validate';
 
-/** A view that can be read from or written into now. @throws TypeError for what is no view, and for one whose memory is detached or shrunk away. */
+/**
+ * A view that can be read from or written into now. @throws TypeError for what is no view, and for
+ * one whose memory is detached or shrunk away.
+ */
 export function checkBytes(name: string, value: unknown): asserts value is Bytes {
-  if (!ArrayBuffer.isView(value)) throw invalidArgument(name, 'a TypedArray, a DataView or a Buffer', value);
+  if (!ArrayBuffer.isView(value))
+    throw invalidArgument(name, 'a TypedArray, a DataView or a Buffer', value);
   if (isGone(value))
-    throw invalidArgument(name, 'a view of memory that is still there (this one is detached, or its buffer has shrunk)', value);
+    throw invalidArgument(
+      name,
+      'a view of memory that is still there (this one is detached, or its buffer has shrunk)',
+      value,
+    );
 }
 
 /**
- * Whether the memory of a view went away. A typed array then has a length of 0, and methods that throw (`keys` is one that does
- * nothing else); a DataView does not even tell its length.
+ * Whether the memory of a view went away. A typed array then has a length of 0, and methods that
+ * throw (`keys` is one that does nothing else); a DataView does not even tell its length.
  */
 function isGone(view: Bytes): boolean {
   try {
-    if (view.byteLength === 0 && !types.isDataView(view)) Uint8Array.prototype.keys.call(view as Uint8Array);
+    if (view.byteLength === 0 && !types.isDataView(view))
+      Uint8Array.prototype.keys.call(view as Uint8Array);
     return false;
   } catch {
     return true;

@@ -4,11 +4,14 @@ import type { CancelledError } from '../errors';
 import type { Operation } from './operation';
 
 /**
- * A cancel scope as seen from below, by the operations that wait in it.
- * `concurrency` implements it; sockets and everything else that waits know no more of a scope than this.
+ * A cancel scope as seen from below, by the operations that wait in it. `concurrency` implements
+ * it; sockets and everything else that waits know no more of a scope than this.
  */
 export interface WaitScope {
-  /** The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel time, so that reading it is all a checkpoint pays. */
+  /**
+   * The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel
+   * time, so that reading it is all a checkpoint pays.
+   */
   readonly cancellation: CancelledError | null;
   /** Takes a pending operation into the scope's list: a cancellation from now on abandons it. */
   link(operation: Operation<unknown>): void;
@@ -16,18 +19,29 @@ export interface WaitScope {
   unlink(operation: Operation<unknown>): void;
 }
 
-/** A scope as the context of code. The code may outlive it, as that of a promise which nobody awaited does. */
+/**
+ * A scope as the context of code. The code may outlive it, as that of a promise which nobody
+ * awaited does.
+ */
 export interface Context extends WaitScope {
   /** Whether it has been left. */
   readonly isLeft: boolean;
-  /** The scope of such code from then on: the innermost around it that is still open; undefined if there is none. */
+  /**
+   * The scope of such code from then on: the innermost around it that is still open; undefined if
+   * there is none.
+   */
   heir(): WaitScope | undefined;
 }
 
-/** The one AsyncLocalStorage of the library: the innermost scope of the running code. Undefined outside of any. */
+/**
+ * The one AsyncLocalStorage of the library: the innermost scope of the running code. Undefined
+ * outside of any.
+ */
 export const contextStorage = new AsyncLocalStorage<Context>();
 
-/** The innermost scope around the caller; undefined where there is none, and then nothing cancels. */
+/**
+ * The innermost scope around the caller; undefined where there is none, and then nothing cancels.
+ */
 export function currentScope(): WaitScope | undefined {
   const scope = contextStorage.getStore();
   return scope === undefined || !scope.isLeft ? scope : scope.heir();
@@ -40,11 +54,19 @@ function runInPlace<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>
 }
 
 /**
- * The same where contexts are AsyncContextFrames. `AsyncLocalStorage.run` copies the map of all storages twice there, to come in and to go
- * out; an AsyncResource remembers the frame to go back to. A third less time, and half the memory, for each scope.
+ * The same where contexts are AsyncContextFrames. `AsyncLocalStorage.run` copies the map of all
+ * storages twice there, to come in and to go out; an AsyncResource remembers the frame to go back
+ * to. A third less time, and half the memory, for each scope.
  */
 function runInFrame<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
-  return new AsyncResource('SockscopeContext').runInAsyncScope(enterAndCall, undefined, context, fn, a, b) as R;
+  return new AsyncResource('SockscopeContext').runInAsyncScope(
+    enterAndCall,
+    undefined,
+    context,
+    fn,
+    a,
+    b,
+  ) as R;
 }
 
 function enterAndCall<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
@@ -53,13 +75,20 @@ function enterAndCall<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, 
 }
 
 // Bun and Deno claim to be some version of Node.js, and keep contexts in their own ways.
-const hasFrames = Number.parseInt(process.versions.node, 10) >= 24 && !('bun' in process.versions) && !('deno' in process.versions);
+const hasFrames =
+  Number.parseInt(process.versions.node, 10) >= 24 &&
+  !('bun' in process.versions) &&
+  !('deno' in process.versions);
 
-/** Calls `fn` with `context` as the context, in which everything that it starts goes on. It is handed it, too. */
+/**
+ * Calls `fn` with `context` as the context, in which everything that it starts goes on. It is
+ * handed it, too.
+ */
 export const runWith = hasFrames ? runInFrame : runInPlace;
 
 /**
- * Calls `fn` with no context at all, neither ours nor a user's. For what serves many tasks and outlives each, like a timer: Node would
- * make it remember, and keep in memory, whoever happened to start it.
+ * Calls `fn` with no context at all, neither ours nor a user's. For what serves many tasks and
+ * outlives each, like a timer: Node would make it remember, and keep in memory, whoever happened to
+ * start it.
  */
 export const outsideOfTasks = AsyncLocalStorage.snapshot() as <R>(fn: () => R) => R;

@@ -4,7 +4,8 @@ import type { WaitScope } from './context';
 type Resolve<T> = (value: T | PromiseLike<T>) => void;
 type Reject = (reason: unknown) => void;
 
-// One executor for all promises made here: a closure per operation would be an allocation per operation.
+// One executor for all promises made here: a closure per operation would be an allocation per
+// operation.
 let capturedResolve: unknown;
 let capturedReject: unknown;
 const capture = (resolve: unknown, reject: unknown): void => {
@@ -15,8 +16,9 @@ const capture = (resolve: unknown, reject: unknown): void => {
 const ignore = (): void => undefined;
 
 /**
- * One checkpoint under way: a promise, linked into the scope it waits in (so that cancel finds it) and into the resource
- * it waits for (so that readiness finds it). It ends once: by `settle`, by `fail`, or by `cancel`.
+ * One checkpoint under way: a promise, linked into the scope it waits in (so that cancel finds it)
+ * and into the resource it waits for (so that readiness finds it). It ends once: by `settle`, by
+ * `fail`, or by `cancel`.
  *
  * A subclass says what it waits for (`describe`) and how the resource forgets it (`withdraw`).
  */
@@ -24,7 +26,10 @@ export abstract class Operation<T> {
   /** Neighbours in the scope's list: the scope's own. */
   previous: Operation<unknown> | null = null;
   next: Operation<unknown> | null = null;
-  /** The scope it is linked into; null outside of any, and once it has ended. The scope's own, too: one that is left hands it on. */
+  /**
+   * The scope it is linked into; null outside of any, and once it has ended. The scope's own, too:
+   * one that is left hands it on.
+   */
   scope: WaitScope | null = null;
 
   readonly promise: Promise<T>;
@@ -43,10 +48,16 @@ export abstract class Operation<T> {
   /** What the task tree shows: `sleep until 1200.5`, `recv on fd 17`. */
   abstract describe(): string;
 
-  /** Takes it out of the resource it waits for, without any effect on that resource. Called once, by `cancel`. */
+  /**
+   * Takes it out of the resource it waits for, without any effect on that resource. Called once, by
+   * `cancel`.
+   */
   protected abstract withdraw(): void;
 
-  /** Links it into the caller's scope. To be called once, after the scope was seen not to be cancelled. */
+  /**
+   * Links it into the caller's scope. To be called once, after the scope was seen not to be
+   * cancelled.
+   */
   enter(scope: WaitScope | undefined): this {
     if (scope !== undefined) {
       this.scope = scope;
@@ -84,19 +95,29 @@ export abstract class Operation<T> {
   }
 }
 
-/** Nobody may be awaiting it (a checkpoint that was only started): its rejection is then no unhandled one. */
+/**
+ * Nobody may be awaiting it (a checkpoint that was only started): its rejection is then no
+ * unhandled one.
+ */
 export function markHandled(promise: Promise<unknown>): void {
   void promise.then(undefined, ignore);
 }
 
-/** A promise that rejects with the cancellation of `scope`; no unhandled rejection if nobody looks at it. */
-export function cancelled(scope: WaitScope & { readonly cancellation: CancelledError }): Promise<never> {
+/**
+ * A promise that rejects with the cancellation of `scope`; no unhandled rejection if nobody looks
+ * at it.
+ */
+export function cancelled(
+  scope: WaitScope & { readonly cancellation: CancelledError },
+): Promise<never> {
   const promise = Promise.reject(scope.cancellation);
   markHandled(promise);
   return promise;
 }
 
 /** Begins every checkpoint: `if (isCancelled(scope)) return cancelled(scope)`. */
-export function isCancelled(scope: WaitScope | undefined): scope is WaitScope & { readonly cancellation: CancelledError } {
+export function isCancelled(
+  scope: WaitScope | undefined,
+): scope is WaitScope & { readonly cancellation: CancelledError } {
   return scope !== undefined && scope.cancellation !== null;
 }

@@ -2,13 +2,17 @@ import { inspect } from 'node:util';
 
 /** A TypeError in Node's shape: what was expected, and what came instead. */
 export function invalidArgument(name: string, expected: string, received: unknown): TypeError {
-  const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${show(received)}`);
+  const error = new TypeError(
+    `The "${name}" argument must be ${expected}. Received ${show(received)}`,
+  );
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 /** A RangeError in Node's shape. */
 export function outOfRange(name: string, expected: string, received: unknown): RangeError {
-  const error = new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${show(received)}`);
+  const error = new RangeError(
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${show(received)}`,
+  );
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
@@ -35,7 +39,8 @@ function show(value: unknown): string {
   try {
     text = inspect(value, { depth: 0, breakLength: Infinity });
   } catch {
-    // It cannot be looked at: a DataView whose memory is detached, an object that shows itself by code that fails.
+    // It cannot be looked at: a DataView whose memory is detached, an object that shows itself by
+    // code that fails.
     text = Object.prototype.toString.call(value);
   }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;

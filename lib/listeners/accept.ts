@@ -6,7 +6,10 @@ import { cancelled, isCancelled } from '../internal/operation';
 import type { Descriptor } from '../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../socket/io-operation';
 
-/** Connections accepted in one step: enough to spread the cost of a wake-up, few enough to let handlers begin. */
+/**
+ * Connections accepted in one step: enough to spread the cost of a wake-up, few enough to let
+ * handlers begin.
+ */
 const BATCH = 64;
 
 /** The process or the system is at its limit: waiting helps, and nothing else does. */
@@ -14,15 +17,19 @@ const CAPACITY_ERRORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBU
 const PAUSE_MS = 100;
 
 /**
- * The connection at the head of the queue has failed before it was accepted; the next one need not. accept(2) names them: errors that
- * are pending on the new socket are reported by accept, and are to be treated like EAGAIN.
+ * The connection at the head of the queue has failed before it was accepted; the next one need not.
+ * accept(2) names them: errors that are pending on the new socket are reported by accept, and are
+ * to be treated like EAGAIN.
  */
 const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'ECONNABORTED', 'ECONNRESET', 'EPERM', 'EPROTO', 'ENETDOWN', 'ENOPROTOOPT', 'EHOSTDOWN', 'ENONET', 'EHOSTUNREACH',
   'EOPNOTSUPP', 'ENETUNREACH', 'ESOCKTNOSUPPORT', 'EPROTONOSUPPORT', 'ETIMEDOUT',
 ]); // prettier-ignore
 
-/** Failed connections passed over in one step: an error that does not go away must not become an endless loop, but a pause. */
+/**
+ * Failed connections passed over in one step: an error that does not go away must not become an
+ * endless loop, but a pause.
+ */
 const MAX_FAILED_CONNECTIONS = 1024;
 
 /** A checkpoint: the connections that wait, at least one. The fds are the caller's. */
@@ -95,7 +102,10 @@ class Accept extends IoOperation<number[]> {
     // Once: a lack that lasts would fill the log.
     if (!this.#hasWarned) {
       this.#hasWarned = true;
-      process.emitWarning(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, { type: 'SockscopeWarning', code: 'SOCKSCOPE_ACCEPT' });
+      process.emitWarning(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, {
+        type: 'SockscopeWarning',
+        code: 'SOCKSCOPE_ACCEPT',
+      });
     }
     this.#pause = setTimeout(() => {
       this.#pause = null;

@@ -16,7 +16,10 @@ export interface Received {
   readonly address: InetAddress | UnixPath | RawAddress;
 }
 
-/** Datagrams in one step. A slot holds the longest UDP datagram, so this is two megabytes of address space, of which what comes is touched. */
+/**
+ * Datagrams in one step. A slot holds the longest UDP datagram, so this is two megabytes of address
+ * space, of which what comes is touched.
+ */
 const BATCH = 32;
 const SLOT_BYTES = 65536;
 
@@ -31,18 +34,31 @@ let slab: Slab | undefined;
 
 /**
  * What waits in the socket, in order of arrival, up to a batch.
- * @throws a system error: one that an earlier send has left on the socket, or one that came behind the datagrams of the call before
+ * @throws a system error: one that an earlier send has left on the socket, or one that came behind
+ *   the datagrams of the call before
  */
-export function receiveFromAny(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
+export function receiveFromAny(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
   throwKept(descriptor);
-  const received = descriptor.kind.isInet ? receiveBatch(descriptor, addresses) : receiveSingles(descriptor, addresses);
+  const received = descriptor.kind.isInet
+    ? receiveBatch(descriptor, addresses)
+    : receiveSingles(descriptor, addresses);
   // Each is work for the handlers: a flood of them is to leave the others their turn.
-  if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
+  if (received !== WOULD_BLOCK)
+    for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
   return received;
 }
 
-/** What waits first in the socket, with its control messages. @throws as `receiveFromAny`, and as `receiveDatagramMessage` */
-export function receiveWithAncillary(descriptor: Descriptor, ancillaryBufsize: number): Received[] | typeof WOULD_BLOCK {
+/**
+ * What waits first in the socket, with its control messages. @throws as `receiveFromAny`, and as
+ * `receiveDatagramMessage`
+ */
+export function receiveWithAncillary(
+  descriptor: Descriptor,
+  ancillaryBufsize: number,
+): Received[] | typeof WOULD_BLOCK {
   throwKept(descriptor);
   const message = receiveDatagramMessage(descriptor, ancillaryBufsize);
   if (message === WOULD_BLOCK) return WOULD_BLOCK;
@@ -57,7 +73,10 @@ function throwKept(descriptor: Descriptor): void {
   throw systemError(readError, 'recvmsg');
 }
 
-function receiveBatch(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
+function receiveBatch(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
   const { native } = descriptor.reactor;
   const { sockaddrMax } = native.limits;
   slab ??= {
@@ -91,14 +110,20 @@ function receiveBatch(descriptor: Descriptor, addresses: AddressCache): Received
 let unixName: Uint8Array | undefined;
 
 /** Unix datagrams have no greatest length: each is asked for it. */
-function receiveSingles(descriptor: Descriptor, addresses: AddressCache): Received[] | typeof WOULD_BLOCK {
+function receiveSingles(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
   unixName ??= new Uint8Array(descriptor.reactor.native.limits.sockaddrMax);
   const received: Received[] = [];
   while (received.length < BATCH) {
     try {
       const datagram = receiveDatagram(descriptor, unixName);
       if (datagram === WOULD_BLOCK) break;
-      received.push({ data: datagram.data, address: addresses.decode(unixName, 0, datagram.nameLength) });
+      received.push({
+        data: datagram.data,
+        address: addresses.decode(unixName, 0, datagram.nameLength),
+      });
     } catch (error) {
       const { errno } = error as Partial<SystemError>;
       if (received.length === 0 || errno === undefined) throw error;

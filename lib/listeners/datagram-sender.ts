@@ -4,15 +4,22 @@ import { EDESTADDRREQ } from '../internal/errno';
 import { cancelled, isCancelled } from '../internal/operation';
 import { errorTarget } from '../socket/address';
 import type { Descriptor } from '../socket/descriptor';
-import { attemptSend, BufferQueue, closedWhileSending, type Outgoing, ReceiverQueue, type SendQueue } from './send-queue';
+import {
+  attemptSend,
+  BufferQueue,
+  closedWhileSending,
+  type Outgoing,
+  ReceiverQueue,
+  type SendQueue,
+} from './send-queue';
 
 const DONE: Promise<void> = Promise.resolve();
 
 /**
  * The sends of a datagram listener, from any number of tasks at once, first come first served.
  *
- * A UDP socket that would block has a full send buffer. A Unix one usually has a receiver whose queue is full, and then the other
- * receivers need not wait: there is a queue for each.
+ * A UDP socket that would block has a full send buffer. A Unix one usually has a receiver whose
+ * queue is full, and then the other receivers need not wait: there is a queue for each.
  */
 export class DatagramSender {
   readonly #descriptor: Descriptor;
@@ -37,8 +44,12 @@ export class DatagramSender {
     const descriptor = this.#descriptor;
     const queue = this.#queueOf(packet);
     const isFirst = queue === undefined || queue.isEmpty;
-    // While something waits in a queue of ours, the write side is its, and whoever comes later waits behind it.
-    const refusal = isFirst || descriptor.closing || descriptor.fd < 0 ? descriptor.refusal('write', method) : null;
+    // While something waits in a queue of ours, the write side is its, and whoever comes later
+    // waits behind it.
+    const refusal =
+      isFirst || descriptor.closing || descriptor.fd < 0
+        ? descriptor.refusal('write', method)
+        : null;
     if (refusal !== null) return Promise.reject(refusal);
     let isFull = false;
     try {
@@ -86,5 +97,6 @@ function receiverKey({ to }: Outgoing): string {
 /** The kernel calls an address without a name an invalid argument. @throws EDESTADDRREQ */
 function checkDestination(descriptor: Descriptor, { to, address }: Outgoing): void {
   const { native } = descriptor.reactor;
-  if (!descriptor.kind.isInet && to.length <= native.limits.unixPathOffset) throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
+  if (!descriptor.kind.isInet && to.length <= native.limits.unixPathOffset)
+    throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
 }

@@ -27,7 +27,10 @@ type Receive = (descriptor: Descriptor) => Received[] | typeof WOULD_BLOCK;
 type Handle = (datagram: Received) => Awaitable<void>;
 
 /** A bound datagram socket: UDP (addresses are InetAddress) or Unix (UnixPath). */
-export class DatagramSocketListener<A extends InetAddress | UnixPath> extends SocketTransport implements AsyncDatagramListener<A> {
+export class DatagramSocketListener<A extends InetAddress | UnixPath>
+  extends SocketTransport
+  implements AsyncDatagramListener<A>
+{
   readonly #addresses = new AddressCache();
   readonly #sender: DatagramSender;
   readonly #serving = new Serving();
@@ -35,12 +38,20 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   #undelivered: Received[] = [];
 
   /** Takes the descriptor over. @internal */
-  constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
     super(backend, descriptor, 'A datagram listener', socket, onClose);
     this.#sender = new DatagramSender(descriptor);
   }
 
-  async serve(handler: (data: Uint8Array, address: A) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+  async serve(
+    handler: (data: Uint8Array, address: A) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
     checkFunction('handler', handler);
     const addresses = this.#addresses;
     return this.#serve(
@@ -69,7 +80,12 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   sendTo(data: Bytes, address: A): Promise<void> {
     try {
       checkBytes('data', data);
-      return this.#sender.send('sendTo', { data, to: this.#addresses.encode(address, 'sendto'), address, control: null });
+      return this.#sender.send('sendTo', {
+        data,
+        to: this.#addresses.encode(address, 'sendto'),
+        address,
+        control: null,
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -78,7 +94,12 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   async sendWithAncillaryTo(data: Bytes, ancillary: AncillaryData, address: A): Promise<void> {
     checkBytes('data', data);
     const control = encodeAncillary(ancillary);
-    return this.#sender.send('sendWithAncillaryTo', { data, to: this.#addresses.encode(address, 'sendmsg'), address, control });
+    return this.#sender.send('sendWithAncillaryTo', {
+      data,
+      to: this.#addresses.encode(address, 'sendmsg'),
+      address,
+      control,
+    });
   }
 
   override closeNow(): void {
@@ -91,11 +112,23 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
     return super.isSending() || this.#sender.isSending;
   }
 
-  #serve(group: TaskGroup | undefined, method: string, receive: Receive, handle: Handle): Promise<never> {
-    return this.#serving.run(this.backend(), group, (tasks) => this.#receiveForever(tasks, method, receive, handle));
+  #serve(
+    group: TaskGroup | undefined,
+    method: string,
+    receive: Receive,
+    handle: Handle,
+  ): Promise<never> {
+    return this.#serving.run(this.backend(), group, (tasks) =>
+      this.#receiveForever(tasks, method, receive, handle),
+    );
   }
 
-  async #receiveForever(group: TaskGroup, method: string, receive: Receive, handle: Handle): Promise<never> {
+  async #receiveForever(
+    group: TaskGroup,
+    method: string,
+    receive: Receive,
+    handle: Handle,
+  ): Promise<never> {
     const scope = currentScope();
     for (let pause = 0; ;) {
       try {
@@ -109,7 +142,8 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
           code: 'SOCKSCOPE_RECEIVE',
           detail: code,
         });
-        // The first time only others get their turn. An error that does not go away (ENOMEM) is to cost neither the processor nor the log much.
+        // The first time only others get their turn. An error that does not go away (ENOMEM) is to
+        // cost neither the processor nor the log much.
         await this.backend().sleep(pause);
         pause = Math.min(2 * pause + 1, LONGEST_PAUSE_MS);
       }
@@ -125,13 +159,18 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   }
 
   /** Starts a task for each datagram. */
-  #begin(received: readonly Received[], group: TaskGroup, scope: WaitScope | undefined, handle: Handle): void {
+  #begin(
+    received: readonly Received[],
+    group: TaskGroup,
+    scope: WaitScope | undefined,
+    handle: Handle,
+  ): void {
     this.#undelivered = [];
     let begun = 0;
     try {
       for (const datagram of received) {
-        // Those that came in one step are begun one after another, and one may end the serving: the next `serve` has the others. Only fds
-        // would have no owner until then.
+        // Those that came in one step are begun one after another, and one may end the serving: the
+        // next `serve` has the others. Only fds would have no owner until then.
         group.startSoon(() => {
           if (!isCancelled(scope) || datagram.ancillary !== undefined) return handle(datagram);
           this.#undelivered.push(datagram);
@@ -149,7 +188,10 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath> extends So
   }
 }
 
-/** An error that the kernel kept for the next receive, mostly one of an earlier send. Anything but the socket's own end may be passed over. */
+/**
+ * An error that the kernel kept for the next receive, mostly one of an earlier send. Anything but
+ * the socket's own end may be passed over.
+ */
 function isPassing(error: unknown): error is SystemError {
   const { errno, syscall } = error as Partial<SystemError>;
   return (

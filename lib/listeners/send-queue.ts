@@ -21,8 +21,14 @@ export interface Outgoing {
 const isFull = (code: number, descriptor: Descriptor): boolean =>
   code === EAGAIN || (code === ENOBUFS && !descriptor.kind.isInet && process.platform !== 'linux');
 
-/** One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room for it @throws the system's error */
-export function attemptSend(descriptor: Descriptor, { data, to, address, control }: Outgoing): boolean {
+/**
+ * One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room
+ * for it @throws the system's error
+ */
+export function attemptSend(
+  descriptor: Descriptor,
+  { data, to, address, control }: Outgoing,
+): boolean {
   const { native } = descriptor.reactor;
   const { fd } = descriptor;
   const count =
@@ -75,7 +81,8 @@ export abstract class SendQueue {
 
   /**
    * Puts one at the end of the queue.
-   * @param isFull whether there is no room now; else this turn of the event loop has had enough sends, and the next goes on
+   * @param isFull whether there is no room now; else this turn of the event loop has had enough
+   *   sends, and the next goes on
    */
   push(packet: Outgoing, scope: WaitScope | undefined, isFull: boolean): Promise<void> {
     const send = new QueuedSend(this, packet).enter(scope);
@@ -98,12 +105,18 @@ export abstract class SendQueue {
     }
   }
 
-  /** Begins to wait, for room or (unless `isFull`) only for the next turn: `flush` is to be called then. */
+  /**
+   * Begins to wait, for room or (unless `isFull`) only for the next turn: `flush` is to be called
+   * then.
+   */
   protected abstract await(isFull: boolean): void;
   /** Nothing waits any more. */
   protected abstract emptied(): void;
 
-  /** Sends what there is room for, in order. @returns false if there was not enough; null if the turn's budget was spent first */
+  /**
+   * Sends what there is room for, in order. @returns false if there was not enough; null if the
+   * turn's budget was spent first
+   */
   protected flush(): boolean | null {
     const { descriptor } = this;
     for (const send of this.#waiting) {
@@ -112,7 +125,11 @@ export abstract class SendQueue {
       try {
         // A buffer that went away while it waited would go as an empty datagram.
         if (lengthNow(send.packet.data) !== send.length) {
-          error = invalidArgument('data', 'of the same length until the promise settles', send.packet.data);
+          error = invalidArgument(
+            'data',
+            'of the same length until the promise settles',
+            send.packet.data,
+          );
         } else if (!attemptSend(descriptor, send.packet)) return false;
       } catch (thrown) {
         error = thrown;
@@ -156,7 +173,10 @@ export class BufferQueue extends SendQueue {
   }
 }
 
-/** Holds the write side of the descriptor for all that wait in a queue. Nobody awaits this one itself. */
+/**
+ * Holds the write side of the descriptor for all that wait in a queue. Nobody awaits this one
+ * itself.
+ */
 class BufferWait extends IoOperation<void> {
   readonly syscall = 'sendmsg';
   readonly #queue: BufferQueue;
@@ -179,8 +199,8 @@ const FIRST_RETRY_MS = 1;
 const LONGEST_RETRY_MS = 16;
 
 /**
- * Waits for one Unix receiver, whose queue is full: of that the kernel tells a connected socket alone (unix(7) knows no event for
- * others), so this asks again, at growing intervals.
+ * Waits for one Unix receiver, whose queue is full: of that the kernel tells a connected socket
+ * alone (unix(7) knows no event for others), so this asks again, at growing intervals.
  */
 export class ReceiverQueue extends SendQueue {
   readonly #onEmpty: () => void;
@@ -233,4 +253,5 @@ export class ReceiverQueue extends SendQueue {
 }
 
 /** What whoever waits in a queue gets when the listener is closed. */
-export const closedWhileSending = (): Error => new ClosedResourceError('The listener was closed while a datagram was waiting to be sent');
+export const closedWhileSending = (): Error =>
+  new ClosedResourceError('The listener was closed while a datagram was waiting to be sent');

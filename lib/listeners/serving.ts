@@ -10,18 +10,29 @@ export class Serving {
   #isUnderWay = false;
 
   /**
-   * Runs the loop that gives work to `group`, or to a group of its own: then it ends only when the handlers have.
-   * @throws BusyResourceError, as a rejection, while it runs already; TypeError for what is no group
+   * Runs the loop that gives work to `group`, or to a group of its own: then it ends only when the
+   * handlers have.
+   * @throws BusyResourceError, as a rejection, while it runs already; TypeError for what is no
+   *   group
    */
-  async run(backend: AsyncBackend, group: TaskGroup | undefined, loop: (tasks: TaskGroup) => Promise<never>): Promise<never> {
-    if (group !== undefined && typeof (group as Partial<TaskGroup> | null)?.startSoon !== 'function') {
+  async run(
+    backend: AsyncBackend,
+    group: TaskGroup | undefined,
+    loop: (tasks: TaskGroup) => Promise<never>,
+  ): Promise<never> {
+    if (
+      group !== undefined &&
+      typeof (group as Partial<TaskGroup> | null)?.startSoon !== 'function'
+    ) {
       throw invalidArgument('group', 'a task group', group);
     }
-    if (this.#isUnderWay) throw new BusyResourceError('serve() called while the listener is serving already');
+    if (this.#isUnderWay)
+      throw new BusyResourceError('serve() called while the listener is serving already');
     this.#isUnderWay = true;
     try {
       if (group !== undefined) return await loop(group);
-      // Resolves to undefined only if the group's own scope is cancelled, which nobody else can reach.
+      // Resolves to undefined only if the group's own scope is cancelled, which nobody else can
+      // reach.
       return await (backend.createTaskGroup().run(loop) as Promise<never>);
     } finally {
       this.#isUnderWay = false;
@@ -30,13 +41,19 @@ export class Serving {
 }
 
 /**
- * Starts a handler as a task. A handler that fails or is cancelled cannot have given its connection to anyone: it is closed then.
+ * Starts a handler as a task. A handler that fails or is cancelled cannot have given its connection
+ * to anyone: it is closed then.
  * @throws what the group throws if it takes no more tasks
  */
-export function startHandler<T extends Belonging>(group: TaskGroup, handler: (transport: T) => Awaitable<void>, transport: T): void {
+export function startHandler<T extends Belonging>(
+  group: TaskGroup,
+  handler: (transport: T) => Awaitable<void>,
+  transport: T,
+): void {
   const begin = (): Awaitable<void> => handler(transport);
   if (group instanceof TaskGroup && group.startSoon === TaskGroup.prototype.startSoon) {
-    // Without an async function of its own around each handler: it would be a good part of an idle connection's memory.
+    // Without an async function of its own around each handler: it would be a good part of an idle
+    // connection's memory.
     group.spawnSoon(begin, undefined, transport);
     return;
   }

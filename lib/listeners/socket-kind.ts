@@ -16,12 +16,22 @@ export type SocketKind =
 
 /** Asks the kernel. The socket stays as it is. @throws the system's error */
 export function kindOf(socket: Socket): SocketKind {
-  const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_DGRAM, SOL_SOCKET = 0, SO_ACCEPTCONN = 0 } = nativeBinding().constants;
+  const {
+    AF_INET,
+    AF_INET6,
+    AF_UNIX,
+    SOCK_STREAM,
+    SOCK_DGRAM,
+    SOL_SOCKET = 0,
+    SO_ACCEPTCONN = 0,
+  } = nativeBinding().constants;
   const { family, type } = socket;
   if (family === AF_INET || family === AF_INET6 || family === AF_UNIX) {
     if (type === SOCK_DGRAM) {
       if (hasPeer(socket)) return 'a connected datagram socket';
-      return isBound(socket) ? 'a bound datagram socket without a peer' : 'an unbound datagram socket';
+      return isBound(socket)
+        ? 'a bound datagram socket without a peer'
+        : 'an unbound datagram socket';
     }
     if (type === SOCK_STREAM) {
       if (socket.getsockopt(SOL_SOCKET, SO_ACCEPTCONN) !== 0) return 'a listening stream socket';
@@ -44,7 +54,8 @@ function hasPeer(socket: Socket): boolean {
   const status = native.getpeername(socket.fd, new Uint8Array(native.limits.sockaddrMax));
   if (status >= 0) return true;
   if (status !== ENOTCONN) throw systemError(status, 'getpeername');
-  // A connection that was reset knows its peer no more, but has something to tell. One that never was, or is only being made, has not.
+  // A connection that was reset knows its peer no more, but has something to tell. One that never
+  // was, or is only being made, has not.
   const ready = native.poll(socket.fd, READABLE);
   return ready > 0 && (ready & READABLE) !== 0;
 }

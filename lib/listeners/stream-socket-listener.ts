@@ -12,20 +12,34 @@ import type { AsyncListener } from './listener';
 import { Serving, startHandler } from './serving';
 
 /** A listening stream socket: TCP or Unix. */
-export class StreamSocketListener extends SocketTransport implements AsyncListener<AsyncStreamTransport> {
+export class StreamSocketListener
+  extends SocketTransport
+  implements AsyncListener<AsyncStreamTransport>
+{
   readonly #serving = new Serving();
 
   /** Takes the descriptor over. @internal */
-  constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
     super(backend, descriptor, 'A stream listener', socket, onClose);
   }
 
-  async serve(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+  async serve(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
     checkFunction('handler', handler);
     return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
   }
 
-  async #acceptForever(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): Promise<never> {
+  async #acceptForever(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
     const { descriptor } = this;
     for (;;) {
       const fds = await accept(descriptor);
@@ -41,7 +55,11 @@ export class StreamSocketListener extends SocketTransport implements AsyncListen
     }
   }
 
-  #begin(connection: Descriptor, handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): void {
+  #begin(
+    connection: Descriptor,
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): void {
     const transport = new StreamSocketTransport(this.backend(), connection);
     try {
       startHandler(group, handler, transport);

@@ -16,7 +16,11 @@ export function checkInetAddress(address: unknown): asserts address is InetAddre
     throw invalidArgument('address', 'an InetAddress', address);
   const { address: text, port, flowinfo = 0, scopeId = 0 } = address as InetAddress;
   if (typeof text !== 'string' || isIP(text) === 0 || text.includes('%')) {
-    throw invalidArgument('address.address', 'an IPv4 or IPv6 address in numeric form (a zone goes into scopeId)', text);
+    throw invalidArgument(
+      'address.address',
+      'an IPv4 or IPv6 address in numeric form (a zone goes into scopeId)',
+      text,
+    );
   }
   checkPort('address.port', port);
   checkInteger('address.scopeId', scopeId, 0, 0xffffffff);
@@ -33,7 +37,9 @@ export function inetAddress(text: string, port: number): InetAddress {
 
 /** An address as net and dgram take it. */
 export function hostText({ address, scopeId = 0 }: InetAddress): string {
-  return scopeId === 0 ? address : `${address}%${isWindows ? String(scopeId) : (interfaceOf(scopeId) ?? String(scopeId))}`;
+  return scopeId === 0
+    ? address
+    : `${address}%${isWindows ? String(scopeId) : (interfaceOf(scopeId) ?? String(scopeId))}`;
 }
 
 /** if_nametoindex(3). @returns 0 if there is no such interface */
@@ -54,15 +60,22 @@ function interfaceOf(scopeId: number): string | undefined {
 
 /**
  * A Unix path as net takes it, which is as text.
- * @throws TypeError; ENAMETOOLONG, which net would cut; UnsupportedOperationError for bytes that are no UTF-8, and where net knows no abstract names
+ * @throws TypeError; ENAMETOOLONG, which net would cut; UnsupportedOperationError for bytes that
+ *   are no UTF-8, and where net knows no abstract names
  */
 export function pipePath(name: string, path: UnixPath, syscall: string): string {
-  if (typeof path !== 'string' && !((path as unknown) instanceof Uint8Array)) throw invalidArgument(name, 'a string or a Uint8Array', path);
+  if (typeof path !== 'string' && !((path as unknown) instanceof Uint8Array))
+    throw invalidArgument(name, 'a string or a Uint8Array', path);
   const text = typeof path === 'string' ? path : decode(path);
   if (text.startsWith('\0')) {
-    if (!hasAbstractNames) throw unsupported('an abstract Unix name', 'node:net of this runtime knows none');
+    if (!hasAbstractNames)
+      throw unsupported('an abstract Unix name', 'node:net of this runtime knows none');
   } else if (text.includes('\0')) {
-    throw invalidArgument(name, 'without NUL bytes, but for a leading one (an abstract name)', path);
+    throw invalidArgument(
+      name,
+      'without NUL bytes, but for a leading one (an abstract name)',
+      path,
+    );
   }
   // A path has a NUL at its end.
   const length = Buffer.byteLength(text) + (text.startsWith('\0') ? 0 : 1);
@@ -77,7 +90,8 @@ function decode(path: Uint8Array): string {
   try {
     return strictUtf8.decode(path);
   } catch (error) {
-    if (error instanceof TypeError) throw unsupported('a Unix path that is not UTF-8', 'node:net takes paths as text');
+    if (error instanceof TypeError)
+      throw unsupported('a Unix path that is not UTF-8', 'node:net takes paths as text');
     throw error;
   }
 }

@@ -6,12 +6,25 @@ import { explainFileInUse, type SystemError } from '../errors';
 import { outsideOfTasks } from '../internal/context';
 import { checkInteger, invalidArgument } from '../internal/validate';
 import type { UnixPath } from '../socket/address';
-import { type AttributeGetters, SocketAttribute, type TypedAttribute } from '../transports/attributes';
+import {
+  type AttributeGetters,
+  SocketAttribute,
+  type TypedAttribute,
+} from '../transports/attributes';
 import { checkPort, hostText, inetAddress, pipePath } from './address';
 import { bindDatagramSocket, openDatagramSocket } from './connect-datagram';
 import { NodeDatagramListener } from './node-datagram-listener';
 import { type ListenerKind, NodeStreamListener } from './node-stream-listener';
-import { AF_INET, AF_INET6, AF_UNSPEC, AI_PASSIVE, hasReusePort, nodeVersion, SOCK_DGRAM, SOCK_STREAM } from './platform';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNSPEC,
+  AI_PASSIVE,
+  hasReusePort,
+  nodeVersion,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from './platform';
 import { resolveHost } from './resolve';
 import { inetAttributes, unixAttributes } from './stream-attributes';
 import { isUnixFile, absoluteIfShort, ownUnixFile } from './unix-file';
@@ -24,19 +37,32 @@ const MAX_INT = 0x7fffffff;
 export type Host = string | readonly string[] | null;
 
 /** The distinct addresses to listen on. */
-async function resolveListenHosts(backend: AsyncBackend, host: Host, port: number, type: number): Promise<AddrInfo[]> {
+async function resolveListenHosts(
+  backend: AsyncBackend,
+  host: Host,
+  port: number,
+  type: number,
+): Promise<AddrInfo[]> {
   checkPort('port', port);
   const hosts = typeof host === 'string' || host === null ? [host] : host;
-  if (!Array.isArray(hosts) || hosts.length === 0) throw invalidArgument('host', 'a host, an array of hosts, or null', host);
+  if (!Array.isArray(hosts) || hosts.length === 0)
+    throw invalidArgument('host', 'a host, an array of hosts, or null', host);
   for (const name of hosts as readonly unknown[]) {
-    if (name !== null && typeof name !== 'string') throw invalidArgument('host[]', 'a string', name);
+    if (name !== null && typeof name !== 'string')
+      throw invalidArgument('host[]', 'a string', name);
   }
   const settled = await Promise.allSettled(
     (hosts as readonly (string | null)[]).map((name) =>
-      resolveHost(backend, name === '' ? null : name, port, { family: AF_UNSPEC, type, flags: AI_PASSIVE }),
+      resolveHost(backend, name === '' ? null : name, port, {
+        family: AF_UNSPEC,
+        type,
+        flags: AI_PASSIVE,
+      }),
     ),
   );
-  const failures = settled.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
+  const failures = settled
+    .filter((result) => result.status === 'rejected')
+    .map((result) => result.reason as unknown);
   if (failures.length > 0) throw combineErrors(failures, 'some hosts could not be resolved');
   const distinct = new Map<string, AddrInfo>();
   for (const result of settled) {
@@ -48,7 +74,10 @@ async function resolveListenHosts(backend: AsyncBackend, host: Host, port: numbe
 }
 
 /** Binds a listener for each address: all, or none. */
-async function bindAll<T extends { closeNow(): void }>(addresses: readonly AddrInfo[], bind: (info: AddrInfo) => Promise<T>): Promise<T[]> {
+async function bindAll<T extends { closeNow(): void }>(
+  addresses: readonly AddrInfo[],
+  bind: (info: AddrInfo) => Promise<T>,
+): Promise<T[]> {
   const bound: T[] = [];
   const errors: unknown[] = [];
   let unavailable: unknown;
@@ -63,25 +92,39 @@ async function bindAll<T extends { closeNow(): void }>(addresses: readonly AddrI
   }
   if (errors.length === 0 && bound.length > 0) return bound;
   for (const listener of bound) listener.closeNow();
-  throw combineErrors(errors.length > 0 ? errors : [unavailable], 'Error when trying to create listeners');
+  throw combineErrors(
+    errors.length > 0 ? errors : [unavailable],
+    'Error when trying to create listeners',
+  );
 }
 
 function checkReusePort(reusePort: boolean): void {
   if (reusePort && !hasReusePort)
-    throw unsupported('reusePort', `node:net and node:dgram have it from 22.12 and 23.1 on, and this is ${nodeVersion}`);
+    throw unsupported(
+      'reusePort',
+      `node:net and node:dgram have it from 22.12 and 23.1 on, and this is ${nodeVersion}`,
+    );
 }
 
 /** The platform has no SO_REUSEPORT: Node says so only now. */
 function explainReusePort(error: unknown, reusePort: boolean): unknown {
-  return reusePort && (error as SystemError).code === 'ENOTSUP' ? unsupported('reusePort', 'this platform has none') : error;
+  return reusePort && (error as SystemError).code === 'ENOTSUP'
+    ? unsupported('reusePort', 'this platform has none')
+    : error;
 }
 
 function open(): Server {
-  return outsideOfTasks(() => createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }));
+  return outsideOfTasks(() =>
+    createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }),
+  );
 }
 
 /** Listens. Net calls back once, and keeps nobody waiting: it is not to be cancelled. */
-function listen(server: Server, options: ListenOptions & { reusePort?: boolean; fd?: number }, onBound?: () => void): Promise<void> {
+function listen(
+  server: Server,
+  options: ListenOptions & { reusePort?: boolean; fd?: number },
+  onBound?: () => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => {
@@ -148,7 +191,9 @@ export async function listenUdp(
   checkReusePort(reusePort);
   const addresses = await resolveListenHosts(backend, host, port, SOCK_DGRAM);
   return bindAll(addresses, async ({ family, address }) => {
-    const options: { ipv6Only: boolean; reusePort?: boolean } = { ipv6Only: address.family === 'IPv6' };
+    const options: { ipv6Only: boolean; reusePort?: boolean } = {
+      ipv6Only: address.family === 'IPv6',
+    };
     const socket = openDatagramSocket(family, reusePort ? { ...options, reusePort } : options);
     try {
       await bindDatagramSocket(socket, { address: hostText(address), port });
@@ -187,7 +232,11 @@ export async function listenUnix(
 }
 
 /** A Unix listener. Net does not know what a client is bound to; most are to nothing. */
-function unixListener(name: string | undefined, backlog: number, closeServer: (server: Server) => void): ListenerKind {
+function unixListener(
+  name: string | undefined,
+  backlog: number,
+  closeServer: (server: Server) => void,
+): ListenerKind {
   const attributes = unixAttributes(name, undefined);
   return { attributes, attributesOf: () => attributes, backlog, close: closeServer };
 }
@@ -202,6 +251,8 @@ export async function listenOnFd(backend: AsyncBackend, fd: number): Promise<Nod
   await listen(server, { fd, backlog: DEFAULT_BACKLOG });
   const address = server.address();
   const isInet = typeof address === 'object' && address !== null;
-  const kind = isInet ? tcpListener(server, DEFAULT_BACKLOG) : unixListener(address ?? undefined, DEFAULT_BACKLOG, close);
+  const kind = isInet
+    ? tcpListener(server, DEFAULT_BACKLOG)
+    : unixListener(address ?? undefined, DEFAULT_BACKLOG, close);
   return new NodeStreamListener(backend, server, kind);
 }

@@ -1,9 +1,15 @@
 import type { Bytes } from '../internal/bytes';
 
 const EMPTY = new Uint8Array(0);
-/** What a chunk costs beside its bytes: a peer that sends single bytes fills memory with little else. */
+/**
+ * What a chunk costs beside its bytes: a peer that sends single bytes fills memory with little
+ * else.
+ */
 const OVERHEAD_BYTES = 256;
-/** A chunk of that many bytes is handed over alone rather than copied together with what comes after it. */
+/**
+ * A chunk of that many bytes is handed over alone rather than copied together with what comes after
+ * it.
+ */
 const HANDOVER_BYTES = 16_384;
 
 /** A view as the bytes of its memory: the same, not a copy. */
@@ -34,7 +40,10 @@ export class ByteQueue {
     this.#length += chunk.length;
   }
 
-  /** Takes up to `size` bytes, in memory of their own: that of the chunk, where that is nothing but what is wanted. */
+  /**
+   * Takes up to `size` bytes, in memory of their own: that of the chunk, where that is nothing but
+   * what is wanted.
+   */
   take(size: number): Uint8Array {
     const count = Math.min(size, this.#length);
     if (count === 0) return EMPTY;
@@ -58,7 +67,10 @@ export class ByteQueue {
     while (filled < target.length && this.#length > 0) {
       const first = this.#chunks[0] as Uint8Array;
       const count = Math.min(first.length - this.#offset, target.length - filled);
-      target.set(count === first.length ? first : first.subarray(this.#offset, this.#offset + count), filled);
+      target.set(
+        count === first.length ? first : first.subarray(this.#offset, this.#offset + count),
+        filled,
+      );
       filled += count;
       this.#length -= count;
       this.#offset += count;

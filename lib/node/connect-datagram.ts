@@ -11,7 +11,10 @@ import { NodeDatagramTransport } from './node-datagram-transport';
 import { AF_INET, AF_INET6, AF_UNSPEC, SOCK_DGRAM } from './platform';
 import { addrConfigFor, resolveHost } from './resolve';
 
-/** A new socket. What it sends to is numeric always: there is nothing to look up, and nothing to wait for. */
+/**
+ * A new socket. What it sends to is numeric always: there is nothing to look up, and nothing to
+ * wait for.
+ */
 export function openDatagramSocket(family: number, options: Partial<SocketOptions> = {}): Socket {
   const version = family === AF_INET6 ? 6 : 4;
   return outsideOfTasks(() =>
@@ -26,7 +29,10 @@ export function openDatagramSocket(family: number, options: Partial<SocketOption
 }
 
 /** Binds. It does not wait; dgram calls back, later or at once. */
-export function bindDatagramSocket(socket: Socket, { address, port }: { readonly address: string; readonly port: number }): Promise<void> {
+export function bindDatagramSocket(
+  socket: Socket,
+  { address, port }: { readonly address: string; readonly port: number },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
     socket.once('listening', () => {
@@ -37,7 +43,9 @@ export function bindDatagramSocket(socket: Socket, { address, port }: { readonly
   });
 }
 
-/** Connects, which for UDP does not wait either. A socket that is not bound yet is bound on the way. */
+/**
+ * Connects, which for UDP does not wait either. A socket that is not bound yet is bound on the way.
+ */
 function connectDatagramSocket(socket: Socket, address: InetAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     // That of binding it on the way.
@@ -73,9 +81,17 @@ export async function connectUdp(
   checkHost('remoteHost', host);
   checkPort('remotePort', port);
   if (family !== AF_UNSPEC && family !== AF_INET && family !== AF_INET6) {
-    throw outOfRange('family', `AF_UNSPEC (${AF_UNSPEC}), AF_INET (${AF_INET}) or AF_INET6 (${AF_INET6})`, family);
+    throw outOfRange(
+      'family',
+      `AF_UNSPEC (${AF_UNSPEC}), AF_INET (${AF_INET}) or AF_INET6 (${AF_INET6})`,
+      family,
+    );
   }
-  const remote = await resolveHost(backend, host, port, { family, type: SOCK_DGRAM, flags: addrConfigFor(host) });
+  const remote = await resolveHost(backend, host, port, {
+    family,
+    type: SOCK_DGRAM,
+    flags: addrConfigFor(host),
+  });
   const local = await resolveLocal(backend, localAddress, SOCK_DGRAM);
   const errors: unknown[] = [];
   for (const { family: candidate, address } of remote) {

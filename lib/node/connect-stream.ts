@@ -16,12 +16,16 @@ import { inetAttributes, unixAttributes } from './stream-attributes';
 import { unsupported } from './unsupported';
 import { Wait } from './wait';
 
-/** How long a Unix connection waits before it asks again whether the listener's backlog has room: there is no event for it. */
+/**
+ * How long a Unix connection waits before it asks again whether the listener's backlog has room:
+ * there is no event for it.
+ */
 const FIRST_RETRY_MS = 1;
 const LONGEST_RETRY_MS = 32;
 
 export function checkHost(name: string, host: unknown): void {
-  if (typeof host !== 'string' || host === '') throw invalidArgument(name, 'a host name or address', host);
+  if (typeof host !== 'string' || host === '')
+    throw invalidArgument(name, 'a host name or address', host);
 }
 
 /** A checkpoint: one attempt. Cancelled, its socket is closed. */
@@ -64,16 +68,31 @@ export interface Local extends HostPort {
   readonly addresses: readonly AddrInfo[];
 }
 
-export async function resolveLocal(backend: AsyncBackend, local: HostPort | undefined, type: number): Promise<Local | null> {
+export async function resolveLocal(
+  backend: AsyncBackend,
+  local: HostPort | undefined,
+  type: number,
+): Promise<Local | null> {
   if (local === undefined) return null;
   const { host, port } = local;
   checkHost('localAddress.host', host);
   checkPort('localAddress.port', port);
-  return { host, port, addresses: await resolveHost(backend, host, port, { family: AF_UNSPEC, type, flags: AI_PASSIVE }) };
+  return {
+    host,
+    port,
+    addresses: await resolveHost(backend, host, port, {
+      family: AF_UNSPEC,
+      type,
+      flags: AI_PASSIVE,
+    }),
+  };
 }
 
 /** The local addresses of a family. @throws EADDRNOTAVAIL if there is none */
-export function localCandidates({ host, port, addresses }: Local, family: number): readonly AddrInfo[] {
+export function localCandidates(
+  { host, port, addresses }: Local,
+  family: number,
+): readonly AddrInfo[] {
   const candidates = addresses.filter((candidate) => candidate.family === family);
   if (candidates.length > 0) return candidates;
   const error = systemErrorNamed('EADDRNOTAVAIL', 'bind', { address: host, port });
@@ -86,13 +105,21 @@ export async function connectTcp(
   backend: AsyncBackend,
   host: string,
   port: number,
-  { localAddress, happyEyeballsDelay = DEFAULT_DELAY_MS }: { localAddress?: HostPort; happyEyeballsDelay?: number },
+  {
+    localAddress,
+    happyEyeballsDelay = DEFAULT_DELAY_MS,
+  }: { localAddress?: HostPort; happyEyeballsDelay?: number },
 ): Promise<NodeStreamTransport> {
   checkHost('host', host);
   checkPort('port', port);
   checkTime('happyEyeballsDelay', happyEyeballsDelay);
-  if (happyEyeballsDelay < 0) throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
-  const remote = await resolveHost(backend, host, port, { family: AF_UNSPEC, type: SOCK_STREAM, flags: addrConfigFor(host) });
+  if (happyEyeballsDelay < 0)
+    throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
+  const remote = await resolveHost(backend, host, port, {
+    family: AF_UNSPEC,
+    type: SOCK_STREAM,
+    flags: addrConfigFor(host),
+  });
   const local = await resolveLocal(backend, localAddress, SOCK_STREAM);
   return race(
     backend,
@@ -106,14 +133,23 @@ export async function connectTcp(
 }
 
 /** Connects to one address, from the first of the local ones of its family that can be bound. */
-async function connectFrom(backend: AsyncBackend, { family, address }: AddrInfo, local: Local | null): Promise<NodeStreamTransport> {
+async function connectFrom(
+  backend: AsyncBackend,
+  { family, address }: AddrInfo,
+  local: Local | null,
+): Promise<NodeStreamTransport> {
   const options = { host: hostText(address), port: address.port, autoSelectFamily: false };
   const target = `${address.address}:${address.port}`;
   if (local === null) return connectOnce(backend, target, options, inetAttributes);
   const errors: unknown[] = [];
   for (const { address: from } of localCandidates(local, family)) {
     try {
-      return await connectOnce(backend, target, { ...options, localAddress: hostText(from), localPort: from.port }, inetAttributes);
+      return await connectOnce(
+        backend,
+        target,
+        { ...options, localAddress: hostText(from), localPort: from.port },
+        inetAttributes,
+      );
     } catch (error) {
       if ((error as SystemError).syscall !== 'bind') throw error;
       errors.push(error);
@@ -123,9 +159,14 @@ async function connectFrom(backend: AsyncBackend, { family, address }: AddrInfo,
 }
 
 /** A connected Unix socket: see `createUnixStreamConnection`. */
-export async function connectUnix(backend: AsyncBackend, path: UnixPath, localPath: UnixPath | undefined): Promise<NodeStreamTransport> {
+export async function connectUnix(
+  backend: AsyncBackend,
+  path: UnixPath,
+  localPath: UnixPath | undefined,
+): Promise<NodeStreamTransport> {
   const name = pipePath('path', path, 'connect');
-  if (localPath !== undefined) throw unsupported('localPath', 'node:net cannot bind a Unix socket before it connects');
+  if (localPath !== undefined)
+    throw unsupported('localPath', 'node:net cannot bind a Unix socket before it connects');
   for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, LONGEST_RETRY_MS)) {
     try {
       return await connectOnce(backend, name, { path: name }, () => unixAttributes('', name));

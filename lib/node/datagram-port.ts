@@ -13,8 +13,8 @@ export interface Datagram {
 }
 
 /**
- * Bytes of datagrams that may wait for a reader. Dgram cannot be paused, so what comes beyond that is dropped, as the kernel drops what its
- * receive buffer has no room for.
+ * Bytes of datagrams that may wait for a reader. Dgram cannot be paused, so what comes beyond that
+ * is dropped, as the kernel drops what its receive buffer has no room for.
  */
 const MAX_WAITING_BYTES = 2_097_152;
 /** What a datagram costs beside its data. */
@@ -51,7 +51,10 @@ export class DatagramPort {
       const cost = data.length + OVERHEAD_BYTES;
       if (this.#isClosed || this.#waitingBytes + cost > MAX_WAITING_BYTES) return;
       this.#waitingBytes += cost;
-      this.#waiting.push({ data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), address: inetAddress(address, port) });
+      this.#waiting.push({
+        data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+        address: inetAddress(address, port),
+      });
       callbacks.onMessage();
     });
     socket.on('error', callbacks.onError);
@@ -80,7 +83,10 @@ export class DatagramPort {
     return datagram;
   }
 
-  /** Sends one datagram, to `to` or to the peer. Not to be cancelled: it is libuv's at once, and UDP does not keep it waiting. */
+  /**
+   * Sends one datagram, to `to` or to the peer. Not to be cancelled: it is libuv's at once, and UDP
+   * does not keep it waiting.
+   */
   send(data: Bytes, to?: InetAddress): Promise<void> {
     return new Promise((resolve, reject) => {
       const ended = (error: Error | null): void => {

@@ -58,7 +58,10 @@ class ReceiveBy<T> extends Receive<T> {
   }
 }
 
-/** The receiving side of a transport or listener: what has come is taken by one reader at a time, who waits if nothing has. */
+/**
+ * The receiving side of a transport or listener: what has come is taken by one reader at a time,
+ * who waits if nothing has.
+ */
 export class Inbox {
   readonly #source: Source;
   #reader: Receive<unknown> | null = null;
@@ -80,7 +83,10 @@ export class Inbox {
     return this.#reader;
   }
 
-  /** To be called once `scope`, the caller's, was seen not to be cancelled. `take` is called when there is something, and may throw. */
+  /**
+   * To be called once `scope`, the caller's, was seen not to be cancelled. `take` is called when
+   * there is something, and may throw.
+   */
   receive<T>(scope: WaitScope | undefined, take: () => T): Promise<T> {
     const isReady = this.#source.isReady();
     if (isReady && spend()) {

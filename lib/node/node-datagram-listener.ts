@@ -10,21 +10,35 @@ import { checkFunction } from '../internal/validate';
 import type { AsyncDatagramListener } from '../listeners/listener';
 import { Serving } from '../listeners/serving';
 import type { InetAddress } from '../socket/address';
-import { type AttributeGetters, SocketAttribute, type TypedAttribute } from '../transports/attributes';
+import {
+  type AttributeGetters,
+  SocketAttribute,
+  type TypedAttribute,
+} from '../transports/attributes';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
 import { NodeTransport } from './node-transport';
 import { AF_INET, AF_INET6 } from './platform';
 import { noAncillary } from './unsupported';
 
-/** A bound dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as the network takes them. */
-export class NodeDatagramListener extends NodeTransport implements AsyncDatagramListener<InetAddress> {
+/**
+ * A bound dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as
+ * the network takes them.
+ */
+export class NodeDatagramListener
+  extends NodeTransport
+  implements AsyncDatagramListener<InetAddress>
+{
   readonly #port: DatagramPort;
   readonly #serving = new Serving();
 
   /** Takes over a bound socket. @internal */
   constructor(backend: AsyncBackend, socket: Socket) {
-    super(backend, { kind: 'datagram listener', isReady: () => this.#port.hasWaiting, wanted: () => undefined });
+    super(backend, {
+      kind: 'datagram listener',
+      isReady: () => this.#port.hasWaiting,
+      wanted: () => undefined,
+    });
     this.#port = new DatagramPort(socket, {
       onMessage: () => {
         this.serveReader();
@@ -46,9 +60,14 @@ export class NodeDatagramListener extends NodeTransport implements AsyncDatagram
     });
   }
 
-  async serve(handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+  async serve(
+    handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.run(this.backend(), group, (tasks) => this.#receiveForever(handler, tasks));
+    return this.#serving.run(this.backend(), group, (tasks) =>
+      this.#receiveForever(handler, tasks),
+    );
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */
@@ -87,11 +106,17 @@ export class NodeDatagramListener extends NodeTransport implements AsyncDatagram
     const { socket } = this.#port;
     return new Map<TypedAttribute<unknown>, () => unknown>([
       [SocketAttribute.family, () => (socket.address().family === 'IPv6' ? AF_INET6 : AF_INET)],
-      [SocketAttribute.localAddress, () => inetAddress(socket.address().address, socket.address().port)],
+      [
+        SocketAttribute.localAddress,
+        () => inetAddress(socket.address().address, socket.address().port),
+      ],
     ]);
   }
 
-  async #receiveForever(handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>, group: TaskGroup): Promise<never> {
+  async #receiveForever(
+    handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
     for (;;) {
       await this.receive('serve', () => undefined);
       // Here, and not where they are taken: a task begins in the context of whoever starts it.

@@ -6,7 +6,11 @@ import type { Bytes } from '../internal/bytes';
 import { throwIfCancelled } from '../internal/checkpoint';
 import { checkInteger } from '../internal/validate';
 import type { AncillaryData } from '../socket/ancillary';
-import { type AttributeGetters, SocketAttribute, type TypedAttribute } from '../transports/attributes';
+import {
+  type AttributeGetters,
+  SocketAttribute,
+  type TypedAttribute,
+} from '../transports/attributes';
 import type { AsyncDatagramTransport } from '../transports/transport';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';
@@ -15,7 +19,10 @@ import { closedMeanwhile, NodeTransport } from './node-transport';
 import { AF_INET, AF_INET6 } from './platform';
 import { noAncillary } from './unsupported';
 
-/** A connected dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as the network takes them. */
+/**
+ * A connected dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon
+ * as the network takes them.
+ */
 export class NodeDatagramTransport extends NodeTransport implements AsyncDatagramTransport {
   readonly #port: DatagramPort;
   /** Reported for an earlier datagram, and not yet told. */
@@ -25,7 +32,11 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
 
   /** Takes over a connected socket. @internal */
   constructor(backend: AsyncBackend, socket: Socket) {
-    super(backend, { kind: 'datagram socket', isReady: () => this.#error !== null || this.#port.hasWaiting, wanted: () => undefined });
+    super(backend, {
+      kind: 'datagram socket',
+      isReady: () => this.#error !== null || this.#port.hasWaiting,
+      wanted: () => undefined,
+    });
     this.#port = new DatagramPort(socket, {
       onMessage: () => {
         this.serveReader();
@@ -123,8 +134,14 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
     const { socket } = this.#port;
     return new Map<TypedAttribute<unknown>, () => unknown>([
       [SocketAttribute.family, () => (socket.address().family === 'IPv6' ? AF_INET6 : AF_INET)],
-      [SocketAttribute.localAddress, () => inetAddress(socket.address().address, socket.address().port)],
-      [SocketAttribute.remoteAddress, () => inetAddress(socket.remoteAddress().address, socket.remoteAddress().port)],
+      [
+        SocketAttribute.localAddress,
+        () => inetAddress(socket.address().address, socket.address().port),
+      ],
+      [
+        SocketAttribute.remoteAddress,
+        () => inetAddress(socket.remoteAddress().address, socket.remoteAddress().port),
+      ],
     ]);
   }
 
@@ -157,6 +174,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
 
 /** The scope's own error is one for many operations: how much went is this one's. */
 function withPacketsSent(error: unknown, packetsSent: number): unknown {
-  if (error instanceof CancelledError) return Object.assign(new CancelledError(error.message, { cause: error }), { packetsSent });
+  if (error instanceof CancelledError)
+    return Object.assign(new CancelledError(error.message, { cause: error }), { packetsSent });
   return error instanceof Error ? Object.assign(error, { packetsSent }) : error;
 }

@@ -22,10 +22,14 @@ export interface ListenerKind {
 /**
  * A listening net.Server: TCP, or Unix streams.
  *
- * Net accepts by itself, also while nobody serves: such connections wait here, unread. At EMFILE libuv accepts and closes what it can, and tells
- * nobody; accept errors that net does tell are process warnings (`SOCKSCOPE_ACCEPT`).
+ * Net accepts by itself, also while nobody serves: such connections wait here, unread. At EMFILE
+ * libuv accepts and closes what it can, and tells nobody; accept errors that net does tell are
+ * process warnings (`SOCKSCOPE_ACCEPT`).
  */
-export class NodeStreamListener extends NodeTransport implements AsyncListener<AsyncStreamTransport> {
+export class NodeStreamListener
+  extends NodeTransport
+  implements AsyncListener<AsyncStreamTransport>
+{
   readonly #server: Server;
   readonly #kind: ListenerKind;
   readonly #waiting: NodeStreamTransport[];
@@ -34,7 +38,11 @@ export class NodeStreamListener extends NodeTransport implements AsyncListener<A
   /** Takes over a server whose connections come paused. @internal */
   constructor(backend: AsyncBackend, server: Server, kind: ListenerKind) {
     const waiting: NodeStreamTransport[] = [];
-    super(backend, { kind: 'stream listener', isReady: () => waiting.length > 0, wanted: () => undefined });
+    super(backend, {
+      kind: 'stream listener',
+      isReady: () => waiting.length > 0,
+      wanted: () => undefined,
+    });
     this.#server = server;
     this.#kind = kind;
     this.#waiting = waiting;
@@ -42,11 +50,17 @@ export class NodeStreamListener extends NodeTransport implements AsyncListener<A
       this.#accepted(connection);
     });
     server.on('error', ({ message }) => {
-      process.emitWarning(`The listener goes on after: ${message}`, { type: 'SockscopeWarning', code: 'SOCKSCOPE_ACCEPT' });
+      process.emitWarning(`The listener goes on after: ${message}`, {
+        type: 'SockscopeWarning',
+        code: 'SOCKSCOPE_ACCEPT',
+      });
     });
   }
 
-  async serve(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+  async serve(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
     checkFunction('handler', handler);
     return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
   }
@@ -69,11 +83,16 @@ export class NodeStreamListener extends NodeTransport implements AsyncListener<A
       connection.destroy();
       return;
     }
-    this.#waiting.push(new NodeStreamTransport(this.backend(), connection, this.#kind.attributesOf(connection)));
+    this.#waiting.push(
+      new NodeStreamTransport(this.backend(), connection, this.#kind.attributesOf(connection)),
+    );
     this.serveReader();
   }
 
-  async #acceptForever(handler: (transport: AsyncStreamTransport) => Awaitable<void>, group: TaskGroup): Promise<never> {
+  async #acceptForever(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
     for (;;) {
       await this.receive('serve', () => undefined);
       // Here, and not where they arrive: a task begins in the context of whoever starts it.

@@ -19,8 +19,8 @@ const MAX_INT = 0x7fffffff;
 const EMPTY = new Uint8Array(0);
 
 /**
- * Bytes of memory that may wait for a receive. From there on the socket is paused, and soon the peer must wait. Net holds another such
- * amount.
+ * Bytes of memory that may wait for a receive. From there on the socket is paused, and soon the
+ * peer must wait. Net holds another such amount.
  */
 const HIGH_WATER_BYTES = 131_072;
 const LOW_WATER_BYTES = 32_768;
@@ -44,8 +44,8 @@ class ReceiveInto extends Receive<number> {
 /**
  * A connected net.Socket: TCP, or a Unix stream.
  *
- * It reads from the socket from the first receive on, somewhat ahead of its readers: what has come and was not taken, by a receive that was cancelled say,
- * waits for the next one.
+ * It reads from the socket from the first receive on, somewhat ahead of its readers: what has come
+ * and was not taken, by a receive that was cancelled say, waits for the next one.
  */
 export class NodeStreamTransport extends NodeTransport implements AsyncStreamTransport {
   readonly #socket: Socket;
@@ -76,8 +76,11 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     this.#sender = new StreamSender(
       socket,
       () => {
-        // Whoever waits to receive is told by the 'close' event: he may be in the scope that is being cancelled too.
-        this.#error ??= new InvalidStateError('A send was cancelled half-way: only aclose() is left');
+        // Whoever waits to receive is told by the 'close' event: he may be in the scope that is
+        // being cancelled too.
+        this.#error ??= new InvalidStateError(
+          'A send was cancelled half-way: only aclose() is left',
+        );
         socket.destroy();
       },
       () => {
@@ -95,13 +98,17 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
       this.#lose(error);
     });
     socket.on('close', () => {
-      // Lost, or ended on both sides: its state tells. Else somebody who has the net.Socket closed it.
+      // Lost, or ended on both sides: its state tells. Else somebody who has the net.Socket closed
+      // it.
       if (this.#error !== null) this.serveReader();
       else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
     });
   }
 
-  /** No async function, like recvInto and sendAll: it would cost a promise and three microtasks more. */
+  /**
+   * No async function, like recvInto and sendAll: it would cost a promise and three microtasks
+   * more.
+   */
   recv(bufsize: number): Promise<Uint8Array> {
     try {
       checkInteger('bufsize', bufsize, 0, MAX_INT);
@@ -118,12 +125,15 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   }
 
   recvInto(buffer: Bytes): Promise<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.length === 0) return this.#recvIntoSpecial(buffer);
+    if (!(buffer instanceof Uint8Array) || buffer.length === 0)
+      return this.#recvIntoSpecial(buffer);
     if (this.#isReady()) return this.receive('recvInto', () => this.#takeInto(buffer));
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const refusal = this.receiveRefusal('recvInto');
-    return refusal === null ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto)) : Promise.reject(refusal);
+    return refusal === null
+      ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto))
+      : Promise.reject(refusal);
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
@@ -144,8 +154,10 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   }
 
   /**
-   * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled before the kernel took all of it drops the rest and ends the connection, also if
-   * nothing was taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be received.
+   * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled
+   * before the kernel took all of it drops the rest and ends the connection, also if nothing was
+   * taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be
+   * received.
    */
   sendAll(data: Bytes): Promise<void> {
     if (!(data instanceof Uint8Array) || data.length === 0) return this.#sendSpecial(data);
@@ -154,7 +166,9 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
 
   /** **Cancellation.** As `sendAll`. */
   async sendAllFromIterable(data: Iterable<Bytes>): Promise<void> {
-    if (typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function') {
+    if (
+      typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'
+    ) {
       throw invalidArgument('data', 'an iterable of buffers', data);
     }
     const buffers = [...data];
@@ -217,7 +231,11 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     if (this.isClosed || chunk.length === 0) return;
     const { reader } = this.inbox;
     // The usual case does without the queue: somebody waits for it, and has room.
-    if (reader instanceof ReceiveInto && this.#incoming.length === 0 && chunk.length <= reader.buffer.length) {
+    if (
+      reader instanceof ReceiveInto &&
+      this.#incoming.length === 0 &&
+      chunk.length <= reader.buffer.length
+    ) {
       this.inbox.forget(reader);
       reader.buffer.set(chunk);
       reader.settle(chunk.length);
@@ -235,7 +253,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   readonly #takeInto = (buffer: Uint8Array): number => {
     this.#checkLost();
     // One that went away while it waited must not look like the end of the stream.
-    if (buffer.length === 0) throw invalidArgument('buffer', 'left as it is until the promise settles', buffer);
+    if (buffer.length === 0)
+      throw invalidArgument('buffer', 'left as it is until the promise settles', buffer);
     const count = this.#incoming.takeInto(buffer);
     this.#taken();
     return count;
@@ -243,9 +262,11 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
 
   #takeIntoMany(views: readonly Bytes[]): number {
     this.#checkLost();
-    // One that went away while it waited has no room; if none has, it would look like the end of the stream.
+    // One that went away while it waited has no room; if none has, it would look like the end of
+    // the stream.
     const targets = views.filter((view) => lengthNow(view) > 0);
-    if (targets.length === 0) throw invalidArgument('buffers', 'left as they are until the promise settles', views);
+    if (targets.length === 0)
+      throw invalidArgument('buffers', 'left as they are until the promise settles', views);
     let count = 0;
     for (const view of targets) count += this.#incoming.takeInto(bytesOf(view));
     this.#taken();

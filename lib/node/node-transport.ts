@@ -7,7 +7,10 @@ import type { AsyncBaseTransport } from '../transports/transport';
 import { Inbox, type Source } from './inbox';
 import { Wait } from './wait';
 
-/** What every transport and listener of this backend does alike: it owns one of Node's sockets, closes it, and knows its attributes. */
+/**
+ * What every transport and listener of this backend does alike: it owns one of Node's sockets,
+ * closes it, and knows its attributes.
+ */
 export abstract class NodeTransport implements AsyncBaseTransport {
   readonly #backend: AsyncBackend;
   protected readonly inbox: Inbox;
@@ -34,7 +37,8 @@ export abstract class NodeTransport implements AsyncBaseTransport {
     this.inbox.fail(closedMeanwhile());
     const closer: Wait<void> = new Wait<void>('aclose that waits for a send', () => {
       this.#closers.delete(closer);
-      // A moment later: the send that is cut off may be in the scope that is being cancelled too, and is told of that then.
+      // A moment later: the send that is cut off may be in the scope that is being cancelled too,
+      // and is told of that then.
       queueMicrotask(() => {
         this.closeNow();
       });

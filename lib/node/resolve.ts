@@ -30,7 +30,8 @@ const SOCKETS: readonly { readonly type: number; readonly proto: number }[] = [
 /**
  * A checkpoint: dns.lookup, which is getaddrinfo(3) on libuv's thread pool.
  *
- * It cannot tell canonical names nor look up service names: UnsupportedOperationError for AI_CANONNAME, a service name, and flags that it does not know.
+ * It cannot tell canonical names nor look up service names: UnsupportedOperationError for
+ * AI_CANONNAME, a service name, and flags that it does not know.
  */
 export async function getaddrinfo(
   backend: AsyncBackend,
@@ -38,7 +39,8 @@ export async function getaddrinfo(
   port: number | string | null,
   hints: AddrInfoHints = {},
 ): Promise<AddrInfo[]> {
-  if (host !== null && typeof host !== 'string') throw invalidArgument('host', 'a string or null', host);
+  if (host !== null && typeof host !== 'string')
+    throw invalidArgument('host', 'a string or null', host);
   if (host?.includes('\0') === true) throw invalidArgument('host', 'without NUL bytes', host);
   const { family = 0, type = 0, proto = 0, flags = 0 } = hints;
   checkInteger('family', family, 0, MAX_INT);
@@ -46,20 +48,33 @@ export async function getaddrinfo(
   checkInteger('proto', proto, 0, MAX_INT);
   checkInteger('flags', flags, 0, MAX_INT);
   const portNumber = portOf(host, port, flags);
-  const rest = flags & ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV | dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL);
+  const rest =
+    flags &
+    ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV | dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL);
   if (rest !== 0)
-    throw unsupported(`getaddrinfo() with flags 0x${rest.toString(16)}`, 'dns.lookup has no canonical names, nor others of these flags');
+    throw unsupported(
+      `getaddrinfo() with flags 0x${rest.toString(16)}`,
+      'dns.lookup has no canonical names, nor others of these flags',
+    );
   throwIfCancelled();
 
-  if (family !== AF_UNSPEC && family !== AF_INET && family !== AF_INET6) throw resolverError(EAI_FAMILY, 'getaddrinfo', host ?? '');
-  if (type === SOCK_RAW && port !== null) throw resolverError(EAI_SERVICE, 'getaddrinfo', host ?? '');
+  if (family !== AF_UNSPEC && family !== AF_INET && family !== AF_INET6)
+    throw resolverError(EAI_FAMILY, 'getaddrinfo', host ?? '');
+  if (type === SOCK_RAW && port !== null)
+    throw resolverError(EAI_SERVICE, 'getaddrinfo', host ?? '');
   const sockets = socketsFor(type, proto);
   if (sockets.length === 0) throw resolverError(EAI_SOCKTYPE, 'getaddrinfo', host ?? '');
   if (host === null && port === null) throw resolverError(EAI_NONAME, 'getaddrinfo', '');
-  const addresses = host === null ? ownAddresses(family, flags) : await addressesOf(backend, host, family, flags);
+  const addresses =
+    host === null ? ownAddresses(family, flags) : await addressesOf(backend, host, family, flags);
   return addresses.flatMap((text) => {
     const address = inetAddress(text, portNumber);
-    return sockets.map((socket) => ({ family: address.family === 'IPv6' ? AF_INET6 : AF_INET, ...socket, canonname: '', address }));
+    return sockets.map((socket) => ({
+      family: address.family === 'IPv6' ? AF_INET6 : AF_INET,
+      ...socket,
+      canonname: '',
+      address,
+    }));
   });
 }
 
@@ -81,35 +96,53 @@ function portOf(host: string | null, port: number | string | null, flags: number
     checkInteger('port', port, 0, 65535);
     return port;
   }
-  if (typeof port !== 'string') throw invalidArgument('port', 'a number, a service name or null', port);
+  if (typeof port !== 'string')
+    throw invalidArgument('port', 'a number, a service name or null', port);
   if (/^\d+$/.test(port)) {
     checkInteger('port', Number(port), 0, 65535);
     return Number(port);
   }
   if ((flags & AI_NUMERICSERV) !== 0) throw resolverError(EAI_NONAME, 'getaddrinfo', host ?? '');
-  throw unsupported(`getaddrinfo() of the service ${JSON.stringify(port)}`, 'node:dns knows no ports of services');
+  throw unsupported(
+    `getaddrinfo() of the service ${JSON.stringify(port)}`,
+    'node:dns knows no ports of services',
+  );
 }
 
-function socketsFor(type: number, proto: number): readonly { readonly type: number; readonly proto: number }[] {
+function socketsFor(
+  type: number,
+  proto: number,
+): readonly { readonly type: number; readonly proto: number }[] {
   if (type === SOCK_RAW) return [{ type, proto }];
-  return SOCKETS.filter((socket) => (type === 0 || socket.type === type) && (proto === 0 || socket.proto === proto));
+  return SOCKETS.filter(
+    (socket) => (type === 0 || socket.type === type) && (proto === 0 || socket.proto === proto),
+  );
 }
 
 /** Every interface, or the loopback one, in the order of glibc. */
 function ownAddresses(family: number, flags: number): string[] {
   const addresses = (flags & AI_PASSIVE) !== 0 ? ['0.0.0.0', '::'] : ['::1', '127.0.0.1'];
-  return addresses.filter((address) => family === AF_UNSPEC || (family === AF_INET6) === address.includes(':'));
+  return addresses.filter(
+    (address) => family === AF_UNSPEC || (family === AF_INET6) === address.includes(':'),
+  );
 }
 
-async function addressesOf(backend: AsyncBackend, host: string, family: number, flags: number): Promise<string[]> {
+async function addressesOf(
+  backend: AsyncBackend,
+  host: string,
+  family: number,
+  flags: number,
+): Promise<string[]> {
   const version = isIP(host);
   if (version !== 0) {
     const isMapped = version === 4 && family === AF_INET6 && (flags & dns.V4MAPPED) !== 0;
     if (isMapped) return [`::ffff:${host}`];
-    if (family !== AF_UNSPEC && family !== (version === 6 ? AF_INET6 : AF_INET)) throw resolverError(EAI_ADDRFAMILY, 'getaddrinfo', host);
+    if (family !== AF_UNSPEC && family !== (version === 6 ? AF_INET6 : AF_INET))
+      throw resolverError(EAI_ADDRFAMILY, 'getaddrinfo', host);
     return [host];
   }
-  if (host === '' || (flags & AI_NUMERICHOST) !== 0) throw resolverError(EAI_NONAME, 'getaddrinfo', host);
+  if (host === '' || (flags & AI_NUMERICHOST) !== 0)
+    throw resolverError(EAI_NONAME, 'getaddrinfo', host);
   return backend.waitFor(lookUp(host, family, flags & (dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL)));
 }
 
@@ -129,7 +162,10 @@ function lookUp(host: string, family: number, hints: number): Promise<string[]> 
   return lookup;
 }
 
-/** AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback addresses from one that has no others of their family. */
+/**
+ * AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback
+ * addresses from one that has no others of their family.
+ */
 export function addrConfigFor(host: string): number {
   return host === 'localhost' || host.endsWith('.localhost') ? 0 : dns.ADDRCONFIG;
 }

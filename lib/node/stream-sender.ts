@@ -1,5 +1,10 @@
 import type { Socket } from 'node:net';
-import { CancelledError, type ClosedResourceError, InvalidStateError, systemErrorNamed } from '../errors';
+import {
+  CancelledError,
+  type ClosedResourceError,
+  InvalidStateError,
+  systemErrorNamed,
+} from '../errors';
 import type { WaitScope } from '../internal/context';
 import { Operation } from '../internal/operation';
 import { busy, closedMeanwhile } from './node-transport';
@@ -25,7 +30,9 @@ class Send extends Operation<void> {
   /** The scope's own error is one for many operations: how much went is this one's. */
   override cancel(reason: CancelledError): void {
     const bytesSent = this.#sender.bytesSent(this.total);
-    super.cancel(Object.assign(new CancelledError(reason.message, { cause: reason }), { bytesSent }));
+    super.cancel(
+      Object.assign(new CancelledError(reason.message, { cause: reason }), { bytesSent }),
+    );
   }
 
   protected withdraw(): void {
@@ -36,8 +43,9 @@ class Send extends Operation<void> {
 /**
  * The sending side of a stream.
  *
- * What was written is in libuv's hands, and net has no way to take it back, nor to keep it from going out later. So a send that is cancelled
- * before the kernel took all of it ends the connection: the rest is dropped, and never read from the caller's buffer again.
+ * What was written is in libuv's hands, and net has no way to take it back, nor to keep it from
+ * going out later. So a send that is cancelled before the kernel took all of it ends the
+ * connection: the rest is dropped, and never read from the caller's buffer again.
  */
 export class StreamSender {
   readonly #socket: Socket;
@@ -47,12 +55,17 @@ export class StreamSender {
   #current: Send | null = null;
   #ending: Promise<void> | null = null;
   #error: Error | null = null;
-  /** Of writes: how many callbacks are to come. That of a send which ended at once comes later all the same. */
+  /**
+   * Of writes: how many callbacks are to come. That of a send which ended at once comes later all
+   * the same.
+   */
   #callbacks = 0;
   readonly #onWritten = (error?: Error | null): void => {
     this.#callbacks--;
-    // Net calls back in order, and nothing is written while a send is under way: the last callback is that one's.
-    if (this.#callbacks === 0 && this.#current !== null) this.#written(this.#current, error ?? null);
+    // Net calls back in order, and nothing is written while a send is under way: the last callback
+    // is that one's.
+    if (this.#callbacks === 0 && this.#current !== null)
+      this.#written(this.#current, error ?? null);
   };
 
   constructor(socket: Socket, onBreak: () => void, onEnd: () => void) {
@@ -79,7 +92,11 @@ export class StreamSender {
   }
 
   /** Sends `data`, `total` bytes in one buffer or in several. */
-  send(scope: WaitScope | undefined, data: Uint8Array | readonly Uint8Array[], total: number): Promise<void> {
+  send(
+    scope: WaitScope | undefined,
+    data: Uint8Array | readonly Uint8Array[],
+    total: number,
+  ): Promise<void> {
     if (total === 0) return DONE;
     if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#ending !== null) return Promise.reject(systemErrorNamed('EPIPE', 'write'));
@@ -87,7 +104,8 @@ export class StreamSender {
     this.#write(data);
     const socket = this.#socket;
     // The kernel has taken it all, in this very call.
-    if (socket.writableLength === 0 && socket.errored === null) return spend() ? DONE : new Promise(defer);
+    if (socket.writableLength === 0 && socket.errored === null)
+      return spend() ? DONE : new Promise(defer);
     const operation = new Send(this, total).enter(scope);
     this.#current = operation;
     return operation.promise;
@@ -95,16 +113,23 @@ export class StreamSender {
 
   /** Half-closes. What the kernel has is sent before. */
   end(): Promise<void> {
-    // The promise settles in any case: net calls back with an error, too, if the connection is lost or closed meanwhile.
+    // The promise settles in any case: net calls back with an error, too, if the connection is lost
+    // or closed meanwhile.
     this.#ending ??= this.#error === null ? new Promise((resolve) => this.#socket.end(() => { resolve(); })) : DONE; // prettier-ignore
     return this.#ending;
   }
 
   /** Of a send of `total` bytes that is under way: how many the kernel has taken. */
   bytesSent(total: number): number {
-    // Inside of net, but nothing else tells: `bytesWritten` counts what was handed to libuv. Where it is missing, all of it is taken to be unsent.
-    const { _handle: handle } = this.#socket as unknown as { readonly _handle?: { readonly writeQueueSize?: unknown } | null };
-    const left = typeof handle?.writeQueueSize === 'number' ? handle.writeQueueSize : this.#socket.writableLength;
+    // Inside of net, but nothing else tells: `bytesWritten` counts what was handed to libuv. Where
+    // it is missing, all of it is taken to be unsent.
+    const { _handle: handle } = this.#socket as unknown as {
+      readonly _handle?: { readonly writeQueueSize?: unknown } | null;
+    };
+    const left =
+      typeof handle?.writeQueueSize === 'number'
+        ? handle.writeQueueSize
+        : this.#socket.writableLength;
     return Math.max(0, total - left);
   }
 
@@ -127,7 +152,9 @@ export class StreamSender {
   close(): void {
     const operation = this.#current;
     if (operation === null) return;
-    const reason: ClosedResourceError = Object.assign(closedMeanwhile(), { bytesSent: this.bytesSent(operation.total) });
+    const reason: ClosedResourceError = Object.assign(closedMeanwhile(), {
+      bytesSent: this.bytesSent(operation.total),
+    });
     this.#current = null;
     operation.fail(reason);
   }
@@ -147,7 +174,8 @@ export class StreamSender {
   }
 
   #written(operation: Send, error: Error | null): void {
-    // A socket that was destroyed calls back without an error: its 'error' or 'close' event tells what became of the send.
+    // A socket that was destroyed calls back without an error: its 'error' or 'close' event tells
+    // what became of the send.
     if (operation !== this.#current || (error === null && this.#socket.destroyed)) return;
     this.#finish(operation, error);
   }
@@ -161,5 +189,7 @@ export class StreamSender {
 }
 
 function brokenOff(method: string): InvalidStateError {
-  return new InvalidStateError(`${method}() called after a send that was cancelled half-way: only aclose() is left`);
+  return new InvalidStateError(
+    `${method}() called after a send that was cancelled half-way: only aclose() is left`,
+  );
 }

@@ -7,7 +7,10 @@ export function isUnixFile(name: string): boolean {
   return !isWindows && !name.startsWith('\0');
 }
 
-/** The path from the root, where that is not too long: the working directory may be another by the time of the removal. */
+/**
+ * The path from the root, where that is not too long: the working directory may be another by the
+ * time of the removal.
+ */
 export function absoluteIfShort(name: string): string {
   const path = resolve(name);
   return Buffer.byteLength(path) < UNIX_PATH_BYTES ? path : name;
@@ -34,8 +37,8 @@ class UnixFile {
   }
 
   /**
-   * Calls `close`, which removes the file: libuv unlinks the path of a listener, whatever is there by then. Another's file is out of the way for that
-   * moment, and back after it.
+   * Calls `close`, which removes the file: libuv unlinks the path of a listener, whatever is there
+   * by then. Another's file is out of the way for that moment, and back after it.
    */
   closeWith(close: () => void): void {
     const path = this.#path;

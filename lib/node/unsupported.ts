@@ -7,5 +7,8 @@ export function unsupported(what: string, why: string): UnsupportedOperationErro
 
 /** Control messages: neither net nor dgram has recvmsg(2) or sendmsg(2). */
 export async function noAncillary(method: string): Promise<never> {
-  throw unsupported(`${method}()`, 'node:net and node:dgram have no ancillary data support: no recvmsg(2) and no sendmsg(2)');
+  throw unsupported(
+    `${method}()`,
+    'node:net and node:dgram have no ancillary data support: no recvmsg(2) and no sendmsg(2)',
+  );
 }

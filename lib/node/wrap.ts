@@ -23,15 +23,20 @@ export type NodeDatagramSocket = DatagramSocket;
 const claimed = new WeakSet<object>();
 
 function claim(socket: object): void {
-  if (claimed.has(socket)) throw new InvalidStateError('The socket belongs to a transport or listener already');
+  if (claimed.has(socket))
+    throw new InvalidStateError('The socket belongs to a transport or listener already');
   claimed.add(socket);
 }
 
-/** What an fd is, as far as a write of nothing tells: it sends nothing, but not every socket takes it. */
+/**
+ * What an fd is, as far as a write of nothing tells: it sends nothing, but not every socket takes
+ * it.
+ */
 export function probe(fd: number, wanted: string): 'connected' | 'not connected' | 'a UDP socket' {
   checkInteger('socket', fd, 0, MAX_INT);
   // EBADF comes as it is.
-  if (!fstatSync(fd).isSocket()) throw invalidArgument('socket', `${wanted} (this fd is no socket)`, fd);
+  if (!fstatSync(fd).isSocket())
+    throw invalidArgument('socket', `${wanted} (this fd is no socket)`, fd);
   try {
     writeSync(fd, NOTHING, 0, 0);
     return 'connected';
@@ -50,8 +55,10 @@ function openFd<T>(fd: number, wanted: string, opening: () => T): T {
     return outsideOfTasks(opening);
   } catch (error) {
     const { code } = error as SystemError;
-    if (code === 'EEXIST') throw new BusyResourceError(`fd ${String(fd)} is open as another of Node's sockets already`);
-    if (code === 'ERR_INVALID_FD_TYPE') throw invalidArgument('socket', `${wanted} (node:net cannot use this fd)`, fd);
+    if (code === 'EEXIST')
+      throw new BusyResourceError(`fd ${String(fd)} is open as another of Node's sockets already`);
+    if (code === 'ERR_INVALID_FD_TYPE')
+      throw invalidArgument('socket', `${wanted} (node:net cannot use this fd)`, fd);
     throw error;
   }
 }
@@ -61,19 +68,34 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
   const wanted = 'a connected stream socket: a net.Socket or an fd';
   if (typeof socket === 'number') {
     if (probe(socket, wanted) !== 'connected')
-      throw invalidArgument('socket', `${wanted} (this one is not connected, or cannot send)`, socket);
-    const opened = openFd(socket, wanted, () => new Socket({ fd: socket, allowHalfOpen: true, readable: true, writable: true }));
+      throw invalidArgument(
+        'socket',
+        `${wanted} (this one is not connected, or cannot send)`,
+        socket,
+      );
+    const opened = openFd(
+      socket,
+      wanted,
+      () => new Socket({ fd: socket, allowHalfOpen: true, readable: true, writable: true }),
+    );
     claim(opened);
     return takeOver(backend, opened);
   }
-  if (!(socket instanceof Socket) || 'encrypted' in socket) throw invalidArgument('socket', wanted, socket);
+  if (!(socket instanceof Socket) || 'encrypted' in socket)
+    throw invalidArgument('socket', wanted, socket);
   // One that was never connected calls itself open.
   if (socket.pending || socket.destroyed || socket.readyState === 'closed') {
-    throw invalidArgument('socket', `${wanted} (this one is ${socket.pending ? 'not connected' : 'closed'})`, socket);
+    throw invalidArgument(
+      'socket',
+      `${wanted} (this one is ${socket.pending ? 'not connected' : 'closed'})`,
+      socket,
+    );
   }
   // Either way its bytes would never come as such.
-  if (typeof socket.readableEncoding === 'string') throw invalidArgument('socket', `${wanted} (this one has an encoding set)`, socket);
-  if (socket.listenerCount('readable') > 0) throw invalidArgument('socket', `${wanted} (this one has a 'readable' listener)`, socket);
+  if (typeof socket.readableEncoding === 'string')
+    throw invalidArgument('socket', `${wanted} (this one has an encoding set)`, socket);
+  if (socket.listenerCount('readable') > 0)
+    throw invalidArgument('socket', `${wanted} (this one has a 'readable' listener)`, socket);
   claim(socket);
   return takeOver(backend, socket);
 }
@@ -85,15 +107,21 @@ function takeOver(backend: AsyncBackend, socket: Socket): NodeStreamTransport {
   return new NodeStreamTransport(
     backend,
     socket,
-    socket.remoteAddress === undefined ? unixAttributes(undefined, undefined) : inetAttributes(socket),
+    socket.remoteAddress === undefined
+      ? unixAttributes(undefined, undefined)
+      : inetAttributes(socket),
   );
 }
 
 /** Takes over a connected dgram.Socket. */
-export function wrapConnectedDatagram(backend: AsyncBackend, socket: unknown): NodeDatagramTransport {
+export function wrapConnectedDatagram(
+  backend: AsyncBackend,
+  socket: unknown,
+): NodeDatagramTransport {
   const wanted = 'a connected dgram.Socket';
   const given = datagramSocket(socket, wanted);
-  if (!isConnected(given, wanted)) throw invalidArgument('socket', `${wanted} (this one is not connected)`, socket);
+  if (!isConnected(given, wanted))
+    throw invalidArgument('socket', `${wanted} (this one is not connected)`, socket);
   claim(given);
   return new NodeDatagramTransport(backend, given);
 }
@@ -102,11 +130,14 @@ export function wrapConnectedDatagram(backend: AsyncBackend, socket: unknown): N
 export function wrapDatagramListener(backend: AsyncBackend, socket: unknown): NodeDatagramListener {
   const wanted = 'a bound dgram.Socket';
   const given = datagramSocket(socket, wanted);
-  if (isConnected(given, wanted)) throw invalidArgument('socket', `${wanted} (this one is connected)`, socket);
+  if (isConnected(given, wanted))
+    throw invalidArgument('socket', `${wanted} (this one is connected)`, socket);
   try {
     given.address();
   } catch (error) {
-    throw Object.assign(invalidArgument('socket', `${wanted} (this one is not bound)`, socket), { cause: error });
+    throw Object.assign(invalidArgument('socket', `${wanted} (this one is not bound)`, socket), {
+      cause: error,
+    });
   }
   claim(given);
   return new NodeDatagramListener(backend, given);
@@ -131,22 +162,32 @@ function isConnected(socket: DatagramSocket, wanted: string): boolean {
   } catch (error) {
     const { code } = error as SystemError;
     if (code === 'ERR_SOCKET_DGRAM_NOT_CONNECTED') return false;
-    throw Object.assign(invalidArgument('socket', `${wanted} (this one is closed)`, socket), { cause: error });
+    throw Object.assign(invalidArgument('socket', `${wanted} (this one is closed)`, socket), {
+      cause: error,
+    });
   }
 }
 
 /** Takes over a listening stream socket, by its fd. */
-export async function wrapListener(backend: AsyncBackend, socket: unknown): Promise<NodeStreamListener> {
+export async function wrapListener(
+  backend: AsyncBackend,
+  socket: unknown,
+): Promise<NodeStreamListener> {
   const wanted = 'the fd of a listening stream socket';
   if (typeof socket !== 'number') throw invalidArgument('socket', wanted, socket);
   const found = probe(socket, wanted);
-  if (found !== 'not connected') throw invalidArgument('socket', `${wanted} (this one is ${found})`, socket);
+  if (found !== 'not connected')
+    throw invalidArgument('socket', `${wanted} (this one is ${found})`, socket);
   try {
     return await listenOnFd(backend, socket);
   } catch (error) {
     const { code } = error as SystemError;
-    if (code === 'EEXIST') throw new BusyResourceError(`fd ${String(socket)} is open as another of Node's sockets already`);
-    if (code === 'EINVAL') throw Object.assign(invalidArgument('socket', wanted, socket), { cause: error });
+    if (code === 'EEXIST')
+      throw new BusyResourceError(
+        `fd ${String(socket)} is open as another of Node's sockets already`,
+      );
+    if (code === 'EINVAL')
+      throw Object.assign(invalidArgument('socket', wanted, socket), { cause: error });
     throw error;
   }
 }

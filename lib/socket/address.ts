@@ -3,7 +3,10 @@ import { type SystemErrorTarget, systemError } from '../errors';
 import { checkBytes } from '../internal/buffers';
 import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
 
-/** An IPv4 or IPv6 address and port. `address` is numeric text, without a zone suffix: that is `scopeId`. */
+/**
+ * An IPv4 or IPv6 address and port. `address` is numeric text, without a zone suffix: that is
+ * `scopeId`.
+ */
 export interface InetAddress {
   readonly address: string;
   readonly port: number;
@@ -13,13 +16,16 @@ export interface InetAddress {
 }
 
 /**
- * A Unix socket's name. A string is a path in UTF-8, bytes are one in any encoding. With a leading NUL it is a name in Linux's
- * abstract namespace (unix(7)); '' is the unnamed address. A path longer than sun_path (108 bytes on Linux, 104 on macOS) is
- * ENAMETOOLONG, never cut.
+ * A Unix socket's name. A string is a path in UTF-8, bytes are one in any encoding. With a leading
+ * NUL it is a name in Linux's abstract namespace (unix(7)); '' is the unnamed address. A path
+ * longer than sun_path (108 bytes on Linux, 104 on macOS) is ENAMETOOLONG, never cut.
  */
 export type UnixPath = string | Uint8Array;
 
-/** A `sockaddr` of a family that has no form of its own here (AF_NETLINK, AF_VSOCK, AF_PACKET …), as the kernel wants it. */
+/**
+ * A `sockaddr` of a family that has no form of its own here (AF_NETLINK, AF_VSOCK, AF_PACKET …), as
+ * the kernel wants it.
+ */
 export interface RawAddress {
   readonly sockaddr: Uint8Array;
 }
@@ -38,10 +44,14 @@ const UTF8 = new TextEncoder();
 const FAMILY_BYTES = 2;
 const fields = new Uint32Array(3);
 
-/** @throws TypeError or RangeError for what is no address; ENAMETOOLONG, never cut, for a path that does not fit; ENOTSUP for an abstract name elsewhere than on Linux. */
+/**
+ * @throws TypeError or RangeError for what is no address; ENAMETOOLONG, never cut, for a path that
+ *   does not fit; ENOTSUP for an abstract name elsewhere than on Linux.
+ */
 export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr {
   const native = nativeBinding();
-  if (typeof address === 'string' || address instanceof Uint8Array) return encodeUnixPath(address, syscall);
+  if (typeof address === 'string' || address instanceof Uint8Array)
+    return encodeUnixPath(address, syscall);
   if (typeof address !== 'object' || (address as unknown) === null) {
     throw invalidArgument('address', 'an InetAddress, a Unix path or { sockaddr }', address);
   }
@@ -51,14 +61,23 @@ export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr
   checkPort('address.port', port);
   // JavaScript may leave the family out: the text tells it. But it must not tell another.
   if ((family as unknown) !== undefined && family !== (text.includes(':') ? 'IPv6' : 'IPv4')) {
-    throw invalidArgument('address.family', `'IPv4' or 'IPv6', as address.address ('${text}') is`, family);
+    throw invalidArgument(
+      'address.family',
+      `'IPv4' or 'IPv6', as address.address ('${text}') is`,
+      family,
+    );
   }
   checkInteger('address.flowinfo', flowinfo, 0, 0xffffffff);
   checkInteger('address.scopeId', scopeId, 0, 0xffffffff);
   const bytes = new Uint8Array(native.limits.sockaddrMax);
   const length = native.encodeInet(bytes, text, port, flowinfo, scopeId);
   // A name to be looked up, an empty one, a zone behind a `%`.
-  if (length < 0) throw invalidArgument('address.address', 'an IPv4 or IPv6 address in numeric form (a zone goes into scopeId)', text);
+  if (length < 0)
+    throw invalidArgument(
+      'address.address',
+      'an IPv4 or IPv6 address in numeric form (a zone goes into scopeId)',
+      text,
+    );
   return { bytes, length };
 }
 
@@ -68,7 +87,11 @@ function encodeUnixPath(path: UnixPath, syscall: string): Sockaddr {
   if (typeof path !== 'string') checkBytes('path', path);
   const name = typeof path === 'string' ? UTF8.encode(path) : path;
   if (name.length > 0 && name[0] !== 0 && name.includes(0)) {
-    throw invalidArgument('path', 'without NUL bytes, but for a leading one (an abstract name)', path);
+    throw invalidArgument(
+      'path',
+      'without NUL bytes, but for a leading one (an abstract name)',
+      path,
+    );
   }
   const bytes = new Uint8Array(native.limits.sockaddrMax);
   const length = native.encodeUnix(bytes, name);
@@ -77,7 +100,8 @@ function encodeUnixPath(path: UnixPath, syscall: string): Sockaddr {
 }
 
 function encodeRaw(sockaddr: unknown): Sockaddr {
-  if (!(sockaddr instanceof Uint8Array)) throw invalidArgument('address.sockaddr', 'a Uint8Array', sockaddr);
+  if (!(sockaddr instanceof Uint8Array))
+    throw invalidArgument('address.sockaddr', 'a Uint8Array', sockaddr);
   checkBytes('address.sockaddr', sockaddr);
   const { sockaddrMax } = nativeBinding().limits;
   // Without a family it is none, and sendmsg(2) would take a length of 0 for no address at all.
@@ -92,8 +116,14 @@ function encodeRaw(sockaddr: unknown): Sockaddr {
   return { bytes: sockaddr.slice(), length: sockaddr.length };
 }
 
-/** The address in the first `length` bytes; null if there is none (a stream peer in recvmsg). The bytes may be reused afterwards. */
-export function decodeAddress(bytes: Uint8Array, length: number): InetAddress | UnixPath | RawAddress | null {
+/**
+ * The address in the first `length` bytes; null if there is none (a stream peer in recvmsg). The
+ * bytes may be reused afterwards.
+ */
+export function decodeAddress(
+  bytes: Uint8Array,
+  length: number,
+): InetAddress | UnixPath | RawAddress | null {
   if (length === 0) return null;
   const native = nativeBinding();
   const family = native.sockaddrFamily(bytes, length);
@@ -109,10 +139,19 @@ export function decodeAddress(bytes: Uint8Array, length: number): InetAddress | 
 function inetAddress(address: string, isV6: boolean): InetAddress {
   const [port = 0, flowinfo = 0, scopeId = 0] = fields;
   if (!isV6) return { address, port, family: 'IPv4' };
-  return { address, port, family: 'IPv6', ...(flowinfo === 0 ? {} : { flowinfo }), ...(scopeId === 0 ? {} : { scopeId }) };
+  return {
+    address,
+    port,
+    family: 'IPv6',
+    ...(flowinfo === 0 ? {} : { flowinfo }),
+    ...(scopeId === 0 ? {} : { scopeId }),
+  };
 }
 
-/** A path ends at its NUL, an abstract name at the end of the sockaddr: NUL bytes are part of it (unix(7)). */
+/**
+ * A path ends at its NUL, an abstract name at the end of the sockaddr: NUL bytes are part of it
+ * (unix(7)).
+ */
 function decodeUnixPath(bytes: Uint8Array, length: number): UnixPath {
   const start = nativeBinding().limits.unixPathOffset;
   if (length <= start) return '';
@@ -144,7 +183,8 @@ export function checkPort(name: string, port: unknown): void {
 
 /** What an error about this address carries. */
 export function errorTarget(address: SocketAddress): SystemErrorTarget {
-  if (typeof address === 'string' || address instanceof Uint8Array) return { path: printable(address) };
+  if (typeof address === 'string' || address instanceof Uint8Array)
+    return { path: printable(address) };
   if ('sockaddr' in address) return {};
   return { address: address.address, port: address.port };
 }

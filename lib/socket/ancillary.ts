@@ -4,7 +4,10 @@ import { checkBytes } from '../internal/buffers';
 import type { Bytes } from '../internal/bytes';
 import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
 
-/** Who is at the other end of a Unix socket, or sent a message: as of connect(2), or of the sendmsg(2). `pid` is -1 where the platform has none. */
+/**
+ * Who is at the other end of a Unix socket, or sent a message: as of connect(2), or of the
+ * sendmsg(2). `pid` is -1 where the platform has none.
+ */
 export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
@@ -21,8 +24,9 @@ export interface ControlMessage {
 /**
  * The control messages that go with a message.
  *
- * **Ownership.** Received fds belong to the receiver, from the moment it gets this object: close them (`closeReceivedFds`), wrap them
- * (`Socket.fromFd`), or they leak. They are close-on-exec. Fds that are sent stay the sender's: the kernel duplicates them.
+ * **Ownership.** Received fds belong to the receiver, from the moment it gets this object: close
+ * them (`closeReceivedFds`), wrap them (`Socket.fromFd`), or they leak. They are close-on-exec. Fds
+ * that are sent stay the sender's: the kernel duplicates them.
  */
 export interface AncillaryData {
   /** SCM_RIGHTS: all fds of all such messages. */
@@ -31,30 +35,44 @@ export interface AncillaryData {
   readonly credentials?: PeerCredentials;
   /** Everything else, raw. */
   readonly messages?: readonly ControlMessage[];
-  /** MSG_CTRUNC: the control buffer was too small. What did fit is here; the kernel has discarded the rest, fds included. */
+  /**
+   * MSG_CTRUNC: the control buffer was too small. What did fit is here; the kernel has discarded
+   * the rest, fds included.
+   */
   readonly truncated?: boolean;
 }
 
 const FD_BYTES = 4;
 const CREDENTIALS_BYTES = 12;
-/** More than any system takes in one control message: Linux has net.core.optmem_max, a hundred kilobytes or so. */
+/**
+ * More than any system takes in one control message: Linux has net.core.optmem_max, a hundred
+ * kilobytes or so.
+ */
 const MAX_MESSAGE_BYTES = 1 << 24;
 
 const header = new Int32Array(4);
 
-/** A control buffer with room for `fds` file descriptors and (`credentials`) one SCM_CREDENTIALS: what to give as `ancillaryBufsize`. */
+/**
+ * A control buffer with room for `fds` file descriptors and (`credentials`) one SCM_CREDENTIALS:
+ * what to give as `ancillaryBufsize`.
+ */
 export function ancillaryBufferSize(fds: number, credentials = false): number {
   checkInteger('fds', fds, 0, 0xffff);
   const native = nativeBinding();
-  return (fds > 0 ? native.controlSpace(fds * FD_BYTES) : 0) + (credentials ? native.controlSpace(CREDENTIALS_BYTES) : 0);
+  return (
+    (fds > 0 ? native.controlSpace(fds * FD_BYTES) : 0) +
+    (credentials ? native.controlSpace(CREDENTIALS_BYTES) : 0)
+  );
 }
 
 /**
  * The messages as one control buffer; null if there are none. An empty `fds` sends no message.
- * @throws TypeError, RangeError. (That the kernel takes no more than 253 fds in one message, EINVAL, it says itself: unix(7).)
+ * @throws TypeError, RangeError. (That the kernel takes no more than 253 fds in one message,
+ *   EINVAL, it says itself: unix(7).)
  */
 export function encodeAncillary(ancillary: AncillaryData): Uint8Array | null {
-  if (typeof ancillary !== 'object' || (ancillary as unknown) === null) throw invalidArgument('ancillary', 'an object', ancillary);
+  if (typeof ancillary !== 'object' || (ancillary as unknown) === null)
+    throw invalidArgument('ancillary', 'an object', ancillary);
   const native = nativeBinding();
   const { SOL_SOCKET = 0, SCM_RIGHTS = 0 } = native.constants;
   const parts: { level: number; type: number; data: Bytes }[] = [];
@@ -65,17 +83,26 @@ export function encodeAncillary(ancillary: AncillaryData): Uint8Array | null {
   if (ancillary.credentials !== undefined) {
     const type = native.constants['SCM_CREDENTIALS'];
     if (type === undefined)
-      throw invalidArgument('ancillary.credentials', 'left out: this platform has no SCM_CREDENTIALS', ancillary.credentials);
+      throw invalidArgument(
+        'ancillary.credentials',
+        'left out: this platform has no SCM_CREDENTIALS',
+        ancillary.credentials,
+      );
     parts.push({ level: SOL_SOCKET, type, data: encodeCredentials(ancillary.credentials) });
   }
   if (ancillary.messages !== undefined) parts.push(...checkMessages(ancillary.messages));
   if (parts.length === 0) return null;
 
-  const control = new Uint8Array(parts.reduce((size, { data }) => size + native.controlSpace(data.byteLength), 0));
+  const control = new Uint8Array(
+    parts.reduce((size, { data }) => size + native.controlSpace(data.byteLength), 0),
+  );
   let offset = 0;
   for (const { level, type, data } of parts) {
     offset = native.encodeControl(control, offset, level, type, data);
-    if (offset < 0) throw new Error(`control message of ${String(data.byteLength)} bytes did not fit its own space`);
+    if (offset < 0)
+      throw new Error(
+        `control message of ${String(data.byteLength)} bytes did not fit its own space`,
+      );
   }
   return control;
 }
@@ -101,7 +128,8 @@ function encodeCredentials(credentials: PeerCredentials): Uint32Array {
 }
 
 function checkMessages(messages: readonly ControlMessage[]): ControlMessage[] {
-  if (!Array.isArray(messages)) throw invalidArgument('ancillary.messages', 'an array of { level, type, data }', messages);
+  if (!Array.isArray(messages))
+    throw invalidArgument('ancillary.messages', 'an array of { level, type, data }', messages);
   return (messages as readonly unknown[]).map((message) => {
     if (typeof message !== 'object' || message === null)
       throw invalidArgument('ancillary.messages[]', 'an object { level, type, data }', message);
@@ -110,20 +138,35 @@ function checkMessages(messages: readonly ControlMessage[]): ControlMessage[] {
     checkInteger('ancillary.messages[].type', type, -0x80000000, 0x7fffffff);
     checkBytes('ancillary.messages[].data', data);
     if (data.byteLength > MAX_MESSAGE_BYTES) {
-      throw outOfRange('ancillary.messages[].data.byteLength', `at most ${String(MAX_MESSAGE_BYTES)} bytes`, data.byteLength);
+      throw outOfRange(
+        'ancillary.messages[].data.byteLength',
+        `at most ${String(MAX_MESSAGE_BYTES)} bytes`,
+        data.byteLength,
+      );
     }
     return { level, type, data };
   });
 }
 
-/** Sorts what recvmsg left in a control buffer. `messages`, `fds` and `credentials` are there only if they were sent. */
-export function decodeAncillary(control: Uint8Array, length: number, truncated: boolean): AncillaryData {
+/**
+ * Sorts what recvmsg left in a control buffer. `messages`, `fds` and `credentials` are there only
+ * if they were sent.
+ */
+export function decodeAncillary(
+  control: Uint8Array,
+  length: number,
+  truncated: boolean,
+): AncillaryData {
   const native = nativeBinding();
   const { SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS } = native.constants;
   const fds: number[] = [];
   const messages: ControlMessage[] = [];
   let credentials: PeerCredentials | undefined;
-  for (let next = native.decodeControl(control, length, 0, header); next > 0; next = native.decodeControl(control, length, next, header)) {
+  for (
+    let next = native.decodeControl(control, length, 0, header);
+    next > 0;
+    next = native.decodeControl(control, length, next, header)
+  ) {
     const [level = 0, type = 0, start = 0, size = 0] = header;
     const data = control.slice(start, start + size);
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {

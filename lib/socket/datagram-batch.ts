@@ -7,22 +7,36 @@ import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
 import { copyPacket } from './packet-memory';
 
-/** Datagrams per recvmmsg(2): the cost of the call is well spread by then (published knee: 8; measured here: little gain past 32). */
+/**
+ * Datagrams per recvmmsg(2): the cost of the call is well spread by then (published knee: 8;
+ * measured here: little gain past 32).
+ */
 const BATCH = 32;
 const SLOT_BYTES = 65536;
-/** Datagrams per step: while a peer floods, there is always one more, and other tasks are to have their turn. */
+/**
+ * Datagrams per step: while a peer floods, there is always one more, and other tasks are to have
+ * their turn.
+ */
 const MAX_STEP = 256;
 
 let slab: Uint8Array | undefined;
 const sizes = new Int32Array(BATCH);
 
-/** Receives what is there, at most `max` datagrams (and 256), each in memory that nobody else writes. */
-export function receiveDatagrams(descriptor: Descriptor, max: number): Uint8Array[] | typeof WOULD_BLOCK {
+/**
+ * Receives what is there, at most `max` datagrams (and 256), each in memory that nobody else
+ * writes.
+ */
+export function receiveDatagrams(
+  descriptor: Descriptor,
+  max: number,
+): Uint8Array[] | typeof WOULD_BLOCK {
   const packets: Uint8Array[] = [];
   const limit = Math.min(max, MAX_STEP);
   while (packets.length < limit) {
     const left = limit - packets.length;
-    const more = descriptor.kind.isInet ? receiveBatch(descriptor, Math.min(left, BATCH), packets) : receiveSingle(descriptor, packets);
+    const more = descriptor.kind.isInet
+      ? receiveBatch(descriptor, Math.min(left, BATCH), packets)
+      : receiveSingle(descriptor, packets);
     if (!more) break;
   }
   return packets.length === 0 ? WOULD_BLOCK : packets;
@@ -31,7 +45,15 @@ export function receiveDatagrams(descriptor: Descriptor, max: number): Uint8Arra
 /** @returns whether there may be more */
 function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array[]): boolean {
   slab ??= new Uint8Array(BATCH * SLOT_BYTES);
-  const received = descriptor.reactor.native.recvmmsg(descriptor.fd, slab, SLOT_BYTES, count, sizes, null, null);
+  const received = descriptor.reactor.native.recvmmsg(
+    descriptor.fd,
+    slab,
+    SLOT_BYTES,
+    count,
+    sizes,
+    null,
+    null,
+  );
   if (received === EAGAIN) {
     wouldBlock(descriptor, 'read');
     return false;
@@ -45,7 +67,8 @@ function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array
   for (let i = 0; i < received; i++) {
     const size = sizes[i] as number;
     if (size >= 0) packets.push(copyPacket(slab, i * SLOT_BYTES, size));
-    // It was cut: a datagram of another protocol than UDP, over IP. It is an error, behind those that are whole.
+    // It was cut: a datagram of another protocol than UDP, over IP. It is an error, behind those
+    // that are whole.
     else descriptor.readError = size;
   }
   return received === count;
@@ -70,7 +93,10 @@ function receiveSingle(descriptor: Descriptor, packets: Uint8Array[]): boolean {
 const MAX_SEGMENTS = 64;
 const MAX_GSO_BYTES = 65000;
 
-/** Sends packets in order, to the socket's peer: runs of one size by segmentation offload, the others by sendmmsg(2). */
+/**
+ * Sends packets in order, to the socket's peer: runs of one size by segmentation offload, the
+ * others by sendmmsg(2).
+ */
 export class SendMany extends IoOperation<void> {
   readonly syscall = 'sendmmsg';
   readonly #packets: readonly Bytes[];
@@ -83,7 +109,10 @@ export class SendMany extends IoOperation<void> {
     this.#packets = packets;
   }
 
-  /** Sends until all have gone, the kernel has no room, or the turn's budget is spent: the number of packets has no bound. */
+  /**
+   * Sends until all have gone, the kernel has no room, or the turn's budget is spent: the number of
+   * packets has no bound.
+   */
   attempt(): undefined | typeof WOULD_BLOCK {
     const { descriptor } = this;
     const packets = this.#packets;
@@ -116,10 +145,26 @@ export class SendMany extends IoOperation<void> {
     const { SOL_UDP = 0, UDP_SEGMENT = 0 } = native.constants;
     const run = this.#packets.slice(this.#sent, this.#sent + count);
     this.#control ??= new Uint8Array(native.controlSpace(2));
-    native.encodeControl(this.#control, 0, SOL_UDP, UDP_SEGMENT, Uint16Array.of((run[0] as Bytes).byteLength));
-    const status = native.sendmsg(descriptor.fd, run, 0, null, 0, this.#control, this.#control.length, 0);
+    native.encodeControl(
+      this.#control,
+      0,
+      SOL_UDP,
+      UDP_SEGMENT,
+      Uint16Array.of((run[0] as Bytes).byteLength),
+    );
+    const status = native.sendmsg(
+      descriptor.fd,
+      run,
+      0,
+      null,
+      0,
+      this.#control,
+      this.#control.length,
+      0,
+    );
     if (status >= 0) return count;
-    // A route without offload, or with a smaller MTU than the packets (which sendmmsg lets IP fragment).
+    // A route without offload, or with a smaller MTU than the packets (which sendmmsg lets IP
+    // fragment).
     if (status === EIO || status === EINVAL || status === EMSGSIZE) {
       segmentation.set(descriptor, false);
       return this.#sendBatch();
@@ -133,7 +178,9 @@ export class SendMany extends IoOperation<void> {
 
   override cancel(reason: CancelledError): void {
     // The scope's own error is one for many operations: how many went is this one's.
-    super.cancel(this.#sent === 0 ? reason : this.#told(new CancelledError(reason.message, { cause: reason })));
+    super.cancel(
+      this.#sent === 0 ? reason : this.#told(new CancelledError(reason.message, { cause: reason })),
+    );
   }
 
   override lose(reason: ClosedResourceError): void {
@@ -151,13 +198,18 @@ function canSegment(descriptor: Descriptor): boolean {
     const { native } = descriptor.reactor;
     const { SOL_UDP = 0, UDP_SEGMENT } = native.constants;
     can =
-      UDP_SEGMENT !== undefined && descriptor.kind.isInet && native.getsockoptInt(descriptor.fd, SOL_UDP, UDP_SEGMENT, segmentSize) === 0;
+      UDP_SEGMENT !== undefined &&
+      descriptor.kind.isInet &&
+      native.getsockoptInt(descriptor.fd, SOL_UDP, UDP_SEGMENT, segmentSize) === 0;
     segmentation.set(descriptor, can);
   }
   return can;
 }
 
-/** How many packets from `first` on fit one segmented call: all of one size but the last, which may be shorter, and none empty. */
+/**
+ * How many packets from `first` on fit one segmented call: all of one size but the last, which may
+ * be shorter, and none empty.
+ */
 function runLength(packets: readonly Bytes[], first: number): number {
   const size = (packets[first] as Bytes).byteLength;
   if (size === 0) return 1;

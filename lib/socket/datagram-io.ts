@@ -16,8 +16,9 @@ const result = new Int32Array(2);
 const peeked = new Uint8Array(1);
 
 /**
- * Memory that the next datagram fits into, or WOULD_BLOCK. A Unix datagram may be as long as its sender's buffer, so the kernel is asked
- * for its length. (It is the next one's until it is received, and nobody else receives here.)
+ * Memory that the next datagram fits into, or WOULD_BLOCK. A Unix datagram may be as long as its
+ * sender's buffer, so the kernel is asked for its length. (It is the next one's until it is
+ * received, and nobody else receives here.)
  */
 function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
   if (descriptor.kind.isInet) return scratch(MAX_UDP_BYTES);
@@ -25,7 +26,8 @@ function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
   // Below zero where the family cannot tell.
   let length = native.unreadSize(descriptor.fd);
   if (length === 0) {
-    // None, or an empty one. If none: one of any length may come before the next call, so that is to be known.
+    // None, or an empty one. If none: one of any length may come before the next call, so that is
+    // to be known.
     const count = native.recv(descriptor.fd, peeked, native.constants['MSG_PEEK'] ?? 0);
     if (count < 0) return receiveFailed(descriptor, count);
     length = native.unreadSize(descriptor.fd);
@@ -34,9 +36,11 @@ function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
 }
 
 /**
- * Receives one datagram, whole, in memory that nobody else writes. `name`, if given, gets the sender's sockaddr, and its length is returned beside the data.
+ * Receives one datagram, whole, in memory that nobody else writes. `name`, if given, gets the
+ * sender's sockaddr, and its length is returned beside the data.
  *
- * @throws EMSGSIZE if it was longer than can be known before (another family than IP and Unix, or another process receives here too)
+ * @throws EMSGSIZE if it was longer than can be known before (another family than IP and Unix, or
+ *   another process receives here too)
  */
 export function receiveDatagram(
   descriptor: Descriptor,
@@ -50,15 +54,24 @@ export function receiveDatagram(
   return { data: copyPacket(memory, 0, count), nameLength: result[1] as number };
 }
 
-/** Receives one datagram into `buffer`. @throws EMSGSIZE if it does not fit: the kernel has dropped the rest of it. */
-export function receiveDatagramInto(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
+/**
+ * Receives one datagram into `buffer`. @throws EMSGSIZE if it does not fit: the kernel has dropped
+ * the rest of it.
+ */
+export function receiveDatagramInto(
+  descriptor: Descriptor,
+  buffer: Bytes,
+): number | typeof WOULD_BLOCK {
   const count = descriptor.reactor.native.recvfrom(descriptor.fd, buffer, null, result);
   if (count < 0) return receiveFailed(descriptor, count);
   checkWhole(descriptor, result[0] as number);
   return count;
 }
 
-/** Receives one datagram, whole, with its control messages and sender. @throws as `receiveDatagram`; the fds of a datagram that was cut are closed */
+/**
+ * Receives one datagram, whole, with its control messages and sender. @throws as `receiveDatagram`;
+ * the fds of a datagram that was cut are closed
+ */
 export function receiveDatagramMessage(
   descriptor: Descriptor,
   ancillaryBufsize: number,
@@ -77,7 +90,8 @@ export function receiveDatagramMessage(
 }
 
 function checkWhole(descriptor: Descriptor, flags: number): void {
-  if ((flags & (descriptor.reactor.native.constants['MSG_TRUNC'] ?? 0)) !== 0) throw systemError(EMSGSIZE, 'recvmsg');
+  if ((flags & (descriptor.reactor.native.constants['MSG_TRUNC'] ?? 0)) !== 0)
+    throw systemError(EMSGSIZE, 'recvmsg');
 }
 
 function receiveFailed(descriptor: Descriptor, code: number): typeof WOULD_BLOCK {

@@ -4,21 +4,27 @@ import { cancelled, isCancelled, Operation } from '../internal/operation';
 import type { Descriptor } from './descriptor';
 
 /**
- * What `attempt` returns when it has no result yet. The descriptor's `mayRead` or `mayWrite` tells why: false, the call would
- * block; still true, this turn of the event loop has had enough of it, and the next one goes on.
+ * What `attempt` returns when it has no result yet. The descriptor's `mayRead` or `mayWrite` tells
+ * why: false, the call would block; still true, this turn of the event loop has had enough of it,
+ * and the next one goes on.
  */
 export const WOULD_BLOCK = Symbol('would block');
 
 /**
- * A system call that waits for readiness in one direction of a descriptor. A subclass makes the call in `attempt`, which
- * returns the result, or WOULD_BLOCK, or throws; it is called again after each readiness event until it does not block.
+ * A system call that waits for readiness in one direction of a descriptor. A subclass makes the
+ * call in `attempt`, which returns the result, or WOULD_BLOCK, or throws; it is called again after
+ * each readiness event until it does not block.
  *
- * Since the call is only made when it can complete, giving up while it waits has no effect on the socket.
+ * Since the call is only made when it can complete, giving up while it waits has no effect on the
+ * socket.
  */
 export abstract class IoOperation<T> extends Operation<T> {
   readonly descriptor: Descriptor;
   readonly direction: 'read' | 'write';
-  /** The face of the descriptor that is closed when it is collected: not while this waits, since this holds it. */
+  /**
+   * The face of the descriptor that is closed when it is collected: not while this waits, since
+   * this holds it.
+   */
   readonly owner: object | null;
 
   constructor(descriptor: Descriptor, direction: 'read' | 'write', owner: object | null = null) {
@@ -37,7 +43,10 @@ export abstract class IoOperation<T> extends Operation<T> {
     return `${this.syscall} on fd ${String(this.descriptor.fd)}`;
   }
 
-  /** Takes its direction of the descriptor, and waits: for readiness, or (`ready`) only for its turn. */
+  /**
+   * Takes its direction of the descriptor, and waits: for readiness, or (`ready`) only for its
+   * turn.
+   */
   park(ready: boolean): this {
     const { descriptor } = this;
     if (this.direction === 'read') descriptor.reader = this as IoOperation<unknown>;
@@ -124,8 +133,16 @@ class Call<T, A> extends IoOperation<T> {
   }
 }
 
-/** A checkpoint that needs no system call, as of a receive of no bytes: refused like any other, and then done. */
-export function performNothing<T>(descriptor: Descriptor, direction: 'read' | 'write', method: string, result: T): Promise<T> {
+/**
+ * A checkpoint that needs no system call, as of a receive of no bytes: refused like any other, and
+ * then done.
+ */
+export function performNothing<T>(
+  descriptor: Descriptor,
+  direction: 'read' | 'write',
+  method: string,
+  result: T,
+): Promise<T> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const refusal = descriptor.refusal(direction, method);
@@ -133,9 +150,10 @@ export function performNothing<T>(descriptor: Descriptor, direction: 'read' | 'w
 }
 
 /**
- * A checkpoint made of one system call: tried at once if it may succeed, and again after each readiness event.
- * `method` is what the caller called, for error messages; `owner` is not collected while it waits; `argument` is what `attempt` is given
- * besides the descriptor, so that it need not be a closure of its own for each call.
+ * A checkpoint made of one system call: tried at once if it may succeed, and again after each
+ * readiness event. `method` is what the caller called, for error messages; `owner` is not collected
+ * while it waits; `argument` is what `attempt` is given besides the descriptor, so that it need not
+ * be a closure of its own for each call.
  */
 export function perform<T, A = undefined>(
   descriptor: Descriptor,
@@ -159,12 +177,17 @@ export function perform<T, A = undefined>(
       return Promise.reject(error);
     }
   }
-  const operation = new Call(descriptor, direction, syscall, attempt, argument as A, owner).enter(scope);
+  const operation = new Call(descriptor, direction, syscall, attempt, argument as A, owner).enter(
+    scope,
+  );
   return operation.park(isRead ? descriptor.mayRead : descriptor.mayWrite).promise;
 }
 
 /** The kernel said EAGAIN: the next call in this direction waits for an event. */
-export function wouldBlock(descriptor: Descriptor, direction: 'read' | 'write'): typeof WOULD_BLOCK {
+export function wouldBlock(
+  descriptor: Descriptor,
+  direction: 'read' | 'write',
+): typeof WOULD_BLOCK {
   if (direction === 'read') descriptor.mayRead = false;
   else descriptor.mayWrite = false;
   return WOULD_BLOCK;

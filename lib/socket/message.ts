@@ -3,7 +3,15 @@ import { systemError } from '../errors';
 import { totalLength } from '../internal/buffers';
 import type { Bytes } from '../internal/bytes';
 import { EAGAIN } from '../internal/errno';
-import { decodeAddress, encodeAddress, errorTarget, type InetAddress, type RawAddress, type SocketAddress, type UnixPath } from './address';
+import {
+  decodeAddress,
+  encodeAddress,
+  errorTarget,
+  type InetAddress,
+  type RawAddress,
+  type SocketAddress,
+  type UnixPath,
+} from './address';
 import { type AncillaryData, decodeAncillary, encodeAncillary } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { sendBuffers } from './scatter-gather';
@@ -13,7 +21,10 @@ export interface ReceivedMessage {
   readonly bytes: number;
   /** msg_flags: MSG_TRUNC, MSG_CTRUNC, MSG_EOR, … */
   readonly flags: number;
-  /** The sender; '' is a Unix socket without a name; null where the kernel names none (a connected stream). */
+  /**
+   * The sender; '' is a Unix socket without a name; null where the kernel names none (a connected
+   * stream).
+   */
   readonly address: InetAddress | UnixPath | RawAddress | null;
   readonly ancillary: AncillaryData;
 }
@@ -40,21 +51,47 @@ export function receiveMessage(
   // Made before the call: nothing may fail between it and the moment that its fds have an owner.
   const parts = isTooMany(native, descriptor, buffers) ? buffers.map(asBytes) : null;
   const whole = parts === null ? null : new Uint8Array(totalLength(parts));
-  const bytes = native.recvmsg(descriptor.fd, whole === null ? buffers : [whole], name, control, result, flags);
+  const bytes = native.recvmsg(
+    descriptor.fd,
+    whole === null ? buffers : [whole],
+    name,
+    control,
+    result,
+    flags,
+  );
   if (bytes === EAGAIN) return null;
   if (bytes < 0) throw systemError(bytes, 'recvmsg');
   const [messageFlags = 0, nameLength = 0, controlLength = 0] = result;
   const truncated = (messageFlags & (native.constants['MSG_CTRUNC'] ?? 0)) !== 0;
-  const ancillary = control === null ? (truncated ? { truncated } : {}) : decodeAncillary(control, controlLength, truncated);
+  const ancillary =
+    control === null
+      ? truncated
+        ? { truncated }
+        : {}
+      : decodeAncillary(control, controlLength, truncated);
   if (parts !== null && whole !== null) scatter(whole.subarray(0, bytes), parts);
-  return { bytes, flags: messageFlags, address: senderOf(native, descriptor, name, nameLength), ancillary };
+  return {
+    bytes,
+    flags: messageFlags,
+    address: senderOf(native, descriptor, name, nameLength),
+    ancillary,
+  };
 }
 
-function senderOf(native: NativeBinding, descriptor: Descriptor, name: Uint8Array, length: number): ReceivedMessage['address'] {
+function senderOf(
+  native: NativeBinding,
+  descriptor: Descriptor,
+  name: Uint8Array,
+  length: number,
+): ReceivedMessage['address'] {
   const address = decodeAddress(name, Math.min(length, name.length));
   // Of a Unix sender that has no name, the kernel says nothing at all.
   const { AF_UNIX, SOCK_STREAM } = native.constants;
-  return address === null && descriptor.kind.family === AF_UNIX && descriptor.kind.type !== SOCK_STREAM ? '' : address;
+  return address === null &&
+    descriptor.kind.family === AF_UNIX &&
+    descriptor.kind.type !== SOCK_STREAM
+    ? ''
+    : address;
 }
 
 /** One sendmsg(2); null if it would block. */
@@ -87,9 +124,19 @@ export function sendMessage(
   throw systemError(sent, 'sendmsg', address === undefined ? undefined : errorTarget(address));
 }
 
-/** More buffers than one call takes. A stream is read and written in parts; a message must be whole, and so is copied through one buffer. */
-export function isTooMany(native: NativeBinding, descriptor: Descriptor, buffers: readonly Bytes[]): boolean {
-  return buffers.length > native.limits.iovMax && descriptor.kind.type !== native.constants['SOCK_STREAM'];
+/**
+ * More buffers than one call takes. A stream is read and written in parts; a message must be whole,
+ * and so is copied through one buffer.
+ */
+export function isTooMany(
+  native: NativeBinding,
+  descriptor: Descriptor,
+  buffers: readonly Bytes[],
+): boolean {
+  return (
+    buffers.length > native.limits.iovMax &&
+    descriptor.kind.type !== native.constants['SOCK_STREAM']
+  );
 }
 
 export function gather(buffers: readonly Bytes[]): Uint8Array {

@@ -6,7 +6,10 @@ export type NativeInfo =
       readonly available: true;
       /** The file it was loaded from. */
       readonly path: string;
-      /** How readiness is learned: one edge-triggered epoll set (Linux), or a libuv poll handle per socket. */
+      /**
+       * How readiness is learned: one edge-triggered epoll set (Linux), or a libuv poll handle per
+       * socket.
+       */
       readonly reactor: 'epoll' | 'poll';
     }
   | {
@@ -15,7 +18,10 @@ export type NativeInfo =
       readonly reason: string;
     };
 
-/** Loads the addon if it is not loaded yet, and tells of it. Never throws for a platform that has none. */
+/**
+ * Loads the addon if it is not loaded yet, and tells of it. Never throws for a platform that has
+ * none.
+ */
 export function nativeInfo(): NativeInfo {
   try {
     return { available: true, path: nativeBindingPath(), reactor: nativeBinding().reactorKind() };

@@ -4,7 +4,10 @@ import { checkInteger, invalidArgument, outOfRange } from '../internal/validate'
 import type { Socket } from './socket';
 import { parseTcpInfo, TCP_INFO_BYTES, type TcpInfo } from './tcp-info';
 
-/** When an idle TCP connection is probed, and when it is given up: tcp(7). The kernel counts in whole seconds. */
+/**
+ * When an idle TCP connection is probed, and when it is given up: tcp(7). The kernel counts in
+ * whole seconds.
+ */
 export interface KeepAlive {
   /** Milliseconds without traffic before the first probe (TCP_KEEPIDLE). */
   readonly idle?: number;
@@ -15,11 +18,13 @@ export interface KeepAlive {
 }
 
 /**
- * The socket options that servers tune, typed and in milliseconds and bytes. `Socket.getsockopt` and `setsockopt` reach all others.
+ * The socket options that servers tune, typed and in milliseconds and bytes. `Socket.getsockopt`
+ * and `setsockopt` reach all others.
  *
- * Getters and setters make one system call each (`keepAlive` several), and throw: ClosedResourceError after close; UnsupportedOperationError for an
- * option that the platform or the kind of socket does not have (the TCP ones on a Unix socket); TypeError or RangeError, before any system call;
- * the system's error.
+ * Getters and setters make one system call each (`keepAlive` several), and throw:
+ * ClosedResourceError after close; UnsupportedOperationError for an option that the platform or the
+ * kind of socket does not have (the TCP ones on a Unix socket); TypeError or RangeError, before any
+ * system call; the system's error.
  */
 export class SocketOptions {
   readonly #socket: Socket;
@@ -28,7 +33,10 @@ export class SocketOptions {
     this.#socket = socket;
   }
 
-  /** TCP_NODELAY: small segments go at once (Nagle's algorithm is off). On for every TCP transport of this library. */
+  /**
+   * TCP_NODELAY: small segments go at once (Nagle's algorithm is off). On for every TCP transport
+   * of this library.
+   */
   get noDelay(): boolean {
     return this.#get('IPPROTO_TCP', 'TCP_NODELAY') !== 0;
   }
@@ -38,7 +46,10 @@ export class SocketOptions {
     this.#set('IPPROTO_TCP', 'TCP_NODELAY', Number(on));
   }
 
-  /** SO_KEEPALIVE and its times; null while it is off. Set true for the system's times, null or false to turn it off. */
+  /**
+   * SO_KEEPALIVE and its times; null while it is off. Set true for the system's times, null or
+   * false to turn it off.
+   */
   get keepAlive(): Required<KeepAlive> | null {
     if (this.#get('SOL_SOCKET', 'SO_KEEPALIVE') === 0) return null;
     return {
@@ -49,11 +60,14 @@ export class SocketOptions {
   }
 
   set keepAlive(value: KeepAlive | boolean | null) {
-    if (typeof value !== 'boolean' && typeof value !== 'object') throw invalidArgument('keepAlive', 'an object, a boolean or null', value);
-    const { idle, interval, count } = typeof value === 'object' && value !== null ? value : ({} as KeepAlive);
+    if (typeof value !== 'boolean' && typeof value !== 'object')
+      throw invalidArgument('keepAlive', 'an object, a boolean or null', value);
+    const { idle, interval, count } =
+      typeof value === 'object' && value !== null ? value : ({} as KeepAlive);
     // All are looked at before the first is set.
     const idleSeconds = idle === undefined ? undefined : seconds('keepAlive.idle', idle);
-    const intervalSeconds = interval === undefined ? undefined : seconds('keepAlive.interval', interval);
+    const intervalSeconds =
+      interval === undefined ? undefined : seconds('keepAlive.interval', interval);
     if (count !== undefined) checkInteger('keepAlive.count', count, 1, 127);
     if (idleSeconds !== undefined) this.#set('IPPROTO_TCP', 'TCP_KEEPIDLE', idleSeconds);
     if (intervalSeconds !== undefined) this.#set('IPPROTO_TCP', 'TCP_KEEPINTVL', intervalSeconds);
@@ -62,27 +76,37 @@ export class SocketOptions {
   }
 
   /**
-   * SO_LINGER, socket(7): what close does with data not yet sent. null: close returns at once and the kernel goes on sending (the default).
-   * 0: the connection is reset, and the data dropped. More: milliseconds (the kernel counts whole seconds) for which close(2) waits; Linux
-   * waits so on a non-blocking socket too, and with it this thread and its event loop.
+   * SO_LINGER, socket(7): what close does with data not yet sent. null: close returns at once and
+   * the kernel goes on sending (the default). 0: the connection is reset, and the data dropped.
+   * More: milliseconds (the kernel counts whole seconds) for which close(2) waits; Linux waits so
+   * on a non-blocking socket too, and with it this thread and its event loop.
    */
   get linger(): number | null {
     const value = new Int32Array(2);
     const bytes = this.#attempt('SO_LINGER', () =>
-      this.#socket.getsockopt(this.#number('SOL_SOCKET'), this.#number('SO_LINGER'), value.byteLength),
+      this.#socket.getsockopt(
+        this.#number('SOL_SOCKET'),
+        this.#number('SO_LINGER'),
+        value.byteLength,
+      ),
     );
     new Uint8Array(value.buffer).set(bytes);
     return value[0] === 0 ? null : (value[1] as number) * 1000;
   }
 
   set linger(time: number | null) {
-    const value = Int32Array.of(time === null ? 0 : 1, time === null || time === 0 ? 0 : seconds('linger', time));
+    const value = Int32Array.of(
+      time === null ? 0 : 1,
+      time === null || time === 0 ? 0 : seconds('linger', time),
+    );
     this.#attempt('SO_LINGER', () => {
       this.#socket.setsockopt(this.#number('SOL_SOCKET'), this.#number('SO_LINGER'), value);
     });
   }
 
-  /** SO_RCVBUF, bytes. Linux doubles what is set, for its own bookkeeping, and reports the double. */
+  /**
+   * SO_RCVBUF, bytes. Linux doubles what is set, for its own bookkeeping, and reports the double.
+   */
   get receiveBufferSize(): number {
     return this.#get('SOL_SOCKET', 'SO_RCVBUF');
   }
@@ -100,7 +124,10 @@ export class SocketOptions {
     this.#set('SOL_SOCKET', 'SO_SNDBUF', checked('sendBufferSize', bytes));
   }
 
-  /** TCP_USER_TIMEOUT, milliseconds (RFC 5482): how long sent data may stay unacknowledged until the connection is dropped; 0 is the system's own. Linux. */
+  /**
+   * TCP_USER_TIMEOUT, milliseconds (RFC 5482): how long sent data may stay unacknowledged until the
+   * connection is dropped; 0 is the system's own. Linux.
+   */
   get userTimeout(): number {
     return this.#get('IPPROTO_TCP', 'TCP_USER_TIMEOUT');
   }
@@ -111,13 +138,23 @@ export class SocketOptions {
 
   /** TCP_INFO: the state of the connection, its round-trip time, its losses. Linux. */
   tcpInfo(): TcpInfo {
-    if (process.platform !== 'linux') throw new UnsupportedOperationError('TCP_INFO is read on Linux only');
+    if (process.platform !== 'linux')
+      throw new UnsupportedOperationError('TCP_INFO is read on Linux only');
     return parseTcpInfo(
-      this.#attempt('TCP_INFO', () => this.#socket.getsockopt(this.#number('IPPROTO_TCP'), this.#number('TCP_INFO'), TCP_INFO_BYTES)),
+      this.#attempt('TCP_INFO', () =>
+        this.#socket.getsockopt(
+          this.#number('IPPROTO_TCP'),
+          this.#number('TCP_INFO'),
+          TCP_INFO_BYTES,
+        ),
+      ),
     );
   }
 
-  /** Bytes that the kernel holds: received and not yet read, and written and not yet sent (TCP: not yet acknowledged). undefined where it cannot tell. */
+  /**
+   * Bytes that the kernel holds: received and not yet read, and written and not yet sent (TCP: not
+   * yet acknowledged). undefined where it cannot tell.
+   */
   queueSizes(): { readonly unread: number | undefined; readonly unsent: number | undefined } {
     const { fd } = this.#socket;
     if (fd < 0) throw new ClosedResourceError('The socket is closed or detached');
@@ -129,7 +166,9 @@ export class SocketOptions {
   }
 
   #get(level: string, option: string): number {
-    return this.#attempt(option, () => this.#socket.getsockopt(this.#number(level), this.#number(option)));
+    return this.#attempt(option, () =>
+      this.#socket.getsockopt(this.#number(level), this.#number(option)),
+    );
   }
 
   #set(level: string, option: string, value: number): void {
@@ -156,7 +195,10 @@ export class SocketOptions {
   }
 }
 
-/** Of a socket that does not know the option, or (Unix sockets) not even its level. Linux has one number for the last two, and Node one name. */
+/**
+ * Of a socket that does not know the option, or (Unix sockets) not even its level. Linux has one
+ * number for the last two, and Node one name.
+ */
 const UNKNOWN_OPTION: ReadonlySet<string> = new Set(['ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
 function checked(name: string, value: number): number {
@@ -172,6 +214,10 @@ function seconds(name: string, time: number): number {
   if (typeof time !== 'number') throw invalidArgument(name, 'a number of milliseconds', time);
   const whole = Math.ceil(time / 1000);
   if (!(whole >= 1 && whole <= MAX_SECONDS))
-    throw outOfRange(name, `more than 0 and at most ${String(MAX_SECONDS * 1000)} milliseconds`, time);
+    throw outOfRange(
+      name,
+      `more than 0 and at most ${String(MAX_SECONDS * 1000)} milliseconds`,
+      time,
+    );
   return whole;
 }

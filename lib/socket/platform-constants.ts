@@ -7,10 +7,11 @@ function read(name: string | symbol): number | undefined {
 }
 
 /**
- * AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_REUSEPORT, TCP_NODELAY, MSG_PEEK, AI_PASSIVE, NI_NUMERICHOST, SCM_RIGHTS, … as this platform numbers
- * them. A name that the platform does not know is undefined.
+ * AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_REUSEPORT, TCP_NODELAY, MSG_PEEK, AI_PASSIVE, NI_NUMERICHOST,
+ * SCM_RIGHTS, … as this platform numbers them. A name that the platform does not know is undefined.
  *
- * The numbers come from the native binary, which is loaded by the first look: importing this package loads nothing.
+ * The numbers come from the native binary, which is loaded by the first look: importing this
+ * package loads nothing.
  * @throws Error `ERR_NATIVE_UNAVAILABLE`, at the first look, if no binary loads on this platform.
  */
 export const constants: Readonly<Record<string, number>> = new Proxy<Record<string, number>>(
@@ -21,7 +22,9 @@ export const constants: Readonly<Record<string, number>> = new Proxy<Record<stri
     ownKeys: () => Object.keys(nativeBinding().constants),
     getOwnPropertyDescriptor: (_target, name) => {
       const value = read(name);
-      return value === undefined ? undefined : { value, enumerable: true, configurable: true, writable: false };
+      return value === undefined
+        ? undefined
+        : { value, enumerable: true, configurable: true, writable: false };
     },
     set: () => false,
     defineProperty: () => false,

@@ -9,8 +9,9 @@ export const WRITABLE = 2;
 export const EXCEPTIONAL = 4;
 
 /**
- * How many operations may complete at once, without waiting, in one turn of the event loop. Promises that are ready are
- * run before timers and I/O; without a bound, one flooding peer would starve both. 256 system calls are about a millisecond.
+ * How many operations may complete at once, without waiting, in one turn of the event loop.
+ * Promises that are ready are run before timers and I/O; without a bound, one flooding peer would
+ * starve both. 256 system calls are about a millisecond.
  */
 const OPERATIONS_PER_TURN = 256;
 
@@ -20,12 +21,14 @@ interface Deferred {
 }
 
 /**
- * The TypeScript half of the reactor: the table of watched descriptors, the walk over a batch of events, and the
- * budget that keeps it fair. One per environment (main thread or worker).
+ * The TypeScript half of the reactor: the table of watched descriptors, the walk over a batch of
+ * events, and the budget that keeps it fair. One per environment (main thread or worker).
  */
 export class Reactor {
   readonly native: NativeBinding;
-  /** Whether events must be asked for again after each wait. False with epoll, which reports edges. */
+  /**
+   * Whether events must be asked for again after each wait. False with epoll, which reports edges.
+   */
   readonly #oneShot: boolean;
   readonly #events: Int32Array;
   readonly #watched: (Descriptor | undefined)[] = [];
@@ -48,8 +51,8 @@ export class Reactor {
   }
 
   /**
-   * Begins to watch a descriptor, at its first wait. Edge-triggered, in both directions, until it is closed: no further
-   * system call per wait.
+   * Begins to watch a descriptor, at its first wait. Edge-triggered, in both directions, until it
+   * is closed: no further system call per wait.
    */
   watch(descriptor: Descriptor): number {
     if (!this.#open) {
@@ -76,7 +79,10 @@ export class Reactor {
     return 0;
   }
 
-  /** Forgets a descriptor that is about to be closed or released (the binding stops watching by itself then). */
+  /**
+   * Forgets a descriptor that is about to be closed or released (the binding stops watching by
+   * itself then).
+   */
   forget(descriptor: Descriptor): void {
     this.#watched[descriptor.slot] = undefined;
     this.#freeSlots.push(descriptor.slot);
@@ -86,7 +92,8 @@ export class Reactor {
   /** Asks for the next event, where the mechanism wants to be asked. */
   arm(descriptor: Descriptor): number {
     if (!this.#oneShot) return 0;
-    const events = (descriptor.reader === null ? 0 : READABLE) | (descriptor.writer === null ? 0 : WRITABLE);
+    const events =
+      (descriptor.reader === null ? 0 : READABLE) | (descriptor.writer === null ? 0 : WRITABLE);
     return this.native.arm(descriptor.fd, events);
   }
 
@@ -99,7 +106,10 @@ export class Reactor {
     if (--this.#waiting === 0) this.native.hold(false);
   }
 
-  /** Lets an operation that could complete now do so in the next turn, after timers and I/O had theirs. */
+  /**
+   * Lets an operation that could complete now do so in the next turn, after timers and I/O had
+   * theirs.
+   */
   defer(operation: Deferred): void {
     if (this.#deferred.push(operation) === 1) setImmediate(this.#runDeferred);
   }
@@ -111,7 +121,10 @@ export class Reactor {
     for (const operation of operations) operation.resume();
   };
 
-  /** Called from the event loop, once per batch. Operations settle here, and nothing else happens: no user code runs before the end. */
+  /**
+   * Called from the event loop, once per batch. Operations settle here, and nothing else happens:
+   * no user code runs before the end.
+   */
   #deliver(count: number): void {
     this.#budget = OPERATIONS_PER_TURN;
     const events = this.#events;
@@ -126,7 +139,10 @@ export class Reactor {
 
 let instance: Reactor | undefined;
 
-/** This environment's reactor. @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary loads on this platform. */
+/**
+ * This environment's reactor. @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary loads on this
+ * platform.
+ */
 export function reactor(): Reactor {
   instance ??= new Reactor(nativeBinding());
   return instance;

@@ -13,7 +13,10 @@ export class Readiness extends IoOperation<void> {
   protected attempt(): undefined | typeof WOULD_BLOCK {
     const { descriptor, direction } = this;
     // An event may be older than the call that drained the socket: the kernel is asked.
-    const ready = descriptor.reactor.native.poll(descriptor.fd, direction === 'read' ? READABLE : WRITABLE);
+    const ready = descriptor.reactor.native.poll(
+      descriptor.fd,
+      direction === 'read' ? READABLE : WRITABLE,
+    );
     if (ready < 0) throw systemError(ready, 'poll');
     return ready === 0 ? wouldBlock(descriptor, direction) : undefined;
   }

@@ -4,15 +4,29 @@ import type { Bytes } from '../internal/bytes';
 /** Where recvmsg tells the lengths of name and control messages, and flags: not asked for here. */
 const unused = new Int32Array(3);
 
-/** sendmsg(2) of bytes alone, after the first `skip` bytes of the first buffer. Few buffers go as arguments, which costs less than an array. */
-export function sendBuffers(native: NativeBinding, fd: number, buffers: readonly Bytes[], skip: number, flags: number): number {
+/**
+ * sendmsg(2) of bytes alone, after the first `skip` bytes of the first buffer. Few buffers go as
+ * arguments, which costs less than an array.
+ */
+export function sendBuffers(
+  native: NativeBinding,
+  fd: number,
+  buffers: readonly Bytes[],
+  skip: number,
+  flags: number,
+): number {
   return buffers.length <= native.limits.directMax
     ? native.sendv(fd, flags, skip, ...buffers)
     : native.sendmsg(fd, buffers, skip, null, 0, null, 0, flags);
 }
 
 /** recvmsg(2) of bytes alone, likewise. */
-export function receiveBuffers(native: NativeBinding, fd: number, buffers: readonly Bytes[], flags: number): number {
+export function receiveBuffers(
+  native: NativeBinding,
+  fd: number,
+  buffers: readonly Bytes[],
+  flags: number,
+): number {
   return buffers.length <= native.limits.directMax
     ? native.recvv(fd, flags, ...buffers)
     : native.recvmsg(fd, buffers, null, null, unused, flags);

@@ -1,4 +1,9 @@
-import { CancelledError, type ClosedResourceError, InvalidStateError, systemError } from '../errors';
+import {
+  CancelledError,
+  type ClosedResourceError,
+  InvalidStateError,
+  systemError,
+} from '../errors';
 import { lengthNow } from '../internal/buffers';
 import type { Bytes } from '../internal/bytes';
 import { currentScope } from '../internal/context';
@@ -11,14 +16,17 @@ import { sendBuffers } from './scatter-gather';
 import { scratch } from './scratch';
 
 /**
- * Receives and sends on a stream: the hot path. A call that can complete at once costs one system call and one promise.
+ * Receives and sends on a stream: the hot path. A call that can complete at once costs one system
+ * call and one promise.
  *
- * `owner` is the face of the descriptor that is closed when it is collected: it is not while an operation of it waits.
+ * `owner` is the face of the descriptor that is closed when it is collected: it is not while an
+ * operation of it waits.
  */
 
 /**
- * One recv(2) into `buffer`, which is not empty. A buffer that was not filled means that the kernel's is drained, on TCP; on a Unix socket
- * a receive also stops where control messages begin, so there only EAGAIN proves it.
+ * One recv(2) into `buffer`, which is not empty. A buffer that was not filled means that the
+ * kernel's is drained, on TCP; on a Unix socket a receive also stops where control messages begin,
+ * so there only EAGAIN proves it.
  */
 function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
   const size = buffer.byteLength;
@@ -33,8 +41,15 @@ function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOU
   return receiveFailed(descriptor, count, 'recv');
 }
 
-/** What a negative code of a stream receive means: nothing yet, or the end of the connection, which later receives are told too. */
-export function receiveFailed(descriptor: Descriptor, code: number, syscall: string): typeof WOULD_BLOCK {
+/**
+ * What a negative code of a stream receive means: nothing yet, or the end of the connection, which
+ * later receives are told too.
+ */
+export function receiveFailed(
+  descriptor: Descriptor,
+  code: number,
+  syscall: string,
+): typeof WOULD_BLOCK {
   if (code === EAGAIN) return wouldBlock(descriptor, 'read');
   // The kernel short of memory: the connection is none the worse.
   if (code !== ENOMEM && code !== ENOBUFS) descriptor.readError = code;
@@ -68,7 +83,12 @@ class Receive extends IoOperation<number> {
 }
 
 /** A checkpoint: recv(2) into `buffer`, which is not empty. */
-export function receive(descriptor: Descriptor, buffer: Bytes, method: string, owner: object | null = null): Promise<number> {
+export function receive(
+  descriptor: Descriptor,
+  buffer: Bytes,
+  method: string,
+  owner: object | null = null,
+): Promise<number> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   if (descriptor.fd < 0 || descriptor.reader !== null || descriptor.closing) {
@@ -87,8 +107,8 @@ export function receive(descriptor: Descriptor, buffer: Bytes, method: string, o
 }
 
 /**
- * Sends some buffers to their end, in as many calls as it takes. Only the first call may have been made before, so this holds what
- * a send that did not end at once needs.
+ * Sends some buffers to their end, in as many calls as it takes. Only the first call may have been
+ * made before, so this holds what a send that did not end at once needs.
  */
 class Send extends IoOperation<void> {
   readonly syscall = 'send';
@@ -100,7 +120,13 @@ class Send extends IoOperation<void> {
   #offset = 0;
   #sent = 0;
 
-  constructor(descriptor: Descriptor, buffers: readonly Bytes[], sizes: readonly number[], sent: number, owner: object | null) {
+  constructor(
+    descriptor: Descriptor,
+    buffers: readonly Bytes[],
+    sizes: readonly number[],
+    sent: number,
+    owner: object | null,
+  ) {
     super(descriptor, 'write', owner);
     this.#buffers = buffers;
     this.#sizes = sizes;
@@ -123,21 +149,28 @@ class Send extends IoOperation<void> {
     return WOULD_BLOCK;
   }
 
-  /** One send(2) or sendmsg(2) of what is left of the buffers before `end`, at most IOV_MAX of them. */
+  /**
+   * One send(2) or sendmsg(2) of what is left of the buffers before `end`, at most IOV_MAX of them.
+   */
   #call(end: number): number {
     const { fd, reactor } = this.descriptor;
     const buffers = this.#buffers;
-    if (end - this.#index === 1) return reactor.native.send(fd, buffers[this.#index] as Bytes, this.#offset, 0);
+    if (end - this.#index === 1)
+      return reactor.native.send(fd, buffers[this.#index] as Bytes, this.#offset, 0);
     const window = end - this.#index === buffers.length ? buffers : buffers.slice(this.#index, end);
     return sendBuffers(reactor.native, fd, window, this.#offset, 0);
   }
 
-  /** What is left to send of the buffers before `end`. @throws TypeError if one is not as it was: its bytes would be missing from the stream. */
+  /**
+   * What is left to send of the buffers before `end`. @throws TypeError if one is not as it was:
+   * its bytes would be missing from the stream.
+   */
   #bytesUntil(end: number): number {
     let total = -this.#offset;
     for (let i = this.#index; i < end; i++) {
       const size = this.#sizes[i] as number;
-      if (size > 0 && lengthNow(this.#buffers[i] as Bytes) !== size) throw this.#giveUp(goneBuffer());
+      if (size > 0 && lengthNow(this.#buffers[i] as Bytes) !== size)
+        throw this.#giveUp(goneBuffer());
       total += size;
     }
     return total;
@@ -147,11 +180,15 @@ class Send extends IoOperation<void> {
     this.#sent += count;
     let left = this.#offset + count;
     const sizes = this.#sizes;
-    while (this.#index < sizes.length && left >= (sizes[this.#index] as number)) left -= sizes[this.#index++] as number;
+    while (this.#index < sizes.length && left >= (sizes[this.#index] as number))
+      left -= sizes[this.#index++] as number;
     this.#offset = left;
   }
 
-  /** The error with which it ends, told what has gone. Half a message cannot be taken back: the stream is of no more use. */
+  /**
+   * The error with which it ends, told what has gone. Half a message cannot be taken back: the
+   * stream is of no more use.
+   */
   #giveUp<E extends Error>(error: E): E {
     if (this.#sent === 0) return error;
     this.descriptor.broken = true;
@@ -160,7 +197,11 @@ class Send extends IoOperation<void> {
 
   override cancel(reason: CancelledError): void {
     // The scope's own error is one for many operations: how much went is this one's.
-    super.cancel(this.#sent === 0 ? reason : this.#giveUp(new CancelledError(reason.message, { cause: reason })));
+    super.cancel(
+      this.#sent === 0
+        ? reason
+        : this.#giveUp(new CancelledError(reason.message, { cause: reason })),
+    );
   }
 
   override lose(reason: ClosedResourceError): void {
@@ -171,7 +212,12 @@ class Send extends IoOperation<void> {
 const DONE: Promise<void> = Promise.resolve();
 
 /** A checkpoint: sends all of `data`. */
-export function send(descriptor: Descriptor, data: Bytes, method: string, owner: object | null = null): Promise<void> {
+export function send(
+  descriptor: Descriptor,
+  data: Bytes,
+  method: string,
+  owner: object | null = null,
+): Promise<void> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   if (descriptor.fd < 0 || descriptor.writer !== null || descriptor.closing || descriptor.broken) {
@@ -187,7 +233,8 @@ export function send(descriptor: Descriptor, data: Bytes, method: string, owner:
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'send'));
     sent = leftOver(descriptor, sent);
   }
-  return new Send(descriptor, [data], [size], sent, owner).enter(scope).park(descriptor.mayWrite).promise;
+  return new Send(descriptor, [data], [size], sent, owner).enter(scope).park(descriptor.mayWrite)
+    .promise;
 }
 
 /** A checkpoint: sends all of `buffers`, gathered by sendmsg(2). */
@@ -211,17 +258,24 @@ export function sendGathered(
   let sent = 0;
   if (descriptor.mayWrite && descriptor.reactor.spend()) {
     const { native } = descriptor.reactor;
-    if (buffers.length > native.limits.iovMax) return sendWindows(descriptor, buffers, sizes, owner);
+    if (buffers.length > native.limits.iovMax)
+      return sendWindows(descriptor, buffers, sizes, owner);
     sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
     if (sent === total) return DONE;
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'sendmsg'));
     sent = leftOver(descriptor, sent);
   }
-  return new Send(descriptor, buffers, sizes, sent, owner).enter(scope).park(descriptor.mayWrite).promise;
+  return new Send(descriptor, buffers, sizes, sent, owner).enter(scope).park(descriptor.mayWrite)
+    .promise;
 }
 
 /** More buffers than one call takes: as many calls as the kernel has room for. */
-function sendWindows(descriptor: Descriptor, buffers: readonly Bytes[], sizes: readonly number[], owner: object | null): Promise<void> {
+function sendWindows(
+  descriptor: Descriptor,
+  buffers: readonly Bytes[],
+  sizes: readonly number[],
+  owner: object | null,
+): Promise<void> {
   const operation = new Send(descriptor, buffers, sizes, 0, owner);
   try {
     if (operation.attempt() !== WOULD_BLOCK) return DONE;
@@ -232,8 +286,8 @@ function sendWindows(descriptor: Descriptor, buffers: readonly Bytes[], sizes: r
 }
 
 /**
- * A first call has taken a part, or (EAGAIN) nothing: the kernel's buffer is full, and it will tell when there is room. A second call
- * would only be told the same.
+ * A first call has taken a part, or (EAGAIN) nothing: the kernel's buffer is full, and it will tell
+ * when there is room. A second call would only be told the same.
  *
  * @returns how many bytes have gone
  */
@@ -242,9 +296,15 @@ function leftOver(descriptor: Descriptor, count: number): number {
   return Math.max(count, 0);
 }
 
-/** The sockets whose receives and sends these are. @throws InvalidStateError if something else has the descriptor. */
+/**
+ * The sockets whose receives and sends these are. @throws InvalidStateError if something else has
+ * the descriptor.
+ */
 export function claim(descriptor: Descriptor): Descriptor {
-  if (descriptor.claimed) throw new InvalidStateError(`fd ${String(descriptor.fd)} belongs to a transport or listener already`);
+  if (descriptor.claimed)
+    throw new InvalidStateError(
+      `fd ${String(descriptor.fd)} belongs to a transport or listener already`,
+    );
   descriptor.claimed = true;
   return descriptor;
 }

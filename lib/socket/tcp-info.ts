@@ -1,4 +1,7 @@
-/** What the kernel knows of a TCP connection: tcp(7) TCP_INFO, Linux. Times in milliseconds, sizes in bytes unless the name says segments. */
+/**
+ * What the kernel knows of a TCP connection: tcp(7) TCP_INFO, Linux. Times in milliseconds, sizes
+ * in bytes unless the name says segments.
+ */
 export interface TcpInfo {
   readonly state: TcpState;
   readonly retransmits: number;
@@ -23,7 +26,10 @@ export interface TcpInfo {
   readonly slowStartThreshold: number;
   readonly receiveSpace: number;
   readonly totalRetransmissions: number;
-  /** Bytes per second; Infinity if the sender is not paced. `undefined` from here on: a kernel too old to tell. */
+  /**
+   * Bytes per second; Infinity if the sender is not paced. `undefined` from here on: a kernel too
+   * old to tell.
+   */
   readonly pacingRate: number | undefined;
   readonly bytesAcked: number | undefined;
   readonly bytesReceived: number | undefined;
@@ -52,18 +58,25 @@ const STATES: readonly TcpState[] = [
 export const TCP_INFO_BYTES = 320;
 
 const MICROSECONDS = 1000;
-/** What the kernel writes for "no limit" and "not measured": TCP_INFINITE_SSTHRESH, and all ones. */
+/**
+ * What the kernel writes for "no limit" and "not measured": TCP_INFINITE_SSTHRESH, and all ones.
+ */
 const INFINITE_THRESHOLD = 0x7fffffff;
 const ALL_ONES_32 = 0xffffffff;
 const ALL_ONES_64 = 2 ** 64;
 
-/** Reads struct tcp_info (linux/tcp.h): fields are only ever added at its end, and a kernel gives as many as it knows. */
+/**
+ * Reads struct tcp_info (linux/tcp.h): fields are only ever added at its end, and a kernel gives as
+ * many as it knows.
+ */
 export function parseTcpInfo(bytes: Uint8Array): TcpInfo {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
   const u8 = (offset: number): number => (offset < view.byteLength ? view.getUint8(offset) : 0);
-  const u32 = (offset: number): number => (offset + 4 <= view.byteLength ? view.getUint32(offset, isLittle) : 0);
-  const optional32 = (offset: number): number | undefined => (offset + 4 <= view.byteLength ? view.getUint32(offset, isLittle) : undefined);
+  const u32 = (offset: number): number =>
+    offset + 4 <= view.byteLength ? view.getUint32(offset, isLittle) : 0;
+  const optional32 = (offset: number): number | undefined =>
+    offset + 4 <= view.byteLength ? view.getUint32(offset, isLittle) : undefined;
   const optional64 = (offset: number): number | undefined =>
     offset + 8 <= view.byteLength ? Number(view.getBigUint64(offset, isLittle)) : undefined;
   const minRtt = optional32(148);

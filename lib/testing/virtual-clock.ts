@@ -8,13 +8,14 @@ export interface VirtualClockOptions {
   /** The time at the beginning, in milliseconds. Default: 0. */
   readonly start?: number;
   /**
-   * Whether the clock jumps to the next deadline by itself, each time that everything is idle. Default: true.
-   * Without, time stands still until the test calls `advance`.
+   * Whether the clock jumps to the next deadline by itself, each time that everything is idle.
+   * Default: true. Without, time stands still until the test calls `advance`.
    */
   readonly autojump?: boolean;
   /**
-   * For how many milliseconds of real time nothing may happen, until all counts as idle. Default: 0, one empty round of the event
-   * loop. To be raised in a test that talks to another process or thread, whose answers take real time.
+   * For how many milliseconds of real time nothing may happen, until all counts as idle. Default:
+   * 0, one empty round of the event loop. To be raised in a test that talks to another process or
+   * thread, whose answers take real time.
    */
   readonly settle?: number;
 }
@@ -23,20 +24,26 @@ export interface VirtualClockOptions {
 const outsideOfTasks = AsyncLocalStorage.snapshot() as <R>(fn: () => R) => R;
 
 /**
- * Requests that Node's own threads are working on. They end soon, in real time; a socket that waits for its peer may never do so.
- * `CloseReq` is the end of a `FileHandle`, and so of every `readFile` of node:fs/promises.
+ * Requests that Node's own threads are working on. They end soon, in real time; a socket that waits
+ * for its peer may never do so. `CloseReq` is the end of a `FileHandle`, and so of every `readFile`
+ * of node:fs/promises.
  */
 const atWork = /^(FSReq|CloseReq|GetAddrInfoReq|GetNameInfoReq)/;
 
-/** How soon to look again, in real milliseconds, while one of those is at work: a turn of the loop for each look would only burn the processor. */
+/**
+ * How soon to look again, in real milliseconds, while one of those is at work: a turn of the loop
+ * for each look would only burn the processor.
+ */
 const PATIENCE = 1;
 
 /**
- * A clock for tests: time stands still while anything can go on, and then jumps to the next deadline. A program of sleeps and timeouts
- * runs as fast as its code does, takes exactly the time it says, and does the same each time.
+ * A clock for tests: time stands still while anything can go on, and then jumps to the next
+ * deadline. A program of sleeps and timeouts runs as fast as its code does, takes exactly the time
+ * it says, and does the same each time.
  *
- * Give it to a backend in the place of the system's clock; every `sleep`, deadline and `currentTime()` of that backend follows it.
- * Several backends may share one. What keeps time on its own, as `setTimeout` and `Date.now()` do, is not touched.
+ * Give it to a backend in the place of the system's clock; every `sleep`, deadline and
+ * `currentTime()` of that backend follows it. Several backends may share one. What keeps time on
+ * its own, as `setTimeout` and `Date.now()` do, is not touched.
  *
  * ```js
  * const clock = new VirtualClock();
@@ -50,18 +57,21 @@ const PATIENCE = 1;
  * });
  * ```
  *
- * **Idle** is the moment when nothing could go on by itself, and the only one at which the clock jumps. It has come when, for a whole
- * round of the event loop (and `settle` real milliseconds):
+ * **Idle** is the moment when nothing could go on by itself, and the only one at which the clock
+ * jumps. It has come when, for a whole round of the event loop (and `settle` real milliseconds):
  *  - no task is ready: no `coroYield()` is under way, and no deadline was set, moved or taken back;
- *  - the loop had no I/O event: no byte arrived, no connection, no signal, no message of a worker. So what one socket of this process
- *    sends to another arrives before time passes, however many steps that takes;
- *  - nobody's `setImmediate` is due, and no call of node:fs or address look-up is at work in Node's threads, as far as Node tells: 26 does
- *    not tell of `readFile` and `writeFile` of a path, only of those of a FileHandle;
+ *  - the loop had no I/O event: no byte arrived, no connection, no signal, no message of a worker.
+ *    So what one socket of this process sends to another arrives before time passes, however many
+ *    steps that takes;
+ *  - nobody's `setImmediate` is due, and no call of node:fs or address look-up is at work in Node's
+ *    threads, as far as Node tells: 26 does not tell of `readFile` and `writeFile` of a path, only
+ *    of those of a FileHandle;
  *  - no `freeze()` is in force.
  *
- * A socket that merely waits for its peer does not hold the time: else no timeout of one could be tested. Nor do `setTimeout`, and other
- * work in threads and processes: for these use `settle`, or `freeze()` while it lasts. When all wait and there is no
- * deadline, time stands still; the clock alone does not keep the process alive then.
+ * A socket that merely waits for its peer does not hold the time: else no timeout of one could be
+ * tested. Nor do `setTimeout`, and other work in threads and processes: for these use `settle`, or
+ * `freeze()` while it lasts. When all wait and there is no deadline, time stands still; the clock
+ * alone does not keep the process alive then.
  */
 export class VirtualClock implements Clock {
   readonly #autojump: boolean;
@@ -97,12 +107,15 @@ export class VirtualClock implements Clock {
 
   /** The earliest moment that anything waits for; `Infinity` if nothing waits for a time. */
   nextDeadline(): number {
-    return this.#alarms.some((alarm) => alarm.held && alarm.deadline !== Infinity) ? this.#nextAlarm() : Infinity;
+    return this.#alarms.some((alarm) => alarm.held && alarm.deadline !== Infinity)
+      ? this.#nextAlarm()
+      : Infinity;
   }
 
   /**
-   * Moves the time on by `duration` milliseconds, from deadline to deadline: at each, what became ready runs until all is idle again.
-   * Resolves when that is done. Not a checkpoint: a cancelled task may call it. RangeError if negative, NaN or infinite.
+   * Moves the time on by `duration` milliseconds, from deadline to deadline: at each, what became
+   * ready runs until all is idle again. Resolves when that is done. Not a checkpoint: a cancelled
+   * task may call it. RangeError if negative, NaN or infinite.
    */
   async advance(duration: number): Promise<void> {
     checkFiniteTime('duration', duration);
@@ -117,8 +130,9 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Resolves when all is idle, before time jumps. If what is done then makes anything ready, time waits for that too. So a test can let
-   * everything happen that happens at one moment, and look at it. Not a checkpoint: a cancelled task may call it.
+   * Resolves when all is idle, before time jumps. If what is done then makes anything ready, time
+   * waits for that too. So a test can let everything happen that happens at one moment, and look at
+   * it. Not a checkpoint: a cancelled task may call it.
    */
   untilIdle(): Promise<void> {
     return new Promise((resolve) => {
@@ -127,7 +141,10 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Holds the time until the result is disposed of, once for each call: `using _ = clock.freeze()` around work that takes real time. */
+  /**
+   * Holds the time until the result is disposed of, once for each call: `using _ = clock.freeze()`
+   * around work that takes real time.
+   */
   freeze(): Disposable {
     let disposed = false;
     this.#frozen++;
@@ -157,7 +174,9 @@ export class VirtualClock implements Clock {
     outsideOfTasks(() => setImmediate(callback));
   }
 
-  /** Also of alarms that nobody holds: they ring when time passes, but it does not pass for them. */
+  /**
+   * Also of alarms that nobody holds: they ring when time passes, but it does not pass for them.
+   */
   #nextAlarm(): number {
     return this.#alarms.reduce((earliest, alarm) => Math.min(earliest, alarm.deadline), Infinity);
   }
@@ -179,7 +198,8 @@ export class VirtualClock implements Clock {
   }
 
   #isWanted(): boolean {
-    if (this.#waiters.length > 0 || this.#alarms.some((alarm) => alarm.deadline <= this.#now)) return true;
+    if (this.#waiters.length > 0 || this.#alarms.some((alarm) => alarm.deadline <= this.#now))
+      return true;
     return this.#autojump && this.nextDeadline() !== Infinity;
   }
 
@@ -193,7 +213,8 @@ export class VirtualClock implements Clock {
     const { events } = performance.nodeTiming.uvMetricsInfo;
     const resources = process.getActiveResourcesInfo();
     const working = resources.some((name) => atWork.test(name));
-    const busy = this.#stirred || events !== this.#events || working || resources.includes('Immediate');
+    const busy =
+      this.#stirred || events !== this.#events || working || resources.includes('Immediate');
     this.#stirred = false;
     this.#events = events;
 
@@ -226,7 +247,9 @@ export class VirtualClock implements Clock {
 
   /** Rings the alarms that are due, in the order of their deadlines. */
   #ring(): void {
-    const due = this.#alarms.filter((alarm) => alarm.deadline <= this.#now).sort((a, b) => a.deadline - b.deadline);
+    const due = this.#alarms
+      .filter((alarm) => alarm.deadline <= this.#now)
+      .sort((a, b) => a.deadline - b.deadline);
     for (const alarm of due) {
       this.#stirred = true;
       alarm.ring();

@@ -2,10 +2,16 @@ import type { AsyncBackend } from '../backends/async-backend';
 import { ClosedResourceError } from '../errors';
 import { invalidArgument } from '../internal/validate';
 import { encodeCall, type ThreadFunction } from './thread-function';
-import { type RunInThreadOptions, type ThreadJob, ThreadPool, type ThreadPoolOptions } from './thread-pool';
+import {
+  type RunInThreadOptions,
+  type ThreadJob,
+  ThreadPool,
+  type ThreadPoolOptions,
+} from './thread-pool';
 
 /**
- * A pool of threads of one's own. `await using executor = new AsyncExecutor(backend)` shuts it down in the end.
+ * A pool of threads of one's own. `await using executor = new AsyncExecutor(backend)` shuts it down
+ * in the end.
  *
  * Its threads are made when they are needed, and keep no process alive while idle.
  */
@@ -27,23 +33,31 @@ export class AsyncExecutor implements AsyncDisposable {
   }
 
   /**
-   * Runs an exported function in a thread of the pool: as `runInThread` of a backend. A checkpoint; a call that is cancelled in the queue is not made.
+   * Runs an exported function in a thread of the pool: as `runInThread` of a backend. A checkpoint;
+   * a call that is cancelled in the queue is not made.
    * @throws InvalidStateError, as a rejection, after shutdown
    */
-  run<R = unknown>(fn: ThreadFunction, args: readonly unknown[] = [], options?: RunInThreadOptions): Promise<R> {
+  run<R = unknown>(
+    fn: ThreadFunction,
+    args: readonly unknown[] = [],
+    options?: RunInThreadOptions,
+  ): Promise<R> {
     return this.#pool.run<R>(fn, args, options);
   }
 
   /**
-   * Calls a function once for each of `items` (its only argument): all calls are made, or queued, when this returns. Iterate over the results, which come in order; each step is a
-   * checkpoint. Where the iteration ends early, by `break`, a failure or a cancellation, calls that have not begun are taken back, and the others end unheard.
+   * Calls a function once for each of `items` (its only argument): all calls are made, or queued,
+   * when this returns. Iterate over the results, which come in order; each step is a checkpoint.
+   * Where the iteration ends early, by `break`, a failure or a cancellation, calls that have not
+   * begun are taken back, and the others end unheard.
    *
    * @throws InvalidStateError after shutdown
    */
   map<R = unknown>(fn: ThreadFunction, items: Iterable<unknown>): AsyncGenerator<R, void, void> {
     const calls = [...items].map((item) => encodeCall(fn, [item]));
     const jobs = calls.map((call) => this.#pool.submit<R>(call, [], false, undefined));
-    // One that fails before the iteration comes to it, or after it has ended, is no unhandled rejection.
+    // One that fails before the iteration comes to it, or after it has ended, is no unhandled
+    // rejection.
     for (const { promise } of jobs) promise.catch(() => undefined);
     return this.#results(jobs);
   }
@@ -52,13 +66,15 @@ export class AsyncExecutor implements AsyncDisposable {
     try {
       for (const { promise } of jobs) yield await this.#backend.waitFor(promise);
     } finally {
-      for (const job of jobs) job.giveUp(new ClosedResourceError('The results of map() are no longer iterated over'));
+      for (const job of jobs)
+        job.giveUp(new ClosedResourceError('The results of map() are no longer iterated over'));
     }
   }
 
   /**
-   * No new calls. Calls in the queue are still made, or, with `cancelPending`, reject with ClosedResourceError. Resolves when all have ended and the threads are gone. Idempotent. No cancellation
-   * point.
+   * No new calls. Calls in the queue are still made, or, with `cancelPending`, reject with
+   * ClosedResourceError. Resolves when all have ended and the threads are gone. Idempotent. No
+   * cancellation point.
    */
   shutdown(options: { readonly cancelPending?: boolean } = {}): Promise<void> {
     return this.#pool.close(options.cancelPending === true);

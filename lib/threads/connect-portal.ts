@@ -2,28 +2,50 @@ import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_th
 import { CancelledError, InvalidStateError } from '../errors';
 import { invalidArgument } from '../internal/validate';
 import { decodeThrown } from './error-codec';
-import { CLOSED, OPEN, type PortalHandle, type PortalReply, type PortalRequest, REPLIES, STATE } from './portal-protocol';
+import {
+  CLOSED,
+  OPEN,
+  type PortalHandle,
+  type PortalReply,
+  type PortalRequest,
+  REPLIES,
+  STATE,
+} from './portal-protocol';
 import type { PortalFunctions } from './threads-portal';
 
 /** The promise of a call that goes on in the portal's thread. */
 export type PortalCall<R> = Promise<R> & {
-  /** Rejects it with CancelledError at once, and cancels the call; what that still returns is dropped. */
+  /**
+   * Rejects it with CancelledError at once, and cancels the call; what that still returns is
+   * dropped.
+   */
   cancel(): void;
 };
 
 /** The other end of a portal, in a thread of its own. */
 export interface PortalConnection<F extends PortalFunctions> {
   /**
-   * Blocks this thread until the (possibly async) function has run in the portal's thread: its result, or its error. CancelledError if it was cancelled.
-   * @throws InvalidStateError if the portal is not open, or its thread has ended, which is seen within a second
+   * Blocks this thread until the (possibly async) function has run in the portal's thread: its
+   * result, or its error. CancelledError if it was cancelled.
+   * @throws InvalidStateError if the portal is not open, or its thread has ended, which is seen
+   *   within a second
    */
-  runCoroutine<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): Awaited<ReturnType<F[K]>>;
+  runCoroutine<K extends keyof F & string>(
+    name: K,
+    ...args: Parameters<F[K]>
+  ): Awaited<ReturnType<F[K]>>;
   /** The same, without blocking. */
-  runCoroutineSoon<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): PortalCall<Awaited<ReturnType<F[K]>>>;
+  runCoroutineSoon<K extends keyof F & string>(
+    name: K,
+    ...args: Parameters<F[K]>
+  ): PortalCall<Awaited<ReturnType<F[K]>>>;
   /** Like runCoroutine, for functions that do not wait: TypeError for one that does. */
   runSync<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): ReturnType<F[K]>;
   /** `runSync`, without blocking. It cannot be cancelled: it does not wait there. */
-  runSyncSoon<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): Promise<ReturnType<F[K]>>;
+  runSyncSoon<K extends keyof F & string>(
+    name: K,
+    ...args: Parameters<F[K]>
+  ): Promise<ReturnType<F[K]>>;
 }
 
 /** How long a blocked thread sleeps until it looks whether the portal's thread is still there. */
@@ -35,12 +57,23 @@ interface Pending {
 }
 
 /**
- * Connects a thread to a portal of another thread, by the handle that was transferred here. Once per handle.
- * @throws InvalidStateError in the portal's own thread, which would wait for itself; TypeError for what is no handle
+ * Connects a thread to a portal of another thread, by the handle that was transferred here. Once
+ * per handle.
+ * @throws InvalidStateError in the portal's own thread, which would wait for itself; TypeError for
+ *   what is no handle
  */
-export function connectThreadsPortal<F extends PortalFunctions>(handle: PortalHandle): PortalConnection<F> {
-  if (typeof (handle as Partial<PortalHandle> | null)?.threadId !== 'number' || !(handle.signals instanceof SharedArrayBuffer)) {
-    throw invalidArgument('handle', 'what handle() of a ThreadsPortal returned, transferred to this thread', handle);
+export function connectThreadsPortal<F extends PortalFunctions>(
+  handle: PortalHandle,
+): PortalConnection<F> {
+  if (
+    typeof (handle as Partial<PortalHandle> | null)?.threadId !== 'number' ||
+    !(handle.signals instanceof SharedArrayBuffer)
+  ) {
+    throw invalidArgument(
+      'handle',
+      'what handle() of a ThreadsPortal returned, transferred to this thread',
+      handle,
+    );
   }
   if (handle.threadId === threadId) {
     throw new InvalidStateError('This function must be called in a different thread than the portal\'s: hand the handle to a worker'); // prettier-ignore
@@ -89,7 +122,8 @@ class Line {
     while (outcome.settle === undefined) {
       const seen = Atomics.load(this.#signals, REPLIES);
       const isClosed = Atomics.load(this.#signals, STATE) === CLOSED;
-      // Replies to other calls of this thread come on the same line: their promises are settled on the way.
+      // Replies to other calls of this thread come on the same line: their promises are settled on
+      // the way.
       this.#drain();
       if (isClosed) {
         // What was answered in the last moment had been posted before.
@@ -125,7 +159,12 @@ class Line {
     return Object.assign(promise, { cancel });
   }
 
-  #send(name: string, mode: 'sync' | 'coroutine', args: readonly unknown[], pending: Pending): number {
+  #send(
+    name: string,
+    mode: 'sync' | 'coroutine',
+    args: readonly unknown[],
+    pending: Pending,
+  ): number {
     if (Atomics.load(this.#signals, STATE) !== OPEN) throw notRunning();
     const id = this.#nextId++;
     if (!this.#post({ type: 'call', id, name, mode, args })) throw notRunning();
@@ -136,14 +175,20 @@ class Line {
   /** @returns false if nobody is there any more: the portal counts as closed then */
   #post(request: PortalRequest): boolean {
     // Node tells, though its declarations do not; elsewhere nothing is known.
-    const isThere = (this.#port as { postMessage(message: PortalRequest): unknown }).postMessage(request) !== false;
+    const isThere =
+      (this.#port as { postMessage(message: PortalRequest): unknown }).postMessage(request) !==
+      false;
     if (!isThere) Atomics.store(this.#signals, STATE, CLOSED);
     return isThere;
   }
 
   /** Takes what has arrived. */
   #drain(): void {
-    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+    for (
+      let next = receiveMessageOnPort(this.#port);
+      next !== undefined;
+      next = receiveMessageOnPort(this.#port)
+    ) {
       this.#settle(next.message as PortalReply);
     }
   }
@@ -178,5 +223,7 @@ class Line {
 }
 
 function notRunning(): InvalidStateError {
-  return new InvalidStateError('ThreadsPortal not running: it is not open yet, or it has closed, or its thread has ended');
+  return new InvalidStateError(
+    'ThreadsPortal not running: it is not open yet, or it has closed, or its thread has ended',
+  );
 }

@@ -37,7 +37,10 @@ export const CLOSED = 3;
 export interface PortalHandle {
   /** To be transferred: list it in `transferList` (or runInThread's `transfer`). */
   readonly port: MessagePort;
-  /** Replies are counted, and the portal's state is told, in memory that both threads see: a blocked thread waits on it. */
+  /**
+   * Replies are counted, and the portal's state is told, in memory that both threads see: a blocked
+   * thread waits on it.
+   */
   readonly signals: SharedArrayBuffer;
   /** The thread that the portal belongs to. */
   readonly threadId: number;

@@ -3,11 +3,12 @@ import { pathToFileURL } from 'node:url';
 import { invalidArgument } from '../internal/validate';
 
 /**
- * A function that another thread can find: exported as `name` (default: 'default') by an ES or CommonJS module. `module` is a file URL, an absolute path, or a
- * package's name.
+ * A function that another thread can find: exported as `name` (default: 'default') by an ES or
+ * CommonJS module. `module` is a file URL, an absolute path, or a package's name.
  *
- * A TypeScript module can be given where Node strips types (22.18 and later, or `process.features.typescript`), or where this process was started with a loader
- * (`node --import tsx`), which its threads have, too. Elsewhere the call rejects with UnsupportedOperationError.
+ * A TypeScript module can be given where Node strips types (22.18 and later, or
+ * `process.features.typescript`), or where this process was started with a loader (`node --import
+ * tsx`), which its threads have, too. Elsewhere the call rejects with UnsupportedOperationError.
  */
 export interface ThreadFunction {
   readonly module: string | URL;
@@ -21,7 +22,10 @@ export interface ThreadCall {
   readonly args: readonly unknown[];
 }
 
-/** @throws TypeError: a closure cannot leave its thread; a relative path means nothing without the file that it is relative to */
+/**
+ * @throws TypeError: a closure cannot leave its thread; a relative path means nothing without the
+ *   file that it is relative to
+ */
 export function encodeCall(fn: ThreadFunction, args: readonly unknown[]): ThreadCall {
   if (typeof fn === 'function') {
     throw invalidArgument(
@@ -30,7 +34,8 @@ export function encodeCall(fn: ThreadFunction, args: readonly unknown[]): Thread
       fn,
     );
   }
-  if (typeof fn !== 'object' || (fn as unknown) === null) throw invalidArgument('fn', '{ module, name }', fn);
+  if (typeof fn !== 'object' || (fn as unknown) === null)
+    throw invalidArgument('fn', '{ module, name }', fn);
   const { module, name = 'default' } = fn;
   if (typeof name !== 'string') throw invalidArgument('fn.name', 'the name of an export', name);
   if (!Array.isArray(args)) throw invalidArgument('args', 'an array', args);

@@ -12,7 +12,10 @@ import type { ThreadResult } from './worker';
 
 /** How many threads, and for how long. */
 export interface ThreadPoolOptions {
-  /** At most so many at once; calls beyond that wait their turn, first come first served. Default: 1.5 for each processor. */
+  /**
+   * At most so many at once; calls beyond that wait their turn, first come first served. Default:
+   * 1.5 for each processor.
+   */
   readonly maxThreads?: number;
   /** So many are kept, even idle. Default 0. */
   readonly minThreads?: number;
@@ -22,7 +25,10 @@ export interface ThreadPoolOptions {
 
 /** How one call is made. */
 export interface RunInThreadOptions {
-  /** Cancellation terminates the thread and rejects at once. By default it waits for the function, whose result is then given. */
+  /**
+   * Cancellation terminates the thread and rejects at once. By default it waits for the function,
+   * whose result is then given.
+   */
   readonly abandonOnCancel?: boolean;
   /** What of the arguments is moved instead of copied: ArrayBuffers, MessagePorts, … */
   readonly transfer?: readonly unknown[];
@@ -31,7 +37,10 @@ export interface RunInThreadOptions {
 const DEFAULT_IDLE_MS = 10_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** A call of a function in a thread: in the queue, where a cancellation takes it out without effect, and then running. */
+/**
+ * A call of a function in a thread: in the queue, where a cancellation takes it out without effect,
+ * and then running.
+ */
 export class ThreadJob<R> extends Operation<R> {
   readonly call: ThreadCall;
   readonly transfer: readonly unknown[];
@@ -40,7 +49,12 @@ export class ThreadJob<R> extends Operation<R> {
   readonly controller: AbortController | null;
   #isRunning = false;
 
-  constructor(pool: ThreadPool, call: ThreadCall, transfer: readonly unknown[], abandonOnCancel: boolean) {
+  constructor(
+    pool: ThreadPool,
+    call: ThreadCall,
+    transfer: readonly unknown[],
+    abandonOnCancel: boolean,
+  ) {
     super();
     this.#pool = pool;
     this.call = call;
@@ -72,8 +86,8 @@ export class ThreadJob<R> extends Operation<R> {
 }
 
 /**
- * Worker threads that run exported functions: piscina, with our errors, our cancellation and our queue. They are made when they are needed, and keep no process
- * alive while idle.
+ * Worker threads that run exported functions: piscina, with our errors, our cancellation and our
+ * queue. They are made when they are needed, and keep no process alive while idle.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
@@ -86,7 +100,11 @@ export class ThreadPool {
 
   /** @throws TypeError or RangeError for sizes and times that are none */
   constructor(options: ThreadPoolOptions = {}) {
-    const { maxThreads = Math.max(1, Math.floor(availableParallelism() * 1.5)), minThreads = 0, idleTimeout = DEFAULT_IDLE_MS } = options;
+    const {
+      maxThreads = Math.max(1, Math.floor(availableParallelism() * 1.5)),
+      minThreads = 0,
+      idleTimeout = DEFAULT_IDLE_MS,
+    } = options;
     checkInteger('maxThreads', maxThreads, 1, 65536);
     checkInteger('minThreads', minThreads, 0, maxThreads);
     checkTime('idleTimeout', idleTimeout);
@@ -96,7 +114,11 @@ export class ThreadPool {
   }
 
   /** A checkpoint: a call, and its result, or what the function throws. */
-  async run<R>(fn: ThreadFunction, args: readonly unknown[] = [], options: RunInThreadOptions = {}): Promise<R> {
+  async run<R>(
+    fn: ThreadFunction,
+    args: readonly unknown[] = [],
+    options: RunInThreadOptions = {},
+  ): Promise<R> {
     const { abandonOnCancel = false, transfer = [] } = options;
     const call = encodeCall(fn, args);
     const scope = currentScope();
@@ -105,7 +127,12 @@ export class ThreadPool {
   }
 
   /** Begins a call, or puts it into the queue; linked into `scope` if there is one. */
-  submit<R>(call: ThreadCall, transfer: readonly unknown[], abandonOnCancel: boolean, scope: WaitScope | undefined): ThreadJob<R> {
+  submit<R>(
+    call: ThreadCall,
+    transfer: readonly unknown[],
+    abandonOnCancel: boolean,
+    scope: WaitScope | undefined,
+  ): ThreadJob<R> {
     if (this.#isClosed) throw new InvalidStateError('The executor has been shut down');
     const job = new ThreadJob<R>(this, call, transfer, abandonOnCancel).enter(scope);
     this.#queue.add(job as ThreadJob<unknown>);
@@ -118,11 +145,15 @@ export class ThreadPool {
     return this.#queue.delete(job);
   }
 
-  /** No new calls. Waits for those that have begun, and (unless `cancelPending`) those in the queue; then ends the threads. Idempotent. */
+  /**
+   * No new calls. Waits for those that have begun, and (unless `cancelPending`) those in the queue;
+   * then ends the threads. Idempotent.
+   */
   async close(cancelPending: boolean): Promise<void> {
     this.#isClosed = true;
     if (cancelPending) {
-      for (const job of [...this.#queue]) job.giveUp(new ClosedResourceError('The executor was shut down before the call began'));
+      for (const job of [...this.#queue])
+        job.giveUp(new ClosedResourceError('The executor was shut down before the call began'));
     }
     if (this.#running > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     await this.end();
@@ -154,7 +185,8 @@ export class ThreadPool {
         else job.fail(decodeThrown(result.thrown));
       };
     } catch (error) {
-      // An argument or the result that cannot be cloned, a thread that ended itself, or one that was terminated: the job has been cancelled then.
+      // An argument or the result that cannot be cloned, a thread that ended itself, or one that
+      // was terminated: the job has been cancelled then.
       end = () => {
         job.fail(error instanceof Error && error.message !== '' ? error : uncloneable(job));
       };
@@ -176,7 +208,9 @@ export class ThreadPool {
 
   #open(): Piscina {
     // Loaded at the first call: a program without threads pays nothing for them.
-    const { Piscina: PiscinaPool } = createRequire(__filename)('piscina') as { Piscina: typeof Piscina };
+    const { Piscina: PiscinaPool } = createRequire(__filename)('piscina') as {
+      Piscina: typeof Piscina;
+    };
     const { minThreads = 0, idleTimeout = DEFAULT_IDLE_MS } = this.#options;
     return new PiscinaPool({
       filename: join(__dirname, 'worker.js'),

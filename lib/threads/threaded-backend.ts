@@ -11,7 +11,9 @@ export interface BackendOptions extends ConcurrencyOptions {
   readonly threads?: ThreadPoolOptions;
 }
 
-/** The half of a backend that has no sockets, with its threads. Both built-in backends extend it. */
+/**
+ * The half of a backend that has no sockets, with its threads. Both built-in backends extend it.
+ */
 export class ThreadedBackend extends ConcurrencyBackend {
   readonly #pool: ThreadPool;
   #bootstraps = 0;
@@ -21,7 +23,10 @@ export class ThreadedBackend extends ConcurrencyBackend {
     this.#pool = new ThreadPool(options.threads);
   }
 
-  /** As `ConcurrencyBackend.bootstrap`, cancellation included; and the threads of `runInThread` end with it. */
+  /**
+   * As `ConcurrencyBackend.bootstrap`, cancellation included; and the threads of `runInThread` end
+   * with it.
+   */
   override async bootstrap<R>(main: () => Awaitable<R>, options?: BootstrapOptions): Promise<R> {
     this.#bootstraps++;
     try {
@@ -33,16 +38,24 @@ export class ThreadedBackend extends ConcurrencyBackend {
   }
 
   /**
-   * Runs the exported function `name` (default: 'default') of the ES or CommonJS module `module` in a thread, with cloned arguments, and resolves to its result, cloned (or moved: `transferResult`).
-   * What it throws arrives with its class (of the language or of this library; else Error), name, message, stack, own properties and cause.
+   * Runs the exported function `name` (default: 'default') of the ES or CommonJS module `module` in
+   * a thread, with cloned arguments, and resolves to its result, cloned (or moved:
+   * `transferResult`). What it throws arrives with its class (of the language or of this library;
+   * else Error), name, message, stack, own properties and cause.
    *
-   * A checkpoint. A call that is cancelled before it began is not made; one that runs is waited for, or, with `abandonOnCancel`, its thread is terminated.
-   * The function cannot see this thread's objects or AsyncLocalStorages.
+   * A checkpoint. A call that is cancelled before it began is not made; one that runs is waited
+   * for, or, with `abandonOnCancel`, its thread is terminated. The function cannot see this
+   * thread's objects or AsyncLocalStorages.
    *
-   * @throws TypeError, as a rejection, for a closure, a relative path, a module without such an export; DataCloneError for what cannot be cloned;
-   *   UnsupportedOperationError for a TypeScript module where this Node.js loads none
+   * @throws TypeError, as a rejection, for a closure, a relative path, a module without such an
+   *   export; DataCloneError for what cannot be cloned; UnsupportedOperationError for a TypeScript
+   *   module where this Node.js loads none
    */
-  runInThread<R = unknown>(fn: ThreadFunction, args: readonly unknown[] = [], options?: RunInThreadOptions): Promise<R> {
+  runInThread<R = unknown>(
+    fn: ThreadFunction,
+    args: readonly unknown[] = [],
+    options?: RunInThreadOptions,
+  ): Promise<R> {
     return this.#pool.run<R>(fn, args, options);
   }
 

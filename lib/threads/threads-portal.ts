@@ -1,5 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { MessageChannel, type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  threadId,
+} from 'node:worker_threads';
 import type { Awaitable } from '../concurrency/awaitable';
 import type { ConcurrencyBackend } from '../concurrency/concurrency-backend';
 import type { Task } from '../concurrency/task';
@@ -45,7 +50,11 @@ class Connection {
       this.port.postMessage(reply);
     } catch (error) {
       // The value cannot be cloned: that is what the caller is told.
-      this.port.postMessage({ id: reply.id, status: 'thrown', thrown: encodeThrown(error) } satisfies PortalReply);
+      this.port.postMessage({
+        id: reply.id,
+        status: 'thrown',
+        thrown: encodeThrown(error),
+      } satisfies PortalReply);
     }
     Atomics.add(this.signals, REPLIES, 1);
     Atomics.notify(this.signals, REPLIES);
@@ -59,9 +68,11 @@ class Connection {
 }
 
 /**
- * Lets other threads call given functions in this thread's event loop. Made by `createThreadsPortal` of a backend.
+ * Lets other threads call given functions in this thread's event loop. Made by
+ * `createThreadsPortal` of a backend.
  *
- * Coroutine calls run as tasks of the portal, sync calls in the context of the task that runs it. A failed call is its caller's affair: the portal and its other calls go on.
+ * Coroutine calls run as tasks of the portal, sync calls in the context of the task that runs it. A
+ * failed call is its caller's affair: the portal and its other calls go on.
  */
 export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
   readonly functions: F;
@@ -82,15 +93,18 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
   }
 
   /**
-   * Opens the portal while `body` runs. On the way out it takes no new calls, and waits for those under way; if `body` fails or is cancelled, they are cancelled first. Resolves
-   * to what `body` returns. Runs once.
+   * Opens the portal while `body` runs. On the way out it takes no new calls, and waits for those
+   * under way; if `body` fails or is cancelled, they are cancelled first. Resolves to what `body`
+   * returns. Runs once.
    */
   async run<R>(body: (portal: this) => Awaitable<R>): Promise<R> {
     checkFunction('body', body);
-    if (this.#state !== NOT_OPEN) throw new InvalidStateError('ThreadsPortal entered twice: make a new one for each run');
+    if (this.#state !== NOT_OPEN)
+      throw new InvalidStateError('ThreadsPortal entered twice: make a new one for each run');
     const group = this.#backend.createTaskGroup();
     try {
-      // The group's own scope is out of everybody's reach: what ends body is its own or comes from outside, and is thrown.
+      // The group's own scope is out of everybody's reach: what ends body is its own or comes from
+      // outside, and is thrown.
       return (await group.run(async () => {
         this.#group = group;
         this.#inContext = AsyncLocalStorage.snapshot();
@@ -109,13 +123,15 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
   }
 
   /**
-   * A handle for one other thread, which gives it to `connectThreadsPortal`. It may be made before the portal opens. List its `port` in the transfer list of workerData, postMessage or
+   * A handle for one other thread, which gives it to `connectThreadsPortal`. It may be made before
+   * the portal opens. List its `port` in the transfer list of workerData, postMessage or
    * runInThread.
    *
    * @throws InvalidStateError if the portal has closed
    */
   handle(): PortalHandle {
-    if (this.#state >= CLOSING) throw new InvalidStateError('ThreadsPortal not running: it has closed');
+    if (this.#state >= CLOSING)
+      throw new InvalidStateError('ThreadsPortal not running: it has closed');
     const { port1, port2 } = new MessageChannel();
     const signals = new SharedArrayBuffer(8);
     const connection = new Connection(port1, new Int32Array(signals));
@@ -142,7 +158,11 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
 
   /** What was sent before the other thread saw that the portal is closing. */
   #answerTheLast(connection: Connection): void {
-    for (let next = receiveMessageOnPort(connection.port); next !== undefined; next = receiveMessageOnPort(connection.port)) {
+    for (
+      let next = receiveMessageOnPort(connection.port);
+      next !== undefined;
+      next = receiveMessageOnPort(connection.port)
+    ) {
       this.#receive(connection, next.message as PortalRequest);
     }
   }
@@ -161,7 +181,11 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
     }
     const fn = Object.hasOwn(this.functions, name) ? this.functions[name] : undefined;
     if (fn === undefined) {
-      connection.reply({ id, status: 'thrown', thrown: encodeThrown(new TypeError(`The portal has no function "${name}"`)) });
+      connection.reply({
+        id,
+        status: 'thrown',
+        thrown: encodeThrown(new TypeError(`The portal has no function "${name}"`)),
+      });
     } else if (mode === 'sync') {
       this.#enter(() => {
         callSync(connection, request, fn);
@@ -177,8 +201,15 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
     this.#inContext?.(fn);
   }
 
-  #startCoroutine(connection: Connection, { id, name, args }: CallRequest, fn: (...args: unknown[]) => unknown): void {
-    const call: { task: Task<unknown> | null; isCancelled: boolean } = { task: null, isCancelled: false };
+  #startCoroutine(
+    connection: Connection,
+    { id, name, args }: CallRequest,
+    fn: (...args: unknown[]) => unknown,
+  ): void {
+    const call: { task: Task<unknown> | null; isCancelled: boolean } = {
+      task: null,
+      isCancelled: false,
+    };
     connection.calls.set(id, call);
     const end = (reply: PortalReply): void => {
       connection.calls.delete(id);
@@ -217,14 +248,23 @@ function cancelCall(call: { task: Task<unknown> | null; isCancelled: boolean }):
 }
 
 /** Calls a function that does not wait. One that would is not begun, where it shows. */
-function callSync(connection: Connection, { id, name, args }: CallRequest, fn: (...args: unknown[]) => unknown): void {
+function callSync(
+  connection: Connection,
+  { id, name, args }: CallRequest,
+  fn: (...args: unknown[]) => unknown,
+): void {
   try {
-    if (fn instanceof AsyncFunction) throw new TypeError(`"${name}" is an async function: call it with runCoroutine or runCoroutineSoon`);
+    if (fn instanceof AsyncFunction)
+      throw new TypeError(
+        `"${name}" is an async function: call it with runCoroutine or runCoroutineSoon`,
+      );
     const value = fn(...args);
     if (value instanceof Promise) {
       // It was begun all the same, and its failure must not become an unhandled rejection.
       value.catch(() => undefined);
-      throw new TypeError(`"${name}" returned a promise: call it with runCoroutine or runCoroutineSoon`);
+      throw new TypeError(
+        `"${name}" returned a promise: call it with runCoroutine or runCoroutineSoon`,
+      );
     }
     connection.reply({ id, status: 'returned', value });
   } catch (error) {
@@ -235,5 +275,8 @@ function callSync(connection: Connection, { id, name, args }: CallRequest, fn: (
 /** The caller has cancelled its promise: nobody else will tell of it. */
 function reportUnheard(name: string, error: unknown): void {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`A cancelled portal call of "${name}" failed: ${reason}`, { type: 'SockscopeWarning', code: 'SOCKSCOPE_PORTAL' });
+  process.emitWarning(`A cancelled portal call of "${name}" failed: ${reason}`, {
+    type: 'SockscopeWarning',
+    code: 'SOCKSCOPE_PORTAL',
+  });
 }

@@ -10,8 +10,9 @@ export class Moved {
 }
 
 /**
- * For the return statement of a function that `runInThread` or an AsyncExecutor runs: `return transferResult(bytes, [bytes.buffer])`. What is listed (ArrayBuffers,
- * MessagePorts, …) is moved to the calling thread instead of being copied.
+ * For the return statement of a function that `runInThread` or an AsyncExecutor runs: `return
+ * transferResult(bytes, [bytes.buffer])`. What is listed (ArrayBuffers, MessagePorts, …) is moved
+ * to the calling thread instead of being copied.
  *
  * **Ownership.** What was moved is the caller's, and gone here.
  */

@@ -5,14 +5,18 @@ import type { ThreadCall } from './thread-function';
 import { Moved } from './transfer';
 
 /** What a call in a thread came to. */
-export type ThreadResult = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly thrown: Encoded };
+export type ThreadResult =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly thrown: Encoded };
 
 type Exported = (...args: readonly unknown[]) => unknown;
 
 /** What was called before in this thread: an import of a loaded module still costs some turns. */
 const known = new Map<string, Exported>();
 
-/** Runs in a worker of the pool, which loads this file: imports the module (once per worker) and calls the function. */
+/**
+ * Runs in a worker of the pool, which loads this file: imports the module (once per worker) and
+ * calls the function.
+ */
 export default async function callInThread({ module, name, args }: ThreadCall): Promise<object> {
   let result: ThreadResult;
   try {
@@ -20,7 +24,8 @@ export default async function callInThread({ module, name, args }: ThreadCall): 
     const fn = known.get(key) ?? findExport(await load(module), name, module);
     known.set(key, fn);
     const value = await fn(...args);
-    if (value instanceof Moved) return withTransfer({ ok: true, value: value.value }, value.transfer);
+    if (value instanceof Moved)
+      return withTransfer({ ok: true, value: value.value }, value.transfer);
     result = { ok: true, value };
   } catch (error) {
     result = { ok: false, thrown: encodeThrown(error) };

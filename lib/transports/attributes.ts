@@ -17,7 +17,10 @@ export function typedAttribute<T>(name: string): TypedAttribute<T> {
 
 /** The attributes of transports and listeners that stand on a socket. */
 export const SocketAttribute = Object.freeze({
-  /** The socket under it: the same fd, for options and the like. Closing either closes both; receive and send through one of them. */
+  /**
+   * The socket under it: the same fd, for options and the like. Closing either closes both; receive
+   * and send through one of them.
+   */
   socket: typedAttribute<Socket>('socket'),
   /** AF_INET, AF_INET6 or AF_UNIX, as `constants` numbers them. */
   family: typedAttribute<number>('family'),
@@ -34,7 +37,11 @@ export const SocketAttribute = Object.freeze({
 export type AttributeGetters = ReadonlyMap<TypedAttribute<unknown>, () => unknown>;
 
 /** The lookup behind every `extra`: the value, or the fallback, or an error. */
-export function lookUp<T>(getters: AttributeGetters, attribute: TypedAttribute<T>, fallback: T | undefined): T {
+export function lookUp<T>(
+  getters: AttributeGetters,
+  attribute: TypedAttribute<T>,
+  fallback: T | undefined,
+): T {
   const getter = getters.get(attribute);
   let cause: unknown;
   if (getter !== undefined) {

@@ -7,7 +7,12 @@ import { cancelled, isCancelled } from '../internal/operation';
 import { checkInteger, invalidArgument } from '../internal/validate';
 import { type AncillaryData, encodeAncillary } from '../socket/ancillary';
 import { receiveDatagrams, SendMany } from '../socket/datagram-batch';
-import { receiveDatagram, receiveDatagramInto, receiveDatagramMessage, sendDatagram } from '../socket/datagram-io';
+import {
+  receiveDatagram,
+  receiveDatagramInto,
+  receiveDatagramMessage,
+  sendDatagram,
+} from '../socket/datagram-io';
 import type { Descriptor } from '../socket/descriptor';
 import { perform, WOULD_BLOCK } from '../socket/io-operation';
 import type { Socket } from '../socket/socket';
@@ -17,7 +22,12 @@ import type { AsyncDatagramTransport } from './transport';
 /** A connected datagram socket: UDP or Unix. */
 export class DatagramSocketTransport extends SocketTransport implements AsyncDatagramTransport {
   /** Takes the descriptor over. @internal */
-  constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
     super(backend, descriptor, 'A datagram transport', socket, onClose);
   }
 
@@ -38,11 +48,15 @@ export class DatagramSocketTransport extends SocketTransport implements AsyncDat
     });
   }
 
-  async recvWithAncillary(ancillaryBufsize: number): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+  async recvWithAncillary(
+    ancillaryBufsize: number,
+  ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, 0x7fffffff);
     return this.#receive('recvWithAncillary', () => {
       const message = receiveDatagramMessage(this.descriptor, ancillaryBufsize);
-      return message === WOULD_BLOCK ? WOULD_BLOCK : { data: message.data, ancillary: message.ancillary };
+      return message === WOULD_BLOCK
+        ? WOULD_BLOCK
+        : { data: message.data, ancillary: message.ancillary };
     });
   }
 
@@ -69,7 +83,8 @@ export class DatagramSocketTransport extends SocketTransport implements AsyncDat
     const refusal = descriptor.refusal('write', 'sendMany');
     if (refusal !== null) throw refusal;
     const operation = new SendMany(descriptor, [...packets], this);
-    if (descriptor.mayWrite && descriptor.reactor.spend() && operation.attempt() !== WOULD_BLOCK) return undefined;
+    if (descriptor.mayWrite && descriptor.reactor.spend() && operation.attempt() !== WOULD_BLOCK)
+      return undefined;
     return operation.enter(scope).park(descriptor.mayWrite).promise;
   }
 

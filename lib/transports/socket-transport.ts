@@ -32,7 +32,10 @@ class GracefulClose extends Operation<void> {
   }
 }
 
-/** What every transport and listener on a socket does alike: it owns a descriptor, closes it, and knows its attributes. */
+/**
+ * What every transport and listener on a socket does alike: it owns a descriptor, closes it, and
+ * knows its attributes.
+ */
 export abstract class SocketTransport implements AsyncBaseTransport {
   /** @internal */
   readonly descriptor: Descriptor;
@@ -45,9 +48,16 @@ export abstract class SocketTransport implements AsyncBaseTransport {
 
   /**
    * @param socket the Socket it was made from, if there was one: it watches over the fd then
-   * @param onClose runs when this closes its fd: the socket file of a Unix socket goes then. Not if the fd was detached: it lives on elsewhere
+   * @param onClose runs when this closes its fd: the socket file of a Unix socket goes then. Not if
+   *   the fd was detached: it lives on elsewhere
    */
-  protected constructor(backend: AsyncBackend, descriptor: Descriptor, what: string, socket: Socket | null, onClose: (() => void) | null) {
+  protected constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    what: string,
+    socket: Socket | null,
+    onClose: (() => void) | null,
+  ) {
     this.#backend = backend;
     this.descriptor = descriptor;
     descriptor.claimed = true;
@@ -123,11 +133,19 @@ export abstract class SocketTransport implements AsyncBaseTransport {
     ]);
   }
 
-  /** @throws UnsupportedOperationError on TCP, which carries no control messages; RangeError for a size that is none */
+  /**
+   * @throws UnsupportedOperationError on TCP, which carries no control messages; RangeError for a
+   *   size that is none
+   */
   protected checkAncillary(name: string, size: number): void {
     checkInteger(name, size, 0, 0x7fffffff);
-    if (this.descriptor.kind.isInet && this.descriptor.kind.type === nativeBinding().constants['SOCK_STREAM']) {
-      throw new UnsupportedOperationError('This transport does not have ancillary data support: TCP carries none');
+    if (
+      this.descriptor.kind.isInet &&
+      this.descriptor.kind.type === nativeBinding().constants['SOCK_STREAM']
+    ) {
+      throw new UnsupportedOperationError(
+        'This transport does not have ancillary data support: TCP carries none',
+      );
     }
   }
 
@@ -144,7 +162,8 @@ export abstract class SocketTransport implements AsyncBaseTransport {
 
   private peerCredentials(): PeerCredentials {
     const { descriptor } = this;
-    if (descriptor.kind.isInet) throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
+    if (descriptor.kind.isInet)
+      throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
     const result = new Int32Array(3);
     const status = nativeBinding().peerCredentials(descriptor.fd, result);
     if (status < 0) throw systemError(status, 'getsockopt');

@@ -12,21 +12,31 @@ import type {
   AsyncStreamWriteTransport,
 } from './transport';
 
-/** What stapled transports do alike: they close both parts, and answer with the attributes of both. */
-abstract class StapledTransport<S extends AsyncBaseTransport, R extends AsyncBaseTransport> implements AsyncBaseTransport {
+/**
+ * What stapled transports do alike: they close both parts, and answer with the attributes of both.
+ */
+abstract class StapledTransport<
+  S extends AsyncBaseTransport,
+  R extends AsyncBaseTransport,
+> implements AsyncBaseTransport {
   readonly sendTransport: S;
   readonly receiveTransport: R;
 
   /** @throws InvalidStateError if the parts are of different backends */
   constructor(sendTransport: S, receiveTransport: R) {
     if (sendTransport.backend() !== receiveTransport.backend()) {
-      throw new InvalidStateError('transport backend inconsistency: both parts must be made by one backend');
+      throw new InvalidStateError(
+        'transport backend inconsistency: both parts must be made by one backend',
+      );
     }
     this.sendTransport = sendTransport;
     this.receiveTransport = receiveTransport;
   }
 
-  /** Closes the sending part, then the receiving part. If the first fails or is cancelled, the other is closed all the same, forcefully, and the error goes on. */
+  /**
+   * Closes the sending part, then the receiving part. If the first fails or is cancelled, the other
+   * is closed all the same, forcefully, and the error goes on.
+   */
   async aclose(): Promise<void> {
     try {
       await this.sendTransport.aclose();
@@ -58,7 +68,10 @@ abstract class StapledTransport<S extends AsyncBaseTransport, R extends AsyncBas
   }
 }
 
-/** One stream made of two halves: sends through one transport, receives through the other. It owns both. */
+/**
+ * One stream made of two halves: sends through one transport, receives through the other. It owns
+ * both.
+ */
 export class StapledStreamTransport
   extends StapledTransport<AsyncStreamWriteTransport, AsyncStreamReadTransport>
   implements AsyncStreamTransport
@@ -75,11 +88,17 @@ export class StapledStreamTransport
     return this.receiveTransport.recvIntoMany(buffers);
   }
 
-  recvWithAncillary(bufsize: number, ancillaryBufsize: number): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+  recvWithAncillary(
+    bufsize: number,
+    ancillaryBufsize: number,
+  ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     return this.receiveTransport.recvWithAncillary(bufsize, ancillaryBufsize);
   }
 
-  recvWithAncillaryInto(buffer: Bytes, ancillaryBufsize: number): Promise<{ bytes: number; ancillary: AncillaryData }> {
+  recvWithAncillaryInto(
+    buffer: Bytes,
+    ancillaryBufsize: number,
+  ): Promise<{ bytes: number; ancillary: AncillaryData }> {
     return this.receiveTransport.recvWithAncillaryInto(buffer, ancillaryBufsize);
   }
 
@@ -96,7 +115,10 @@ export class StapledStreamTransport
     return this.sendTransport.sendAllWithAncillary(data, ancillary);
   }
 
-  /** The end of the stream, by the sending part's `sendEof`; one that has none, or cannot, is closed instead. */
+  /**
+   * The end of the stream, by the sending part's `sendEof`; one that has none, or cannot, is closed
+   * instead.
+   */
   async sendEof(): Promise<void> {
     const { sendTransport } = this;
     if (isFullDuplex(sendTransport)) {
@@ -119,7 +141,8 @@ function isFullDuplex(transport: AsyncStreamWriteTransport): transport is AsyncS
 export type AsyncDatagramReadTransport = AsyncBaseTransport &
   Pick<AsyncDatagramTransport, 'recv' | 'recvInto' | 'recvWithAncillary' | 'recvMany'>;
 /** The sending half of a datagram transport. */
-export type AsyncDatagramWriteTransport = AsyncBaseTransport & Pick<AsyncDatagramTransport, 'send' | 'sendWithAncillary' | 'sendMany'>;
+export type AsyncDatagramWriteTransport = AsyncBaseTransport &
+  Pick<AsyncDatagramTransport, 'send' | 'sendWithAncillary' | 'sendMany'>;
 
 /** One datagram transport made of two halves. It owns both. */
 export class StapledDatagramTransport
@@ -134,7 +157,9 @@ export class StapledDatagramTransport
     return this.receiveTransport.recvInto(buffer);
   }
 
-  recvWithAncillary(ancillaryBufsize: number): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+  recvWithAncillary(
+    ancillaryBufsize: number,
+  ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     return this.receiveTransport.recvWithAncillary(ancillaryBufsize);
   }
 

@@ -18,24 +18,39 @@ import type { AsyncStreamTransport } from './transport';
 
 const MAX_INT = 0x7fffffff;
 const WRITE = 1;
-/** What `recv` gives at once at most, whatever it is asked for: memory is set aside before it is known how much has come. */
+/**
+ * What `recv` gives at once at most, whatever it is asked for: memory is set aside before it is
+ * known how much has come.
+ */
 const MAX_RECV_BYTES = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_ANCILLARY: AncillaryData = Object.freeze({});
 
-/** A connected stream socket: TCP or Unix. (Private methods in the language's own way would take a slot of every connection.) */
+/**
+ * A connected stream socket: TCP or Unix. (Private methods in the language's own way would take a
+ * slot of every connection.)
+ */
 export class StreamSocketTransport extends SocketTransport implements AsyncStreamTransport {
   /** Takes the descriptor over. @internal */
-  constructor(backend: AsyncBackend, descriptor: Descriptor, socket: Socket | null = null, onClose: (() => void) | null = null) {
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
     super(backend, descriptor, 'A stream transport', socket, onClose);
   }
 
   recvInto(buffer: Bytes): Promise<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) return this.recvIntoSpecial(buffer);
+    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0)
+      return this.recvIntoSpecial(buffer);
     return receive(this.descriptor, buffer, 'recvInto', this);
   }
 
-  /** Neither an async function nor a closure: an idle connection waits here, and holds no more than its operation. */
+  /**
+   * Neither an async function nor a closure: an idle connection waits here, and holds no more than
+   * its operation.
+   */
   recv(bufsize: number): Promise<Uint8Array> {
     try {
       checkInteger('bufsize', bufsize, 0, MAX_INT);
@@ -44,7 +59,15 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     }
     const { descriptor } = this;
     if (bufsize === 0) return performNothing(descriptor, 'read', 'recv', EMPTY);
-    return perform(descriptor, 'read', 'recv', 'recv', receiveSome, this, Math.min(bufsize, MAX_RECV_BYTES));
+    return perform(
+      descriptor,
+      'read',
+      'recv',
+      'recv',
+      receiveSome,
+      this,
+      Math.min(bufsize, MAX_RECV_BYTES),
+    );
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
@@ -62,27 +85,46 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     });
   }
 
-  async recvWithAncillary(bufsize: number, ancillaryBufsize: number): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+  async recvWithAncillary(
+    bufsize: number,
+    ancillaryBufsize: number,
+  ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     checkInteger('bufsize', bufsize, 0, MAX_INT);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
-    if (bufsize === 0) return performNothing(this.descriptor, 'read', 'recvWithAncillary', { data: EMPTY, ancillary: NO_ANCILLARY });
+    if (bufsize === 0)
+      return performNothing(this.descriptor, 'read', 'recvWithAncillary', {
+        data: EMPTY,
+        ancillary: NO_ANCILLARY,
+      });
     return this.receive('recvWithAncillary', 'recvmsg', () => {
       const memory = scratch(Math.min(bufsize, MAX_RECV_BYTES));
       const message = this.receiveMessage([memory], ancillaryBufsize);
-      return message === WOULD_BLOCK ? WOULD_BLOCK : { data: memory.slice(0, message.bytes), ancillary: message.ancillary };
+      return message === WOULD_BLOCK
+        ? WOULD_BLOCK
+        : { data: memory.slice(0, message.bytes), ancillary: message.ancillary };
     });
   }
 
-  async recvWithAncillaryInto(buffer: Bytes, ancillaryBufsize: number): Promise<{ bytes: number; ancillary: AncillaryData }> {
+  async recvWithAncillaryInto(
+    buffer: Bytes,
+    ancillaryBufsize: number,
+  ): Promise<{ bytes: number; ancillary: AncillaryData }> {
     checkBytes('buffer', buffer);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
     const { byteLength } = buffer;
-    if (byteLength === 0) return performNothing(this.descriptor, 'read', 'recvWithAncillaryInto', { bytes: 0, ancillary: NO_ANCILLARY });
+    if (byteLength === 0)
+      return performNothing(this.descriptor, 'read', 'recvWithAncillaryInto', {
+        bytes: 0,
+        ancillary: NO_ANCILLARY,
+      });
     return this.receive('recvWithAncillaryInto', 'recvmsg', () => {
       // A buffer that went away while it waited would look like the end of the stream.
-      if (lengthNow(buffer) !== byteLength) throw invalidArgument('buffer', 'of the same length until the promise settles', buffer);
+      if (lengthNow(buffer) !== byteLength)
+        throw invalidArgument('buffer', 'of the same length until the promise settles', buffer);
       const message = this.receiveMessage([buffer], ancillaryBufsize);
-      return message === WOULD_BLOCK ? WOULD_BLOCK : { bytes: message.bytes, ancillary: message.ancillary };
+      return message === WOULD_BLOCK
+        ? WOULD_BLOCK
+        : { bytes: message.bytes, ancillary: message.ancillary };
     });
   }
 
@@ -100,8 +142,14 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     const total = totalLength(buffers);
     this.checkAncillary('ancillaryBufsize', 0);
     const control = encodeAncillary(ancillary);
-    // The kernel takes such a message, and sends nothing: unix(7) wants at least one byte of real data.
-    if (control !== null && total === 0) throw outOfRange('data', 'at least one byte long, for the control messages to go with', total);
+    // The kernel takes such a message, and sends nothing: unix(7) wants at least one byte of real
+    // data.
+    if (control !== null && total === 0)
+      throw outOfRange(
+        'data',
+        'at least one byte long, for the control messages to go with',
+        total,
+      );
     const { descriptor } = this;
     const { native } = descriptor.reactor;
     return perform(
@@ -111,10 +159,20 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
       'sendmsg',
       () => {
         checkBytesList('data', buffers);
-        const sent = native.sendmsg(descriptor.fd, buffers, 0, null, 0, control, control === null ? 0 : control.length, 0);
+        const sent = native.sendmsg(
+          descriptor.fd,
+          buffers,
+          0,
+          null,
+          0,
+          control,
+          control === null ? 0 : control.length,
+          0,
+        );
         if (sent === EAGAIN) return wouldBlock(descriptor, 'write');
         if (sent < 0) throw systemError(sent, 'sendmsg');
-        if (sent < total) throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
+        if (sent < total)
+          throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
         return undefined;
       },
       this,
@@ -145,7 +203,11 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
   }
 
   /** A receive of any form. What ended the connection ends all of them. */
-  private receive<T>(method: string, syscall: string, attempt: () => T | typeof WOULD_BLOCK): Promise<T> {
+  private receive<T>(
+    method: string,
+    syscall: string,
+    attempt: () => T | typeof WOULD_BLOCK,
+  ): Promise<T> {
     const { descriptor } = this;
     return perform(
       descriptor,
@@ -160,10 +222,15 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
     );
   }
 
-  private receiveMessage(buffers: readonly Bytes[], ancillaryBufsize: number): ReceivedMessage | typeof WOULD_BLOCK {
+  private receiveMessage(
+    buffers: readonly Bytes[],
+    ancillaryBufsize: number,
+  ): ReceivedMessage | typeof WOULD_BLOCK {
     const { descriptor } = this;
     try {
-      return receiveMessage(descriptor, buffers, ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read');
+      return (
+        receiveMessage(descriptor, buffers, ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read')
+      );
     } catch (error) {
       const { errno } = error as Partial<SystemError>;
       if (errno === undefined) throw error;
@@ -172,9 +239,13 @@ export class StreamSocketTransport extends SocketTransport implements AsyncStrea
   }
 }
 
-/** Read at once: what an iterator does between two system calls is not this transport's business. */
+/**
+ * Read at once: what an iterator does between two system calls is not this transport's business.
+ */
 function collect(data: Iterable<Bytes>): Bytes[] {
-  if (typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function') {
+  if (
+    typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'
+  ) {
     throw invalidArgument('data', 'an iterable of buffers', data);
   }
   const buffers = [...data];

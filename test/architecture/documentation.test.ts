@@ -5,7 +5,10 @@ import { packageRoot } from '../support/child';
 import { textOf } from './source-tree';
 
 /** The public surface, as the compiler sees it: what `sockscope` and `sockscope/testing` export. */
-function surfaceOf(entries: readonly string[], host?: ts.CompilerHost): { checker: ts.TypeChecker; symbols: ts.Symbol[] } {
+function surfaceOf(
+  entries: readonly string[],
+  host?: ts.CompilerHost,
+): { checker: ts.TypeChecker; symbols: ts.Symbol[] } {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(packageRoot, 'tsconfig.json'),
     {},
@@ -19,16 +22,25 @@ function surfaceOf(entries: readonly string[], host?: ts.CompilerHost): { checke
     if (module === undefined) throw new Error(`${entry} is no module`);
     return checker
       .getExportsOfModule(module)
-      .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
+      .map((symbol) =>
+        symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+      );
   });
   return { checker, symbols: [...new Set(symbols)] };
 }
 
 /**
- * Every exported symbol, and every public member of an exported class or interface, has a doc comment (its own, or that of the member
- * it implements); whatever returns a promise says there what a cancellation does, or what holds it is said of its whole class.
+ * Every exported symbol, and every public member of an exported class or interface, has a doc
+ * comment (its own, or that of the member it implements); whatever returns a promise says there
+ * what a cancellation does, or what holds it is said of its whole class.
  */
-function complaints({ checker, symbols }: { checker: ts.TypeChecker; symbols: readonly ts.Symbol[] }): string[] {
+function complaints({
+  checker,
+  symbols,
+}: {
+  checker: ts.TypeChecker;
+  symbols: readonly ts.Symbol[];
+}): string[] {
   const found: string[] = [];
   const speaksOfCancelling = /cancel|checkpoint/i;
   const docOf = (symbol: ts.Symbol): string =>
@@ -43,7 +55,9 @@ function complaints({ checker, symbols }: { checker: ts.TypeChecker; symbols: re
     checker
       .getTypeOfSymbolAtLocation(symbol, at)
       .getCallSignatures()
-      .some((signature) => /^Promise(Like)?$/.test(signature.getReturnType().getSymbol()?.name ?? ''));
+      .some((signature) =>
+        /^Promise(Like)?$/.test(signature.getReturnType().getSymbol()?.name ?? ''),
+      );
 
   /** What a class or interface extends or implements, and what that does in turn. */
   const basesOf = (declaration: ts.ClassDeclaration | ts.InterfaceDeclaration): ts.Symbol[] =>
@@ -51,7 +65,9 @@ function complaints({ checker, symbols }: { checker: ts.TypeChecker; symbols: re
       .flatMap((clause) => clause.types.map((type) => checker.getTypeAtLocation(type).getSymbol()))
       .filter((base) => base !== undefined)
       .flatMap((base) => {
-        const above = base.declarations?.find((node) => ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node));
+        const above = base.declarations?.find(
+          (node) => ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node),
+        );
         return [base, ...(above === undefined ? [] : basesOf(above))];
       });
 
@@ -60,17 +76,24 @@ function complaints({ checker, symbols }: { checker: ts.TypeChecker; symbols: re
     if (declaration === undefined) return;
     const doc = docOf(symbol);
     if (doc === '') found.push(`${name}: no doc comment`);
-    else if (returnsPromise(symbol, declaration) && !speaksOfCancelling.test(doc) && !speaksOfCancelling.test(around)) {
+    else if (
+      returnsPromise(symbol, declaration) &&
+      !speaksOfCancelling.test(doc) &&
+      !speaksOfCancelling.test(around)
+    ) {
       found.push(`${name}: no word on cancellation`);
     }
   };
 
   for (const symbol of symbols) {
     check(symbol, symbol.name, '');
-    const declaration = symbol.declarations?.find((node) => ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node));
+    const declaration = symbol.declarations?.find(
+      (node) => ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node),
+    );
     if (declaration === undefined) continue;
     const around = [symbol, ...basesOf(declaration)].map(docOf).join('\n');
-    const own = ts.isClassDeclaration(declaration) && symbol.exports ? [...symbol.exports.values()] : [];
+    const own =
+      ts.isClassDeclaration(declaration) && symbol.exports ? [...symbol.exports.values()] : [];
     for (const member of [...(symbol.members?.values() ?? []), ...own]) {
       const at = member.declarations?.[0];
       const hidden =
@@ -90,11 +113,15 @@ function complaints({ checker, symbols }: { checker: ts.TypeChecker; symbols: re
 describe('documentation', () => {
   const entries = ['lib/index.ts', 'lib/testing/index.ts'].map((file) => join(packageRoot, file));
 
-  it('every public symbol and method has a doc comment, and every asynchronous one speaks of cancellation', { timeout: 60_000 }, () => {
-    const surface = surfaceOf(entries);
-    expect(surface.symbols.length).toBeGreaterThan(20);
-    expect(complaints(surface)).toEqual([]);
-  });
+  it(
+    'every public symbol and method has a doc comment, and every asynchronous one speaks of cancellation',
+    { timeout: 60_000 },
+    () => {
+      const surface = surfaceOf(entries);
+      expect(surface.symbols.length).toBeGreaterThan(20);
+      expect(complaints(surface)).toEqual([]);
+    },
+  );
 
   it('the check finds what is missing', { timeout: 60_000 }, () => {
     const file = join(packageRoot, 'lib/planted.ts');
@@ -130,7 +157,9 @@ describe('documentation', () => {
     const host = ts.createCompilerHost({});
     const { getSourceFile, fileExists } = host;
     host.getSourceFile = (name, ...rest) =>
-      name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true) : getSourceFile(name, ...rest);
+      name === file
+        ? ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
+        : getSourceFile(name, ...rest);
     host.fileExists = (name) => name === file || fileExists(name);
     expect(complaints(surfaceOf([file], host))).toEqual([
       'bare: no doc comment',

@@ -3,15 +3,23 @@ import ts from 'typescript';
 import { filesUnder, parse, textOf, walk } from './source-tree';
 
 /**
- * Every code that lib/ gives an error or a warning of its own making, with the class that carries it where there is one.
- * The code of a system error is the kernel's, also where lib/ is the first to see that it is one.
+ * Every code that lib/ gives an error or a warning of its own making, with the class that carries
+ * it where there is one. The code of a system error is the kernel's, also where lib/ is the first
+ * to see that it is one.
  */
 function codesIn(file: string, text = textOf(file)): Map<string, string> {
   const codes = new Map<string, string>();
   walk(parse(file, text), (node) => {
     // readonly code = 'X', and { code: 'X' } for Object.assign(new TypeError(), ...)
-    if (!(ts.isPropertyDeclaration(node) || ts.isPropertyAssignment(node)) || node.name.getText() !== 'code') return;
-    const value = node.initializer && ts.isAsExpression(node.initializer) ? node.initializer.expression : node.initializer;
+    if (
+      !(ts.isPropertyDeclaration(node) || ts.isPropertyAssignment(node)) ||
+      node.name.getText() !== 'code'
+    )
+      return;
+    const value =
+      node.initializer && ts.isAsExpression(node.initializer)
+        ? node.initializer.expression
+        : node.initializer;
     if (value === undefined || !ts.isStringLiteral(value)) return;
     const owner = ts.isClassDeclaration(node.parent) ? (node.parent.name?.text ?? '') : '';
     if (owner !== '' || /^(ERR|SOCKSCOPE)_/.test(value.text)) codes.set(value.text, owner);
@@ -27,7 +35,12 @@ function section(title: string): string {
 const lib = filesUnder('lib', /\.ts$/);
 const inCode = new Map(lib.flatMap((file) => [...codesIn(file)]));
 /** The rows of README's tables: | `CODE` | `Class` | when | */
-const inReadme = new Map([...section('Errors').matchAll(/^\| `(\w+)` \| `(\w+)` \|/gm)].map((row) => [row[1] ?? '', row[2] ?? '']));
+const inReadme = new Map(
+  [...section('Errors').matchAll(/^\| `(\w+)` \| `(\w+)` \|/gm)].map((row) => [
+    row[1] ?? '',
+    row[2] ?? '',
+  ]),
+);
 
 describe('error codes', () => {
   it("are README's list, and no other", () => {
@@ -36,7 +49,8 @@ describe('error codes', () => {
   });
 
   it('belong to the class that README names', () => {
-    for (const [code, owner] of inCode) if (owner !== '') expect(inReadme.get(code), code).toBe(owner);
+    for (const [code, owner] of inCode)
+      if (owner !== '') expect(inReadme.get(code), code).toBe(owner);
   });
 
   it('are one per class in errors.ts', () => {
@@ -60,8 +74,14 @@ describe('error codes', () => {
 
 describe('environment variables', () => {
   it("are README's list, and no other", () => {
-    const read = lib.flatMap((file) => [...textOf(file).matchAll(/process\.env(?:\.|\[')(SOCKSCOPE_\w+)/g)].map((match) => match[1] ?? ''));
-    const listed = [...section('Environment variables').matchAll(/^\| `(\w+)/gm)].map((match) => match[1] ?? '');
+    const read = lib.flatMap((file) =>
+      [...textOf(file).matchAll(/process\.env(?:\.|\[')(SOCKSCOPE_\w+)/g)].map(
+        (match) => match[1] ?? '',
+      ),
+    );
+    const listed = [...section('Environment variables').matchAll(/^\| `(\w+)/gm)].map(
+      (match) => match[1] ?? '',
+    );
     expect([...new Set(read)].sort()).toEqual(listed.sort());
   });
 });

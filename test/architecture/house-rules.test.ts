@@ -3,11 +3,17 @@ import { filesUnder, textOf } from './source-tree';
 
 const lib = filesUnder('lib', /\.ts$/);
 const native = filesUnder('native', /\.(cc|h)$/);
-const programs = ['bench', 'examples', 'scripts', 'test'].flatMap((folder) => filesUnder(folder, /\.[cm]?[jt]s$/));
+const programs = ['bench', 'examples', 'scripts', 'test'].flatMap((folder) =>
+  filesUnder(folder, /\.[cm]?[jt]s$/),
+);
 
 /** The lines of a file that match, as `path:line: text`, comments and strings included. */
 function grep(file: string, pattern: RegExp, text = textOf(file)): string[] {
-  return text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`${file}:${String(index + 1)}: ${line.trim()}`] : []));
+  return text
+    .split('\n')
+    .flatMap((line, index) =>
+      pattern.test(line) ? [`${file}:${String(index + 1)}: ${line.trim()}`] : [],
+    );
 }
 
 describe('files', () => {
@@ -20,22 +26,34 @@ describe('files', () => {
   });
 
   it('are named in one way: kebab-case TypeScript and JavaScript, snake_case C++', () => {
-    expect([...lib, ...programs].filter((file) => !/\/[a-z0-9-]+(\.[a-z0-9-]+)*\.[cm]?[jt]s$/.test(file))).toEqual([]);
+    expect(
+      [...lib, ...programs].filter(
+        (file) => !/\/[a-z0-9-]+(\.[a-z0-9-]+)*\.[cm]?[jt]s$/.test(file),
+      ),
+    ).toEqual([]);
     expect(native.filter((file) => !/^native\/[a-z0-9_]+\.(cc|h)$/.test(file))).toEqual([]);
   });
 
   it('none is a drawer', () => {
-    expect([...lib, ...native, ...programs].filter((file) => /(^|[/_-])(utils?|helpers?|misc|common)([._-]|$)/.test(file))).toEqual([]);
+    expect(
+      [...lib, ...native, ...programs].filter((file) =>
+        /(^|[/_-])(utils?|helpers?|misc|common)([._-]|$)/.test(file),
+      ),
+    ).toEqual([]);
   });
 });
 
 describe('platform differences', () => {
-  /** Where TypeScript may ask which platform or runtime it runs on, and what for. Everywhere else a capability or a constant decides. */
+  /**
+   * Where TypeScript may ask which platform or runtime it runs on, and what for. Everywhere else a
+   * capability or a constant decides.
+   */
   const lookers: Readonly<Record<string, string>> = {
     'lib/binding.ts': 'which binary to load, and which runtimes have the libuv functions it calls',
     'lib/cli/demo/demo.ts': 'its report says what it ran on',
     'lib/cli/info.ts': 'it reports what this platform can do',
-    'lib/connecting/unix-file.ts': 'on Linux a socket file takes the mode of its socket, so that none is ever open to others',
+    'lib/connecting/unix-file.ts':
+      'on Linux a socket file takes the mode of its socket, so that none is ever open to others',
     'lib/internal/context.ts': 'how this runtime keeps the contexts of code',
     'lib/listeners/send-queue.ts': 'what send(2) says of a receiver whose queue is full',
     'lib/node/platform.ts': "what this version of Node.js' own sockets can do",
@@ -45,7 +63,9 @@ describe('platform differences', () => {
   const asks = /\bprocess\.(platform|arch|versions)\b|\bos\.(platform|type|release|arch)\(/;
 
   it('are decided in named places of lib/', () => {
-    expect(lib.filter((file) => !(file in lookers)).flatMap((file) => grep(file, asks))).toEqual([]);
+    expect(lib.filter((file) => !(file in lookers)).flatMap((file) => grep(file, asks))).toEqual(
+      [],
+    );
     expect(grep('x', asks, "if (process.platform === 'linux') {")).toHaveLength(1);
   });
 
@@ -60,17 +80,23 @@ describe('platform differences', () => {
     'native/reactor_epoll.cc': 'epoll is of Linux alone',
     'native/sockaddr.cc': 'abstract names, and the length byte that BSD has in a sockaddr',
   };
-  // An include guard is no choice, and a constant that a platform lacks is asked for where it is used.
-  const conditional = /^\s*#\s*(if|elif)\b|^\s*#\s*ifn?def (?!SOCKSCOPE_\w+_H_$|[A-Z]+_[A-Z0-9_]+$)/;
+  // An include guard is no choice, and a constant that a platform lacks is asked for where it is
+  // used.
+  const conditional =
+    /^\s*#\s*(if|elif)\b|^\s*#\s*ifn?def (?!SOCKSCOPE_\w+_H_$|[A-Z]+_[A-Z0-9_]+$)/;
   it('are decided in named places of native/', () => {
     for (const line of ['#ifdef __linux__', '#if defined(__APPLE__)', '#ifndef _WIN32'])
       expect(grep('x', conditional, line), line).toHaveLength(1);
-    for (const line of ['#ifdef EAI_NODATA', '#ifndef SOCKSCOPE_JS_H_']) expect(grep('x', conditional, line), line).toEqual([]);
-    expect(native.filter((file) => !(file in branches)).flatMap((file) => grep(file, conditional))).toEqual([]);
+    for (const line of ['#ifdef EAI_NODATA', '#ifndef SOCKSCOPE_JS_H_'])
+      expect(grep('x', conditional, line), line).toEqual([]);
+    expect(
+      native.filter((file) => !(file in branches)).flatMap((file) => grep(file, conditional)),
+    ).toEqual([]);
   });
 
   it('the lists hold no file that does not need it', () => {
-    const asking = (file: string, pattern: RegExp): boolean => [...lib, ...native].includes(file) && grep(file, pattern).length > 0;
+    const asking = (file: string, pattern: RegExp): boolean =>
+      [...lib, ...native].includes(file) && grep(file, pattern).length > 0;
     expect(Object.keys(lookers).filter((file) => !asking(file, asks))).toEqual([]);
     expect(Object.keys(branches).filter((file) => !asking(file, conditional))).toEqual([]);
   });
@@ -101,6 +127,7 @@ describe('native/', () => {
     expect(files.flatMap((file) => grep(file, fatal, code(file)))).toEqual([]);
     for (const line of ['assert(fd >= 0);', 'abort();', 'throw 1;', 'uv_default_loop()'])
       expect(grep('x', fatal, line), line).toHaveLength(1);
-    for (const line of ['static_assert(sizeof(a) == 4);', 'napi_throw_error(env, a, b);']) expect(grep('x', fatal, line), line).toEqual([]);
+    for (const line of ['static_assert(sizeof(a) == 4);', 'napi_throw_error(env, a, b);'])
+      expect(grep('x', fatal, line), line).toEqual([]);
   });
 });

@@ -4,7 +4,8 @@ import { filesUnder, importsOf, parse, resolveInLib, textOf, walk } from './sour
 
 /**
  * Who may import whom, from the ground up: arrows point down only. A part may always import itself.
- * `concurrency` and `socket` do not know each other; both wait through the interfaces in `internal`, and only a backend joins them.
+ * `concurrency` and `socket` do not know each other; both wait through the interfaces in
+ * `internal`, and only a backend joins them.
  */
 const ground = ['errors', 'constants', 'internal'];
 const layers: Readonly<Record<string, readonly string[]>> = {
@@ -19,29 +20,61 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   // Name look-ups, the addresses that they give, and racing them.
   connecting: ['transports', 'socket', 'binding', 'concurrency', ...ground],
   listeners: ['connecting', 'transports', 'socket', 'binding', 'concurrency', ...ground],
-  // The same byte movers on node:net and node:dgram; of `socket` they take what addresses and control messages look like.
+  // The same byte movers on node:net and node:dgram; of `socket` they take what addresses and
+  // control messages look like.
   node: ['listeners', 'connecting', 'transports', 'socket', 'concurrency', ...ground],
-  backends: ['node', 'listeners', 'connecting', 'transports', 'socket', 'binding', 'threads', 'concurrency', ...ground],
+  backends: [
+    'node',
+    'listeners',
+    'connecting',
+    'transports',
+    'socket',
+    'binding',
+    'threads',
+    'concurrency',
+    ...ground,
+  ],
   // Tools for users' tests: a clock that the test moves, and what any backend must pass.
   testing: ['listeners', 'connecting', 'transports', 'socket', 'threads', 'concurrency', ...ground],
-  index: ['backends', 'node', 'listeners', 'connecting', 'transports', 'socket', 'threads', 'concurrency', ...ground],
+  index: [
+    'backends',
+    'node',
+    'listeners',
+    'connecting',
+    'transports',
+    'socket',
+    'threads',
+    'concurrency',
+    ...ground,
+  ],
   // A program like any user's: what it needs, the public surface must give.
   cli: ['index'],
 };
 
 /**
- * What may be imported from above, as types alone, by the parts named. It holds interfaces and no code (a test below sees to it), so
- * that nothing depends on it at run time.
+ * What may be imported from above, as types alone, by the parts named. It holds interfaces and no
+ * code (a test below sees to it), so that nothing depends on it at run time.
  */
 const interfaces: Readonly<Record<string, readonly string[]>> = {
-  // `transport.backend()` and `listener.backend()` return one, which is built of both; the conformance checks are given one.
-  'lib/backends/async-backend': ['connecting', 'transports', 'listeners', 'node', 'threads', 'testing'],
+  // `transport.backend()` and `listener.backend()` return one, which is built of both; the
+  // conformance checks are given one.
+  'lib/backends/async-backend': [
+    'connecting',
+    'transports',
+    'listeners',
+    'node',
+    'threads',
+    'testing',
+  ],
 };
 
 const files = filesUnder('lib', /\.ts$/);
 /** `lib/socket/address` is of the part `socket`, `lib/errors.ts` of `errors`. */
 const partOf = (path: string): string => /^lib\/([\w-]+)/.exec(path)?.[1] ?? 'outside';
-const edgesOf = (file: string, text?: string): { readonly target: string; readonly typeOnly: boolean }[] =>
+const edgesOf = (
+  file: string,
+  text?: string,
+): { readonly target: string; readonly typeOnly: boolean }[] =>
   importsOf(file, text)
     .filter(({ specifier }) => specifier.startsWith('.'))
     .map(({ specifier, typeOnly }) => ({ target: resolveInLib(file, specifier), typeOnly }));
@@ -51,7 +84,11 @@ function misdirected(file: string, text?: string): string[] {
   return edgesOf(file, text)
     .filter(({ target, typeOnly }) => {
       const to = partOf(target);
-      return to !== from && layers[from]?.includes(to) !== true && !(typeOnly && interfaces[target]?.includes(from) === true);
+      return (
+        to !== from &&
+        layers[from]?.includes(to) !== true &&
+        !(typeOnly && interfaces[target]?.includes(from) === true)
+      );
     })
     .map(({ target }) => `${file} -> ${target}`);
 }
@@ -63,7 +100,8 @@ describe('layers of lib/', () => {
   });
 
   it('the table has no circle above the ground floor', () => {
-    const above = (part: string): readonly string[] => (layers[part] ?? []).filter((below) => !ground.includes(below));
+    const above = (part: string): readonly string[] =>
+      (layers[part] ?? []).filter((below) => !ground.includes(below));
     const reaches = (part: string, seen: readonly string[] = []): void => {
       expect(seen).not.toContain(part);
       for (const below of above(part)) reaches(below, [...seen, part]);
@@ -88,10 +126,16 @@ describe('layers of lib/', () => {
       expect(misdirected('lib/concurrency/lock.ts', line), line).toHaveLength(1);
     }
     expect(
-      misdirected('lib/concurrency/lock.ts', "import { a } from '../internal/a'; import { b } from './b'; import 'node:net';"),
+      misdirected(
+        'lib/concurrency/lock.ts',
+        "import { a } from '../internal/a'; import { b } from './b'; import 'node:net';",
+      ),
     ).toEqual([]);
     expect(
-      misdirected('lib/cli/main.ts', "import { a } from '../socket/socket'; import { b } from '../index'; import { c } from '..';"),
+      misdirected(
+        'lib/cli/main.ts',
+        "import { a } from '../socket/socket'; import { b } from '../index'; import { c } from '..';",
+      ),
     ).toHaveLength(1);
   });
 
@@ -102,7 +146,10 @@ describe('layers of lib/', () => {
           !ts.isInterfaceDeclaration(statement) &&
           !ts.isTypeAliasDeclaration(statement) &&
           !(ts.isExportDeclaration(statement) && statement.isTypeOnly) &&
-          !(ts.isImportDeclaration(statement) && statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword),
+          !(
+            ts.isImportDeclaration(statement) &&
+            statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+          ),
       );
       expect(code.map((statement) => statement.getText())).toEqual([]);
     }
@@ -110,25 +157,36 @@ describe('layers of lib/', () => {
       misdirected('lib/transports/a.ts', `import ${kind} { A } from '../backends/async-backend';`);
     expect(planted('type')).toEqual([]);
     expect(planted('')).toHaveLength(1);
-    expect(misdirected('lib/socket/a.ts', "import type { A } from '../backends/async-backend';")).toHaveLength(1);
+    expect(
+      misdirected('lib/socket/a.ts', "import type { A } from '../backends/async-backend';"),
+    ).toHaveLength(1);
   });
 });
 
 describe('single doors', () => {
   it('only binding.ts touches the addon', () => {
-    const touching = files.filter((file) => /node-gyp-build|process\.dlopen|\.node['"`]/.test(textOf(file)));
+    const touching = files.filter((file) =>
+      /node-gyp-build|process\.dlopen|\.node['"`]/.test(textOf(file)),
+    );
     expect(touching.filter((file) => file !== 'lib/binding.ts')).toEqual([]);
   });
 
   it('every runtime dependency has one place', () => {
-    const places: Readonly<Record<string, string>> = { 'node-gyp-build': 'binding', piscina: 'threads' };
+    const places: Readonly<Record<string, string>> = {
+      'node-gyp-build': 'binding',
+      piscina: 'threads',
+    };
     const strays = files.flatMap((file) =>
       importsOf(file).flatMap(({ specifier }) =>
-        /^(\.|node:)/.test(specifier) || places[specifier] === partOf(file) ? [] : [`${file} -> ${specifier}`],
+        /^(\.|node:)/.test(specifier) || places[specifier] === partOf(file)
+          ? []
+          : [`${file} -> ${specifier}`],
       ),
     );
     expect(strays).toEqual([]);
-    const { dependencies } = JSON.parse(textOf('package.json')) as { dependencies: Record<string, string> };
+    const { dependencies } = JSON.parse(textOf('package.json')) as {
+      dependencies: Record<string, string>;
+    };
     expect(Object.keys(dependencies).sort()).toEqual(Object.keys(places).sort());
   });
 
@@ -137,13 +195,19 @@ describe('single doors', () => {
     expect(making).toEqual([]);
     expect(makesErrno('lib/x.ts', 'const error = new Error(); error.errno = -1;')).toBe(true);
     expect(makesErrno('lib/x.ts', 'Object.assign(new Error(), { errno: -1 })')).toBe(true);
-    expect(makesErrno('lib/x.ts', 'interface A { errno: number } if (a.errno === -1) f();')).toBe(false);
+    expect(makesErrno('lib/x.ts', 'interface A { errno: number } if (a.errno === -1) f();')).toBe(
+      false,
+    );
   });
 
   it('index.ts re-exports by name, and does nothing else', () => {
     const doing = parse('lib/index.ts').statements.filter(
       (statement) =>
-        !(ts.isExportDeclaration(statement) && statement.moduleSpecifier !== undefined && statement.exportClause !== undefined),
+        !(
+          ts.isExportDeclaration(statement) &&
+          statement.moduleSpecifier !== undefined &&
+          statement.exportClause !== undefined
+        ),
     );
     expect(doing.map((statement) => statement.getText())).toEqual([]);
   });

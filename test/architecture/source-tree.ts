@@ -3,11 +3,16 @@ import { join, posix } from 'node:path';
 import ts from 'typescript';
 import { packageRoot } from '../support/child';
 
-/** The files of a folder of the project and all below it, by their paths from the project's root; installed packages left out. */
+/**
+ * The files of a folder of the project and all below it, by their paths from the project's root;
+ * installed packages left out.
+ */
 export function filesUnder(folder: string, pattern: RegExp): string[] {
   return readdirSync(join(packageRoot, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && pattern.test(entry.name))
-    .map((entry) => posix.join(entry.parentPath.slice(packageRoot.length).replaceAll('\\', '/'), entry.name))
+    .map((entry) =>
+      posix.join(entry.parentPath.slice(packageRoot.length).replaceAll('\\', '/'), entry.name),
+    )
     .filter((path) => !path.includes('/node_modules/'))
     .sort();
 }
@@ -37,27 +42,39 @@ export interface Import {
   readonly typeOnly: boolean;
 }
 
-/** Every module that a file names: import and export declarations, `import x = require()`, `import()`, `import('x').Type`, `require()`. */
+/**
+ * Every module that a file names: import and export declarations, `import x = require()`,
+ * `import()`, `import('x').Type`, `require()`.
+ */
 export function importsOf(path: string, text = textOf(path)): Import[] {
   const imports: Import[] = [];
   const add = (node: ts.Node | undefined, typeOnly = false): void => {
-    if (node !== undefined && ts.isStringLiteralLike(node)) imports.push({ specifier: node.text, typeOnly });
+    if (node !== undefined && ts.isStringLiteralLike(node))
+      imports.push({ specifier: node.text, typeOnly });
   };
   walk(parse(path, text), (node) => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    if (ts.isImportDeclaration(node))
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
     else if (ts.isExternalModuleReference(node)) add(node.expression);
-    else if (ts.isImportTypeNode(node)) add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true);
+    else if (ts.isImportTypeNode(node))
+      add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true);
     else if (ts.isCallExpression(node)) {
       const called = node.expression;
-      if (called.kind === ts.SyntaxKind.ImportKeyword || /^(require|require\.resolve|createRequire\(.*\))$/.test(called.getText()))
+      if (
+        called.kind === ts.SyntaxKind.ImportKeyword ||
+        /^(require|require\.resolve|createRequire\(.*\))$/.test(called.getText())
+      )
         add(node.arguments[0]);
     }
   });
   return imports;
 }
 
-/** What a relative specifier in a file of lib/ names, without extension: `lib/concurrency/lock`, `lib/index`. */
+/**
+ * What a relative specifier in a file of lib/ names, without extension: `lib/concurrency/lock`,
+ * `lib/index`.
+ */
 export function resolveInLib(importer: string, specifier: string): string {
   const target = posix.join(posix.dirname(importer), specifier).replace(/\.(js|ts)$|\/$/, '');
   return target === 'lib' ? 'lib/index' : target;

@@ -29,13 +29,21 @@ export function bare<T>(
   };
 }
 
-export async function connectedTcp(scenario: Scenario): Promise<{ socket: Socket; peer: StreamPeer }> {
+export async function connectedTcp(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: StreamPeer }> {
   const { server, next } = await rawServer(scenario, { host: '127.0.0.1', port: 0 });
-  const socket = await connected(create(AF_INET, SOCK_STREAM), { address: '127.0.0.1', port: portOf(server), family: 'IPv4' });
+  const socket = await connected(create(AF_INET, SOCK_STREAM), {
+    address: '127.0.0.1',
+    port: portOf(server),
+    family: 'IPv4',
+  });
   return { socket, peer: await next() };
 }
 
-export async function connectedUnix(scenario: Scenario): Promise<{ socket: Socket; peer: StreamPeer }> {
+export async function connectedUnix(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: StreamPeer }> {
   const path = scenario.freshPath();
   const { next } = await rawServer(scenario, { path });
   const socket = await connected(create(AF_UNIX, SOCK_STREAM), path);
@@ -43,15 +51,21 @@ export async function connectedUnix(scenario: Scenario): Promise<{ socket: Socke
 }
 
 /** Of socketpair(2); node:net has the other end. */
-export async function halfOfPair(scenario: Scenario): Promise<{ socket: Socket; peer: StreamPeer }> {
+export async function halfOfPair(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: StreamPeer }> {
   const [socket, other] = Socket.pair();
   const { Socket: NetSocket } = await import('node:net');
-  const peer = new StreamPeer(new NetSocket({ fd: other.detach(), allowHalfOpen: true, readable: true, writable: true }));
+  const peer = new StreamPeer(
+    new NetSocket({ fd: other.detach(), allowHalfOpen: true, readable: true, writable: true }),
+  );
   scenario.atEnd(() => peer.socket.destroy());
   return { socket, peer };
 }
 
-export async function listeningTcp(scenario: Scenario): Promise<{ socket: Socket; dial: () => Promise<StreamPeer> }> {
+export async function listeningTcp(
+  scenario: Scenario,
+): Promise<{ socket: Socket; dial: () => Promise<StreamPeer> }> {
   const socket = create(AF_INET, SOCK_STREAM);
   socket.bind({ address: '127.0.0.1', port: 0, family: 'IPv4' });
   socket.listen();
@@ -59,7 +73,9 @@ export async function listeningTcp(scenario: Scenario): Promise<{ socket: Socket
   return { socket, dial: () => rawConnect(scenario, { host: '127.0.0.1', port }) };
 }
 
-export async function listeningUnix(scenario: Scenario): Promise<{ socket: Socket; dial: () => Promise<StreamPeer> }> {
+export async function listeningUnix(
+  scenario: Scenario,
+): Promise<{ socket: Socket; dial: () => Promise<StreamPeer> }> {
   const path = scenario.freshPath();
   const socket = create(AF_UNIX, SOCK_STREAM);
   socket.bind(path);
@@ -67,13 +83,17 @@ export async function listeningUnix(scenario: Scenario): Promise<{ socket: Socke
   return { socket, dial: () => rawConnect(scenario, { path }) };
 }
 
-async function connectedUdp(scenario: Scenario): Promise<{ socket: Socket; peer: Awaited<ReturnType<typeof udpPeer>> }> {
+async function connectedUdp(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: Awaited<ReturnType<typeof udpPeer>> }> {
   const peer = await udpPeer(scenario);
   const socket = create(AF_INET, SOCK_DGRAM);
   return { socket: await connected(socket, peer.address), peer };
 }
 
-async function boundUdp(scenario: Scenario): Promise<{ socket: Socket; peer: Awaited<ReturnType<typeof udpPeer>> }> {
+async function boundUdp(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: Awaited<ReturnType<typeof udpPeer>> }> {
   const socket = create(AF_INET, SOCK_DGRAM);
   socket.bind({ address: '127.0.0.1', port: 0, family: 'IPv4' });
   return { socket, peer: await udpPeer(scenario) };
@@ -121,7 +141,10 @@ export const NATIVE_OFFERS: WrappingOffers = {
     },
     {
       name: 'the fd of a pipe',
-      open: async (scenario) => ({ socket: await pipeFd(scenario), codes: ['ENOTSOCK', 'ERR_INVALID_ARG_TYPE'] }),
+      open: async (scenario) => ({
+        socket: await pipeFd(scenario),
+        codes: ['ENOTSOCK', 'ERR_INVALID_ARG_TYPE'],
+      }),
     },
   ],
 };
@@ -138,7 +161,9 @@ export async function pipeFd(scenario: Scenario): Promise<number> {
 }
 
 /** A net.Socket that dialled. */
-export async function dialledNetSocket(scenario: Scenario): Promise<{ socket: object; peer: StreamPeer }> {
+export async function dialledNetSocket(
+  scenario: Scenario,
+): Promise<{ socket: object; peer: StreamPeer }> {
   const { server, next } = await rawServer(scenario, { host: '127.0.0.1', port: 0 });
   const socket = connect({ host: '127.0.0.1', port: portOf(server) });
   await once(socket, 'connect');

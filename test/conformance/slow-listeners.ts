@@ -1,7 +1,10 @@
 import type { Scenario } from '#lib/testing/conformance/harness';
 import { startPython } from '../support/python';
 
-/** A TCP listener in Python that accepts nothing, and whose backlog is full: the kernel leaves further connections without an answer. */
+/**
+ * A TCP listener in Python that accepts nothing, and whose backlog is full: the kernel leaves
+ * further connections without an answer.
+ */
 export async function hangingTcp(scenario: Scenario): Promise<{ host: string; port: number }> {
   const python = startPython(`
 listener = socket.socket()
@@ -22,7 +25,9 @@ hear()
 }
 
 /** A Unix listener in Python, likewise; it accepts everything once it is told to. */
-export async function fullUnix(scenario: Scenario): Promise<{ path: string; makeRoom: () => Promise<void> }> {
+export async function fullUnix(
+  scenario: Scenario,
+): Promise<{ path: string; makeRoom: () => Promise<void> }> {
   const path = scenario.freshPath();
   const python = startPython(
     `

@@ -9,7 +9,9 @@ export const native: ConformanceSubject = {
 };
 
 const nodeHasAbstractNames = Number(process.versions.node.split('.')[0]) >= 22;
-const nodeHasReusePort = /^(22\.(1[2-9]|[2-9]\d)|23\.[1-9]|2[4-9]|[3-9]\d)/.test(process.versions.node);
+const nodeHasReusePort = /^(22\.(1[2-9]|[2-9]\d)|23\.[1-9]|2[4-9]|[3-9]\d)/.test(
+  process.versions.node,
+);
 
 export const node: ConformanceSubject = {
   name: 'node',

@@ -51,6 +51,11 @@ while True:
     };
   },
   connect: async (scenario, peer) =>
-    scenario.own(await scenario.backend.createUnixDatagramEndpoint(peer.address as string, { localPath: scenario.freshPath() })),
-  listen: async (scenario) => scenario.own(await scenario.backend.createUnixDatagramListener(scenario.freshPath())),
+    scenario.own(
+      await scenario.backend.createUnixDatagramEndpoint(peer.address as string, {
+        localPath: scenario.freshPath(),
+      }),
+    ),
+  listen: async (scenario) =>
+    scenario.own(await scenario.backend.createUnixDatagramListener(scenario.freshPath())),
 };

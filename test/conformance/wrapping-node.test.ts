@@ -5,14 +5,30 @@ import { describe, it } from 'vitest';
 import type { InetAddress } from '#lib/socket/address';
 import { udpPeer } from '#lib/testing/conformance/datagram-kinds';
 import type { Scenario } from '#lib/testing/conformance/harness';
-import { portOf, rawConnect, rawServer, type StreamPeer } from '#lib/testing/conformance/stream-peer';
+import {
+  portOf,
+  rawConnect,
+  rawServer,
+  type StreamPeer,
+} from '#lib/testing/conformance/stream-peer';
 import { testWrapping } from '#lib/testing/conformance/wrapping';
 import { expectNoLeaks } from '../support/fds';
-import { bare, connectedTcp, connectedUnix, dialledNetSocket, halfOfPair, listeningTcp, listeningUnix, pipeFd } from './raw-sockets';
+import {
+  bare,
+  connectedTcp,
+  connectedUnix,
+  dialledNetSocket,
+  halfOfPair,
+  listeningTcp,
+  listeningUnix,
+  pipeFd,
+} from './raw-sockets';
 import { node } from './subjects';
 
 /** One that a server of node:net accepted, and that closes itself at the end of its input. */
-async function acceptedNetSocket(scenario: Scenario): Promise<{ socket: Socket; peer: StreamPeer }> {
+async function acceptedNetSocket(
+  scenario: Scenario,
+): Promise<{ socket: Socket; peer: StreamPeer }> {
   const server = createServer();
   server.listen({ path: scenario.freshPath() });
   scenario.atEnd(() => server.close());
@@ -57,11 +73,26 @@ testWrapping({ describe, it }, node, {
     },
   ],
   boundDatagrams: [
-    { name: 'a bound dgram.Socket', open: async (scenario) => ({ socket: await boundDatagramSocket(), peer: await udpPeer(scenario) }) },
+    {
+      name: 'a bound dgram.Socket',
+      open: async (scenario) => ({
+        socket: await boundDatagramSocket(),
+        peer: await udpPeer(scenario),
+      }),
+    },
   ],
   strangers: [
-    { name: 'the fd of a pipe', open: async (scenario) => ({ socket: await pipeFd(scenario), codes: ['ERR_INVALID_ARG_TYPE'] }) },
-    { name: 'a net.Socket that is not connected', open: async () => ({ socket: new Socket(), codes: ['ERR_INVALID_ARG_TYPE'] }) },
+    {
+      name: 'the fd of a pipe',
+      open: async (scenario) => ({
+        socket: await pipeFd(scenario),
+        codes: ['ERR_INVALID_ARG_TYPE'],
+      }),
+    },
+    {
+      name: 'a net.Socket that is not connected',
+      open: async () => ({ socket: new Socket(), codes: ['ERR_INVALID_ARG_TYPE'] }),
+    },
     {
       name: 'a net.Socket that is destroyed',
       open: async (scenario) => {

@@ -70,7 +70,8 @@ describe('wrapStreamSocket', () => {
   it('takes a TCP connection that a raw Socket has made', async () => {
     const { target } = await netServer('tcp', (socket) => socket.pipe(socket));
     const socket = Socket.create(AF_INET, SOCK_STREAM);
-    if (!socket.connect({ address: '127.0.0.1', port: target as number, family: 'IPv4' })) await socket.writable();
+    if (!socket.connect({ address: '127.0.0.1', port: target as number, family: 'IPv4' }))
+      await socket.writable();
     const transport = track(await backend.wrapStreamSocket(socket));
     await transport.sendAll(Buffer.from('raw'));
     expect((await readExactly(transport, 3)).toString()).toBe('raw');
@@ -118,11 +119,16 @@ describe('the wrap methods', () => {
       wrapDatagramListenerSocket: ['bound UDP', 'bound Unix datagram'],
     };
     for (const [method, fit] of Object.entries(fitting)) {
-      const wrap = (backend as unknown as Record<string, (socket: Socket | number) => Promise<unknown>>)[method]!.bind(backend);
+      const wrap = (
+        backend as unknown as Record<string, (socket: Socket | number) => Promise<unknown>>
+      )[method]!.bind(backend);
       for (const [name, socket] of Object.entries(sockets)) {
         if (fit.includes(name)) continue;
         const error = await rejection(wrap(socket));
-        expect(error, `${method} of ${name}`).toMatchObject({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+        expect(error, `${method} of ${name}`).toMatchObject({
+          name: 'TypeError',
+          code: 'ERR_INVALID_ARG_TYPE',
+        });
         expect(error.message).toMatch(/this one is /);
         const { fd } = socket;
         expect(fd).toBeGreaterThan(2);
@@ -133,7 +139,10 @@ describe('the wrap methods', () => {
       }
       for (const wrong of [null, undefined, '5', {}, -1, 1.5, NaN]) {
         const error = await rejection(wrap(wrong as never));
-        expect(error instanceof TypeError || error instanceof RangeError, `${method} of ${JSON.stringify(wrong)}`).toBe(true);
+        expect(
+          error instanceof TypeError || error instanceof RangeError,
+          `${method} of ${JSON.stringify(wrong)}`,
+        ).toBe(true);
       }
       const file = openSync('package.json', 'r');
       expect(await rejection(wrap(file))).toMatchObject({ code: 'ENOTSOCK' });
@@ -169,7 +178,9 @@ describe('the wrap methods', () => {
     await once(server, 'close');
     const client = await connectTo(portOf(listener));
     const accepted = await acceptOne(listener);
-    expect(accepted.extra(SocketAttribute.remoteAddress)).toEqual(client.extra(SocketAttribute.localAddress));
+    expect(accepted.extra(SocketAttribute.remoteAddress)).toEqual(
+      client.extra(SocketAttribute.localAddress),
+    );
 
     const bound = Socket.create(AF_INET, SOCK_DGRAM);
     bound.bind({ address: '127.0.0.1', port: 0, family: 'IPv4' });
@@ -190,7 +201,10 @@ describe('the wrap methods', () => {
 });
 
 describe('listenersFromEnvironment', () => {
-  /** python plays the service manager: it makes the sockets, puts them at 3, 4, ..., and becomes Node by exec, in the same process. */
+  /**
+   * python plays the service manager: it makes the sockets, puts them at 3, 4, ..., and becomes
+   * Node by exec, in the same process.
+   */
   const manager = `
 import os, socket, sys
 sockets = eval(sys.argv[1])
@@ -215,7 +229,18 @@ const backend = newBuiltinBackend('native');
 const found = await backend.listenersFromEnvironment().catch((error) => error);
 ${program}`;
     const outcome = await run('python3', {
-      args: ['-c', manager, sockets, count, pid, names, process.execPath, '--input-type=module', '-e', source],
+      args: [
+        '-c',
+        manager,
+        sockets,
+        count,
+        pid,
+        names,
+        process.execPath,
+        '--input-type=module',
+        '-e',
+        source,
+      ],
     });
     expect(outcome.stderr).toBe('');
     return JSON.parse(outcome.stdout);
@@ -256,12 +281,18 @@ ${program}`;
   });
 
   it('gives none that are another process’, and calls those without a name unknown', async () => {
-    expect(await activate(`[${tcp}]`, `console.log(JSON.stringify([found.length, process.env.LISTEN_FDS]))`, { pid: 'other' })).toEqual([
-      0,
-      '1',
-    ]);
     expect(
-      await activate(`[${tcp}]`, `console.log(JSON.stringify(found.map(({ name }) => name))); await found[0].listener.aclose()`),
+      await activate(
+        `[${tcp}]`,
+        `console.log(JSON.stringify([found.length, process.env.LISTEN_FDS]))`,
+        { pid: 'other' },
+      ),
+    ).toEqual([0, '1']);
+    expect(
+      await activate(
+        `[${tcp}]`,
+        `console.log(JSON.stringify(found.map(({ name }) => name))); await found[0].listener.aclose()`,
+      ),
     ).toEqual(['unknown']);
   });
 
@@ -271,8 +302,14 @@ ${program}`;
       `console.log(JSON.stringify([found.code, found.message, process.env.LISTEN_FDS]));`,
       { names: 'good:bad' },
     );
-    expect(result).toEqual(['ERR_INVALID_ARG_TYPE', expect.stringContaining('fd 4, "bad", is a connected stream socket'), '2']);
-    expect(await activate(`[${tcp}]`, `console.log(JSON.stringify([found.code]))`, { count: 'many' })).toEqual(['ERR_INVALID_STATE']);
+    expect(result).toEqual([
+      'ERR_INVALID_ARG_TYPE',
+      expect.stringContaining('fd 4, "bad", is a connected stream socket'),
+      '2',
+    ]);
+    expect(
+      await activate(`[${tcp}]`, `console.log(JSON.stringify([found.code]))`, { count: 'many' }),
+    ).toEqual(['ERR_INVALID_STATE']);
   });
 });
 
@@ -281,8 +318,12 @@ describe('extra attributes', () => {
     const listener = await listenTcp();
     const client = await connectTo(portOf(listener));
     const accepted = await acceptOne(listener);
-    expect(client.extra(SocketAttribute.remoteAddress)).toEqual(listener.extra(SocketAttribute.localAddress));
-    expect(accepted.extra(SocketAttribute.remoteAddress)).toEqual(client.extra(SocketAttribute.localAddress));
+    expect(client.extra(SocketAttribute.remoteAddress)).toEqual(
+      listener.extra(SocketAttribute.localAddress),
+    );
+    expect(accepted.extra(SocketAttribute.remoteAddress)).toEqual(
+      client.extra(SocketAttribute.localAddress),
+    );
     expect(client.extra(SocketAttribute.family)).toBe(AF_INET);
     expect(client.backend()).toBe(backend);
     expect(client.extra(SocketAttribute.options).tcpInfo().state).toBe('ESTABLISHED');
@@ -298,12 +339,19 @@ describe('extra attributes', () => {
   });
 
   it('peerCredentials are those of the process at the other end', async () => {
-    const { transport, peer } = await withPython('unix', 'say([os.getpid(), os.getuid(), os.getgid()]); hear()');
+    const { transport, peer } = await withPython(
+      'unix',
+      'say([os.getpid(), os.getuid(), os.getgid()]); hear()',
+    );
     const [pid, uid, gid] = await peer.hear<[number, number, number]>();
     expect(transport.extra(SocketAttribute.peerCredentials)).toEqual({ pid, uid, gid });
     const listener = track(await backend.createUnixStreamListener(shortSocketPath()));
     await connectTo(listener.extra(SocketAttribute.localAddress) as string);
     const accepted = await acceptOne(listener);
-    expect(accepted.extra(SocketAttribute.peerCredentials)).toEqual({ pid: process.pid, uid: process.getuid!(), gid: process.getgid!() });
+    expect(accepted.extra(SocketAttribute.peerCredentials)).toEqual({
+      pid: process.pid,
+      uid: process.getuid!(),
+      gid: process.getgid!(),
+    });
   });
 });

@@ -19,10 +19,14 @@ import {
 
 expectCleanEnd();
 
-/** A python receiver on a Unix datagram socket of its own, which reads when it is told to, as many as it is told. */
+/**
+ * A python receiver on a Unix datagram socket of its own, which reads when it is told to, as many
+ * as it is told.
+ */
 async function receiver(): Promise<{ path: string; read(count: number): Promise<string[]> }> {
   const path = shortSocketPath();
-  const peer = python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.settimeout(5); s.bind(${JSON.stringify(path)}); say('bound')
+  const peer =
+    python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.settimeout(5); s.bind(${JSON.stringify(path)}); say('bound')
 while True: say([s.recv(100).decode() for _ in range(hear())])`);
   await peer.hear();
   return {
@@ -35,10 +39,14 @@ while True: say([s.recv(100).decode() for _ in range(hear())])`);
 }
 
 const packet = (i: number): Buffer => Buffer.from(String(i));
-const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i));
+const numbers = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, i) => String(from + i));
 
 /** Sends until one has to wait, which is the last of the promises. */
-async function fillQueue(send: (data: Buffer) => Promise<void>, first = 0): Promise<{ pending: Promise<void>; next: number }> {
+async function fillQueue(
+  send: (data: Buffer) => Promise<void>,
+  first = 0,
+): Promise<{ pending: Promise<void>; next: number }> {
   for (let i = first; i < first + 10_000; i++) {
     const pending = send(packet(i));
     if (await isPending(pending)) return { pending, next: i + 1 };
@@ -80,7 +88,11 @@ describe('a slow reader', () => {
       group.startSoon(() =>
         listener.serve(async (connection) => {
           const buffer = new Uint8Array(65536);
-          for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+          for (
+            let size = await connection.recvInto(buffer);
+            size > 0;
+            size = await connection.recvInto(buffer)
+          ) {
             await connection.sendAll(buffer.subarray(0, size));
           }
         }),
@@ -128,49 +140,61 @@ describe('datagrams to a full Unix queue', () => {
     await pending;
   });
 
-  it.each(['endpoint', 'listener'] as const)('of an %s that are cancelled were never sent', async (kind) => {
-    const { path, read } = await receiver();
-    const { send } = await senders[kind](path);
-    let scope = backend.openCancelScope();
-    const { pending, next } = await fillQueue(async (data) => {
-      scope = backend.openCancelScope();
-      await scope.run(() => send(data));
-    });
-    scope.cancel();
-    await pending;
-    expect(scope.cancelledCaught()).toBe(true);
-    expect(await read(next - 1)).toEqual(numbers(0, next - 1));
-    await send(packet(99_999));
-    expect(await read(1)).toEqual(['99999']);
-  });
+  it.each(['endpoint', 'listener'] as const)(
+    'of an %s that are cancelled were never sent',
+    async (kind) => {
+      const { path, read } = await receiver();
+      const { send } = await senders[kind](path);
+      let scope = backend.openCancelScope();
+      const { pending, next } = await fillQueue(async (data) => {
+        scope = backend.openCancelScope();
+        await scope.run(() => send(data));
+      });
+      scope.cancel();
+      await pending;
+      expect(scope.cancelledCaught()).toBe(true);
+      expect(await read(next - 1)).toEqual(numbers(0, next - 1));
+      await send(packet(99_999));
+      expect(await read(1)).toEqual(['99999']);
+    },
+  );
 
-  it.each(['endpoint', 'listener'] as const)('of an %s are finished by a graceful close', async (kind) => {
-    const { path, read } = await receiver();
-    const { transport, send } = await senders[kind](path);
-    const { pending, next } = await fillQueue(send);
-    const closing = transport.aclose();
-    expect(await isPending(closing)).toBe(true);
-    expect(await rejection(send(packet(0)))).toBeInstanceOf(ClosedResourceError);
-    expect(await read(next)).toEqual(numbers(0, next));
-    await Promise.all([pending, closing]);
-  });
+  it.each(['endpoint', 'listener'] as const)(
+    'of an %s are finished by a graceful close',
+    async (kind) => {
+      const { path, read } = await receiver();
+      const { transport, send } = await senders[kind](path);
+      const { pending, next } = await fillQueue(send);
+      const closing = transport.aclose();
+      expect(await isPending(closing)).toBe(true);
+      expect(await rejection(send(packet(0)))).toBeInstanceOf(ClosedResourceError);
+      expect(await read(next)).toEqual(numbers(0, next));
+      await Promise.all([pending, closing]);
+    },
+  );
 
-  it.each(['endpoint', 'listener'] as const)('of an %s end with ClosedResourceError when the close is cancelled', async (kind) => {
-    const { path } = await receiver();
-    const { transport, send } = await senders[kind](path);
-    const { pending } = await fillQueue(send);
-    const scope = backend.openCancelScope();
-    const closing = scope.run(() => transport.aclose());
-    scope.cancel();
-    await closing;
-    expect(await rejection(pending)).toBeInstanceOf(ClosedResourceError);
-  });
+  it.each(['endpoint', 'listener'] as const)(
+    'of an %s end with ClosedResourceError when the close is cancelled',
+    async (kind) => {
+      const { path } = await receiver();
+      const { transport, send } = await senders[kind](path);
+      const { pending } = await fillQueue(send);
+      const scope = backend.openCancelScope();
+      const closing = scope.run(() => transport.aclose());
+      scope.cancel();
+      await closing;
+      expect(await rejection(pending)).toBeInstanceOf(ClosedResourceError);
+    },
+  );
 
   it('of a listener keep their order for each receiver, and one receiver does not hold up another', async () => {
     const [slow, quick] = [await receiver(), await receiver()];
     const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
     const { pending, next } = await fillQueue((data) => listener.sendTo(data, slow.path));
-    const queued = [pending, ...numbers(next, next + 40).map((text) => listener.sendTo(Buffer.from(text), slow.path))];
+    const queued = [
+      pending,
+      ...numbers(next, next + 40).map((text) => listener.sendTo(Buffer.from(text), slow.path)),
+    ];
     for (const text of numbers(0, 30)) {
       await listener.sendTo(Buffer.from(text), quick.path);
       expect(await quick.read(1)).toEqual([text]);
@@ -198,7 +222,9 @@ describe('datagrams to a full Unix queue', () => {
 
   it('of a listener are told when the receiver goes away', async () => {
     const path = shortSocketPath();
-    const peer = python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(path)}); say(1); hear(); s.close()`);
+    const peer = python(
+      `s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(path)}); say(1); hear(); s.close()`,
+    );
     await peer.hear();
     const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
     const { pending } = await fillQueue((data) => listener.sendTo(data, path));
@@ -248,7 +274,8 @@ except OSError: pass`);
 
   it('of datagrams leaves timers and streams their turn', async () => {
     const [listener] = await backend.createUdpListeners('127.0.0.1', 0);
-    const flooder = python(`s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); target = ('127.0.0.1', hear())
+    const flooder =
+      python(`s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); target = ('127.0.0.1', hear())
 while True: s.sendto(b'x', target)`);
     let count = 0;
     await backend.createTaskGroup().run(async (group) => {

@@ -24,7 +24,10 @@ import {
   withPython,
 } from './native-kit';
 
-/** Of the rounds, so many at least must have been cancelled while they waited, and so many must have come through. */
+/**
+ * Of the rounds, so many at least must have been cancelled while they waited, and so many must have
+ * come through.
+ */
 const ENOUGH = 100;
 
 interface Tally {
@@ -42,10 +45,15 @@ async function followTicks(ticker: AsyncStreamTransport): Promise<void> {
 }
 
 /**
- * Runs `operation` in a scope that is cancelled at some time: before its next step, a few microtasks or a turn of the loop later, or only
- * when it is through. Resolves to undefined if the cancellation ended it.
+ * Runs `operation` in a scope that is cancelled at some time: before its next step, a few
+ * microtasks or a turn of the loop later, or only when it is through. Resolves to undefined if the
+ * cancellation ended it.
  */
-async function cancelSometime<T>(random: (limit: number) => number, tally: Tally, operation: () => Promise<T>): Promise<T | undefined> {
+async function cancelSometime<T>(
+  random: (limit: number) => number,
+  tally: Tally,
+  operation: () => Promise<T>,
+): Promise<T | undefined> {
   const scope = backend.openCancelScope();
   const running = scope.run(operation);
   switch (random(6)) {
@@ -75,8 +83,15 @@ async function cancelSometime<T>(random: (limit: number) => number, tally: Tally
   return result;
 }
 
-/** Serves for no time, a few microtasks, some turns of the loop, or (seldom, since a timer takes a millisecond) a while. */
-async function serveForAWhile(random: (limit: number) => number, tally: Tally, serve: () => Promise<never>): Promise<void> {
+/**
+ * Serves for no time, a few microtasks, some turns of the loop, or (seldom, since a timer takes a
+ * millisecond) a while.
+ */
+async function serveForAWhile(
+  random: (limit: number) => number,
+  tally: Tally,
+  serve: () => Promise<never>,
+): Promise<void> {
   const scope = random(20) === 0 ? backend.moveOnAfter(1) : backend.openCancelScope();
   const serving = scope.run(serve);
   if (scope.when() === Infinity) {
@@ -125,7 +140,10 @@ export function cancelSuite(rounds: number): void {
   expectCleanEnd();
 
   describe.each(STREAM_KINDS)(`${rounds} rounds of cancel-and-retry on a %s stream`, (kind) => {
-    const receives: Record<string, (transport: AsyncStreamTransport, limit: number) => Promise<Uint8Array>> = {
+    const receives: Record<
+      string,
+      (transport: AsyncStreamTransport, limit: number) => Promise<Uint8Array>
+    > = {
       recv: (transport, limit) => transport.recv(limit),
       recvInto: async (transport, limit) => {
         const buffer = new Uint8Array(limit);
@@ -134,7 +152,10 @@ export function cancelSuite(rounds: number): void {
       recvIntoMany: async (transport, limit) => {
         const whole = new Uint8Array(limit);
         const half = limit >> 1;
-        return whole.subarray(0, await transport.recvIntoMany([whole.subarray(0, half), whole.subarray(half)]));
+        return whole.subarray(
+          0,
+          await transport.recvIntoMany([whole.subarray(0, half), whole.subarray(half)]),
+        );
       },
     };
 
@@ -147,16 +168,24 @@ export function cancelSuite(rounds: number): void {
       let position = 0;
       const check = (data: Uint8Array): void => {
         for (const byte of data) {
-          if (byte !== at(position & 0xffff)) throw new Error(`byte ${position} is ${byte}, expected ${at(position & 0xffff)}`);
+          if (byte !== at(position & 0xffff))
+            throw new Error(`byte ${position} is ${byte}, expected ${at(position & 0xffff)}`);
           position++;
         }
       };
       for (let round = 0; round < rounds; round++) {
-        const data = await cancelSometime(random, tally, () => receive(transport, random(3000) + 2));
+        const data = await cancelSometime(random, tally, () =>
+          receive(transport, random(3000) + 2),
+        );
         if (data !== undefined) check(data);
       }
       peer.tell('stop');
-      for (let data = await transport.recv(65536); data.length > 0; data = await transport.recv(65536)) check(data);
+      for (
+        let data = await transport.recv(65536);
+        data.length > 0;
+        data = await transport.recv(65536)
+      )
+        check(data);
       expect(position).toBe(await peer.hear());
       await ticking;
       expectBoth(tally);
@@ -237,7 +266,8 @@ say('all connected')`);
               isOver = seen.length === connections;
             }, handlers),
           );
-          if (round > 20 * rounds) throw new Error(`only ${seen.length} of ${connections} connections were accepted`);
+          if (round > 20 * rounds)
+            throw new Error(`only ${seen.length} of ${connections} connections were accepted`);
         }
       });
       expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: connections }, (_, i) => i));
@@ -247,7 +277,10 @@ say('all connected')`);
   });
 
   describe(`${rounds} rounds of cancel-and-retry on datagrams`, () => {
-    /** Numbered datagrams, at most 50 ahead of what was acknowledged: none is dropped for lack of room. */
+    /**
+     * Numbered datagrams, at most 50 ahead of what was acknowledged: none is dropped for lack of
+     * room.
+     */
     const numberedSender = (unix: boolean): string => `
 import random
 s = socket.socket(socket.${unix ? 'AF_UNIX' : 'AF_INET'}, socket.SOCK_DGRAM)
@@ -264,7 +297,8 @@ while True:
     if random.random() < 0.2: time.sleep(random.random() * 0.0005)
 say(number)`;
 
-    const numberOf = (data: Uint8Array): number => Buffer.from(data.buffer, data.byteOffset, data.length).readUInt32BE();
+    const numberOf = (data: Uint8Array): number =>
+      Buffer.from(data.buffer, data.byteOffset, data.length).readUInt32BE();
 
     function acknowledge(number: bigint): Buffer {
       const message = Buffer.alloc(8);
@@ -272,92 +306,102 @@ say(number)`;
       return message;
     }
 
-    it.each(['udp', 'unix'] as const)('recv, recvInto and recvMany of a %s endpoint lose no packet', async (kind) => {
-      const peer = python(numberedSender(kind === 'unix'));
-      const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
-      let endpoint;
-      if (kind === 'udp') {
-        endpoint = track(await backend.createUdpEndpoint('127.0.0.1', await peer.hear<number>()));
-        peer.tell(['127.0.0.1', portOf(endpoint)]);
-      } else {
-        peer.tell(theirs);
-        await until(() => existsSync(theirs));
-        endpoint = track(await backend.createUnixDatagramEndpoint(theirs, { localPath: ours }));
-        peer.tell(ours);
-      }
-      const transport = endpoint;
-      const random = pseudoRandom(4);
-      const tally: Tally = { cancelled: 0, completed: 0 };
-      const buffer = new Uint8Array(400);
-      let next = 0;
-      for (let round = 0; round < rounds; round++) {
-        const packets = await cancelSometime(random, tally, async () => {
-          switch (random(3)) {
-            case 0:
-              return [await transport.recv()];
-            case 1:
-              return [buffer.slice(0, await transport.recvInto(buffer))];
-            default:
-              return transport.recvMany(random(10) + 1);
+    it.each(['udp', 'unix'] as const)(
+      'recv, recvInto and recvMany of a %s endpoint lose no packet',
+      async (kind) => {
+        const peer = python(numberedSender(kind === 'unix'));
+        const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
+        let endpoint;
+        if (kind === 'udp') {
+          endpoint = track(await backend.createUdpEndpoint('127.0.0.1', await peer.hear<number>()));
+          peer.tell(['127.0.0.1', portOf(endpoint)]);
+        } else {
+          peer.tell(theirs);
+          await until(() => existsSync(theirs));
+          endpoint = track(await backend.createUnixDatagramEndpoint(theirs, { localPath: ours }));
+          peer.tell(ours);
+        }
+        const transport = endpoint;
+        const random = pseudoRandom(4);
+        const tally: Tally = { cancelled: 0, completed: 0 };
+        const buffer = new Uint8Array(400);
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          const packets = await cancelSometime(random, tally, async () => {
+            switch (random(3)) {
+              case 0:
+                return [await transport.recv()];
+              case 1:
+                return [buffer.slice(0, await transport.recvInto(buffer))];
+              default:
+                return transport.recvMany(random(10) + 1);
+            }
+          });
+          for (const packet of packets ?? []) {
+            if (numberOf(packet) !== next)
+              throw new Error(`packet ${numberOf(packet)} came, expected ${next}`);
+            next++;
+            if (next % 25 === 0) await transport.send(acknowledge(BigInt(next)));
+          }
+        }
+        await transport.send(acknowledge(-1n));
+        const total = await drain(peer, () => transport.recv());
+        expect(total).toBeGreaterThanOrEqual(next);
+        expectBoth(tally);
+        await peer.end();
+      },
+    );
+
+    it.each(['udp', 'unix'] as const)(
+      'serve of a %s listener hands out every datagram once, in order',
+      async (kind) => {
+        const peer = python(numberedSender(kind === 'unix'));
+        const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
+        let listener;
+        if (kind === 'udp') {
+          [listener] = await backend.createUdpListeners('127.0.0.1', 0);
+          await peer.hear();
+          if (listener === undefined) throw new Error('no listener');
+          peer.tell(['127.0.0.1', portOf(track(listener))]);
+        } else {
+          listener = track(await backend.createUnixDatagramListener(ours));
+          peer.tell(theirs);
+          peer.tell(ours);
+        }
+        const served = listener as AsyncDatagramListener<InetAddress | UnixPath>;
+        const random = pseudoRandom(6);
+        const tally: Tally = { cancelled: 0, completed: 0 };
+        let next = 0;
+        let sender: InetAddress | UnixPath = '';
+        await backend.createTaskGroup().run(async (handlers) => {
+          for (let round = 0; round < rounds; round++) {
+            await serveForAWhile(random, tally, () =>
+              served.serve(async (data, address) => {
+                if (numberOf(data) !== next)
+                  throw new Error(`datagram ${numberOf(data)} came, expected ${next}`);
+                next++;
+                sender = address;
+                if (next % 25 === 0) await served.sendTo(acknowledge(BigInt(next)), address);
+              }, handlers),
+            );
           }
         });
-        for (const packet of packets ?? []) {
-          if (numberOf(packet) !== next) throw new Error(`packet ${numberOf(packet)} came, expected ${next}`);
-          next++;
-          if (next % 25 === 0) await transport.send(acknowledge(BigInt(next)));
-        }
-      }
-      await transport.send(acknowledge(-1n));
-      const total = await drain(peer, () => transport.recv());
-      expect(total).toBeGreaterThanOrEqual(next);
-      expectBoth(tally);
-      await peer.end();
-    });
+        expect(next).toBeGreaterThan(ENOUGH);
+        await served.sendTo(acknowledge(-1n), sender);
+        const group = backend.openCancelScope();
+        const draining = group.run(() => served.serve(() => undefined));
+        expect(await peer.hear<number>()).toBeGreaterThanOrEqual(next);
+        group.cancel();
+        await draining;
+        await peer.end();
+      },
+    );
 
-    it.each(['udp', 'unix'] as const)('serve of a %s listener hands out every datagram once, in order', async (kind) => {
-      const peer = python(numberedSender(kind === 'unix'));
-      const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
-      let listener;
-      if (kind === 'udp') {
-        [listener] = await backend.createUdpListeners('127.0.0.1', 0);
-        await peer.hear();
-        if (listener === undefined) throw new Error('no listener');
-        peer.tell(['127.0.0.1', portOf(track(listener))]);
-      } else {
-        listener = track(await backend.createUnixDatagramListener(ours));
-        peer.tell(theirs);
-        peer.tell(ours);
-      }
-      const served = listener as AsyncDatagramListener<InetAddress | UnixPath>;
-      const random = pseudoRandom(6);
-      const tally: Tally = { cancelled: 0, completed: 0 };
-      let next = 0;
-      let sender: InetAddress | UnixPath = '';
-      await backend.createTaskGroup().run(async (handlers) => {
-        for (let round = 0; round < rounds; round++) {
-          await serveForAWhile(random, tally, () =>
-            served.serve(async (data, address) => {
-              if (numberOf(data) !== next) throw new Error(`datagram ${numberOf(data)} came, expected ${next}`);
-              next++;
-              sender = address;
-              if (next % 25 === 0) await served.sendTo(acknowledge(BigInt(next)), address);
-            }, handlers),
-          );
-        }
-      });
-      expect(next).toBeGreaterThan(ENOUGH);
-      await served.sendTo(acknowledge(-1n), sender);
-      const group = backend.openCancelScope();
-      const draining = group.run(() => served.serve(() => undefined));
-      expect(await peer.hear<number>()).toBeGreaterThanOrEqual(next);
-      group.cancel();
-      await draining;
-      await peer.end();
-    });
-
-    it.each(['an endpoint', 'a listener'])('a send of %s to a full Unix queue that was cancelled has not sent it', async (who) => {
-      const path = shortSocketPath();
-      const peer = python(`
+    it.each(['an endpoint', 'a listener'])(
+      'a send of %s to a full Unix queue that was cancelled has not sent it',
+      async (who) => {
+        const path = shortSocketPath();
+        const peer = python(`
 import random
 random.seed(7)
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(hear()); say('bound'); hear()
@@ -370,39 +414,43 @@ while True:
     expected += 1
     if random.random() < 0.1: time.sleep(0.0003)
 say(expected)`);
-      peer.tell(path);
-      await peer.hear();
-      let send: (data: Uint8Array) => Promise<void>;
-      if (who === 'an endpoint') {
-        const endpoint = track(await backend.createUnixDatagramEndpoint(path));
-        send = (data) => endpoint.send(data);
-      } else {
-        const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
-        send = (data) => listener.sendTo(data, path);
-      }
-      peer.tell('read');
-      const random = pseudoRandom(7);
-      const tally: Tally = { cancelled: 0, completed: 0 };
-      let sent = 0;
-      for (let round = 0; round < rounds; round++) {
-        const packet = Buffer.alloc(4);
-        packet.writeUInt32BE(sent);
-        const done = await cancelSometime(random, tally, async () => {
-          await send(packet);
-          return true;
-        });
-        if (done === true) sent++;
-      }
-      await send(Buffer.from('end'));
-      expect(await peer.hear()).toBe(sent);
-      expectBoth(tally);
-      await peer.end();
-    });
+        peer.tell(path);
+        await peer.hear();
+        let send: (data: Uint8Array) => Promise<void>;
+        if (who === 'an endpoint') {
+          const endpoint = track(await backend.createUnixDatagramEndpoint(path));
+          send = (data) => endpoint.send(data);
+        } else {
+          const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
+          send = (data) => listener.sendTo(data, path);
+        }
+        peer.tell('read');
+        const random = pseudoRandom(7);
+        const tally: Tally = { cancelled: 0, completed: 0 };
+        let sent = 0;
+        for (let round = 0; round < rounds; round++) {
+          const packet = Buffer.alloc(4);
+          packet.writeUInt32BE(sent);
+          const done = await cancelSometime(random, tally, async () => {
+            await send(packet);
+            return true;
+          });
+          if (done === true) sent++;
+        }
+        await send(Buffer.from('end'));
+        expect(await peer.hear()).toBe(sent);
+        expectBoth(tally);
+        await peer.end();
+      },
+    );
   });
 }
 
 /** Receives until the peer says its last word. */
-async function drain(peer: { hear<T>(): Promise<T> }, receive: () => Promise<unknown>): Promise<number> {
+async function drain(
+  peer: { hear<T>(): Promise<T> },
+  receive: () => Promise<unknown>,
+): Promise<number> {
   const scope = backend.openCancelScope();
   const draining = scope.run(async () => {
     for (;;) await receive();

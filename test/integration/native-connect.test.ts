@@ -2,7 +2,13 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { BusyResourceError, CancelledError, type InetAddress, Socket, SocketAttribute } from '#lib/index';
+import {
+  BusyResourceError,
+  CancelledError,
+  type InetAddress,
+  Socket,
+  SocketAttribute,
+} from '#lib/index';
 import { openFdCount } from '../support/fds';
 import {
   abstractSocketName,
@@ -49,7 +55,8 @@ describe('createTcpConnection', () => {
   });
 
   it('says what cannot be reached', async () => {
-    // A network namespace of its own has no route, and this process has a way into none. The kernel refuses these by itself:
+    // A network namespace of its own has no route, and this process has a way into none. The kernel
+    // refuses these by itself:
     const error = await rejection(backend.createTcpConnection('255.255.255.255', 9));
     expect(error).toMatchObject({
       code: expect.stringMatching(/^(ENETUNREACH|EACCES|EHOSTUNREACH)$/) as string,
@@ -59,10 +66,14 @@ describe('createTcpConnection', () => {
   });
 
   it('begins at the local address that it is given', async () => {
-    const { target } = await netServer('tcp', (socket) => socket.end(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''}`));
+    const { target } = await netServer('tcp', (socket) =>
+      socket.end(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''}`),
+    );
     const free = await refusingPort('127.0.0.3');
     const transport = track(
-      await backend.createTcpConnection('127.0.0.1', target as number, { localAddress: { host: '127.0.0.2', port: 0 } }),
+      await backend.createTcpConnection('127.0.0.1', target as number, {
+        localAddress: { host: '127.0.0.2', port: 0 },
+      }),
     );
     const { port } = transport.extra(SocketAttribute.localAddress) as InetAddress;
     expect(port).not.toBe(free);
@@ -73,29 +84,52 @@ describe('createTcpConnection', () => {
   it('says what is wrong with the local address', async () => {
     const { target } = await netServer('tcp', () => undefined);
     const connect = (host: string, port = 0): Promise<Error> =>
-      rejection(backend.createTcpConnection('127.0.0.1', target as number, { localAddress: { host, port } }));
+      rejection(
+        backend.createTcpConnection('127.0.0.1', target as number, {
+          localAddress: { host, port },
+        }),
+      );
     const taken = await refusingPort();
     const before = openFdCount();
-    expect(await connect('192.0.2.1')).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'bind', address: '192.0.2.1' });
+    expect(await connect('192.0.2.1')).toMatchObject({
+      code: 'EADDRNOTAVAIL',
+      syscall: 'bind',
+      address: '192.0.2.1',
+    });
     expect(await connect('::1')).toMatchObject({
       code: 'EADDRNOTAVAIL',
       syscall: 'bind',
       message: expect.stringContaining('no matching local address with family=') as string,
     });
-    expect(await connect('127.0.0.1', taken)).toMatchObject({ code: 'EADDRINUSE', syscall: 'bind', port: taken });
+    expect(await connect('127.0.0.1', taken)).toMatchObject({
+      code: 'EADDRINUSE',
+      syscall: 'bind',
+      port: taken,
+    });
     expect(openFdCount()).toBe(before);
   });
 
   it('rejects what is no host, port, delay', async () => {
     for (const host of ['', 5, null, undefined])
-      expect(await rejection(backend.createTcpConnection(host as never, 1))).toBeInstanceOf(TypeError);
-    for (const port of [-1, 65536, NaN]) expect(await rejection(backend.createTcpConnection('127.0.0.1', port))).toBeInstanceOf(RangeError);
+      expect(await rejection(backend.createTcpConnection(host as never, 1))).toBeInstanceOf(
+        TypeError,
+      );
+    for (const port of [-1, 65536, NaN])
+      expect(await rejection(backend.createTcpConnection('127.0.0.1', port))).toBeInstanceOf(
+        RangeError,
+      );
     for (const happyEyeballsDelay of [-1, NaN]) {
-      expect(await rejection(backend.createTcpConnection('127.0.0.1', 1, { happyEyeballsDelay }))).toBeInstanceOf(RangeError);
+      expect(
+        await rejection(backend.createTcpConnection('127.0.0.1', 1, { happyEyeballsDelay })),
+      ).toBeInstanceOf(RangeError);
     }
-    expect(await rejection(backend.createTcpConnection('127.0.0.1', 1, { localAddress: { host: '127.0.0.1', port: -1 } }))).toBeInstanceOf(
-      RangeError,
-    );
+    expect(
+      await rejection(
+        backend.createTcpConnection('127.0.0.1', 1, {
+          localAddress: { host: '127.0.0.1', port: -1 },
+        }),
+      ),
+    ).toBeInstanceOf(RangeError);
   });
 
   it('connects nowhere in a cancelled scope', async () => {
@@ -104,11 +138,21 @@ describe('createTcpConnection', () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     await scope.run(async () => {
-      expect(await rejection(backend.createTcpConnection('127.0.0.1', target as number))).toBeInstanceOf(CancelledError);
-      expect(await rejection(backend.createUnixStreamConnection('/nonexistent'))).toBeInstanceOf(CancelledError);
-      expect(await rejection(backend.createUdpEndpoint('127.0.0.1', 9))).toBeInstanceOf(CancelledError);
-      expect(await rejection(backend.createTcpListeners('127.0.0.1', 0))).toBeInstanceOf(CancelledError);
-      expect(await rejection(backend.createUnixStreamListener('/nonexistent/x'))).toBeInstanceOf(CancelledError);
+      expect(
+        await rejection(backend.createTcpConnection('127.0.0.1', target as number)),
+      ).toBeInstanceOf(CancelledError);
+      expect(await rejection(backend.createUnixStreamConnection('/nonexistent'))).toBeInstanceOf(
+        CancelledError,
+      );
+      expect(await rejection(backend.createUdpEndpoint('127.0.0.1', 9))).toBeInstanceOf(
+        CancelledError,
+      );
+      expect(await rejection(backend.createTcpListeners('127.0.0.1', 0))).toBeInstanceOf(
+        CancelledError,
+      );
+      expect(await rejection(backend.createUnixStreamListener('/nonexistent/x'))).toBeInstanceOf(
+        CancelledError,
+      );
     });
     const other = track(await backend.createTcpConnection('127.0.0.1', target as number));
     await until(() => connections > 0);
@@ -140,22 +184,26 @@ describe('createTcpConnection to a name with addresses of both families', () => 
     return found.map(({ address }) => address.address);
   }
 
-  it.each(['127.0.0.1', '::1'])('finds the one that listens, %s, and leaves no other socket', async (host) => {
-    if (!(await addressesOf(both)).includes(host)) return;
-    const port = await serveOn([host]);
-    const before = openFdCount();
-    const transport = await backend.createTcpConnection(both, port);
-    expect((await readExactly(transport, host.length)).toString()).toBe(host);
-    await transport.aclose();
-    await until(() => openFdCount() <= before, 'the fds to go');
-  });
+  it.each(['127.0.0.1', '::1'])(
+    'finds the one that listens, %s, and leaves no other socket',
+    async (host) => {
+      if (!(await addressesOf(both)).includes(host)) return;
+      const port = await serveOn([host]);
+      const before = openFdCount();
+      const transport = await backend.createTcpConnection(both, port);
+      expect((await readExactly(transport, host.length)).toString()).toBe(host);
+      await transport.aclose();
+      await until(() => openFdCount() <= before, 'the fds to go');
+    },
+  );
 
   it('tells of all that refused', async () => {
     const addresses = await addressesOf(both);
     const port = await refusingPort();
     const error = await rejection(backend.createTcpConnection(both, port));
     expect(error).toMatchObject({ code: 'ECONNREFUSED' });
-    if (addresses.length > 1) expect((error as AggregateError).errors).toHaveLength(addresses.length);
+    if (addresses.length > 1)
+      expect((error as AggregateError).errors).toHaveLength(addresses.length);
   });
 });
 
@@ -163,31 +211,50 @@ describe('createUnixStreamConnection', () => {
   it('tells a missing file, a file without a listener, a path that is too long', async () => {
     const path = shortSocketPath();
     const before = openFdCount();
-    expect(await rejection(backend.createUnixStreamConnection(path))).toMatchObject({ code: 'ENOENT', syscall: 'connect', path });
+    expect(await rejection(backend.createUnixStreamConnection(path))).toMatchObject({
+      code: 'ENOENT',
+      syscall: 'connect',
+      path,
+    });
     python(`s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(path)}); os._exit(0)`);
     await until(() => existsSync(path));
     const refused = await rejection(untilRefused(path));
     expect(refused).toMatchObject({ code: 'ECONNREFUSED', path });
     const long = `/${'x'.repeat(150)}`;
-    expect(await rejection(backend.createUnixStreamConnection(long))).toMatchObject({ code: 'ENAMETOOLONG', path: long });
-    expect(await rejection(backend.createUnixStreamConnection(Buffer.from(long)))).toMatchObject({ code: 'ENAMETOOLONG', path: long });
+    expect(await rejection(backend.createUnixStreamConnection(long))).toMatchObject({
+      code: 'ENAMETOOLONG',
+      path: long,
+    });
+    expect(await rejection(backend.createUnixStreamConnection(Buffer.from(long)))).toMatchObject({
+      code: 'ENAMETOOLONG',
+      path: long,
+    });
     const name = abstractSocketName();
-    expect(await rejection(backend.createUnixStreamConnection(name))).toMatchObject({ code: 'ECONNREFUSED', path: name });
+    expect(await rejection(backend.createUnixStreamConnection(name))).toMatchObject({
+      code: 'ECONNREFUSED',
+      path: name,
+    });
     for (const wrong of [5, null, undefined])
-      expect(await rejection(backend.createUnixStreamConnection(wrong as never))).toBeInstanceOf(TypeError);
+      expect(await rejection(backend.createUnixStreamConnection(wrong as never))).toBeInstanceOf(
+        TypeError,
+      );
     await until(() => openFdCount() <= before, 'the fds to go');
   });
 
   it('leaves no file of its own when it fails, or is cancelled', async () => {
     const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
     for (let round = 0; round < 2; round++) {
-      expect(await rejection(backend.createUnixStreamConnection(theirs, { localPath: ours }))).toMatchObject({
+      expect(
+        await rejection(backend.createUnixStreamConnection(theirs, { localPath: ours })),
+      ).toMatchObject({
         code: 'ENOENT',
         path: theirs,
       });
       expect(existsSync(ours)).toBe(false);
     }
-    expect(await rejection(backend.createUnixDatagramEndpoint(theirs, { localPath: ours }))).toMatchObject({
+    expect(
+      await rejection(backend.createUnixDatagramEndpoint(theirs, { localPath: ours })),
+    ).toMatchObject({
       code: 'ENOENT',
       path: theirs,
     });
@@ -205,7 +272,9 @@ while True:
     const first = track(await backend.createUnixStreamConnection(path));
     const ours = shortSocketPath();
     const cancelled = backend.openCancelScope();
-    const abandoned = cancelled.run(() => backend.createUnixStreamConnection(path, { localPath: ours }));
+    const abandoned = cancelled.run(() =>
+      backend.createUnixStreamConnection(path, { localPath: ours }),
+    );
     const second = backend.createUnixStreamConnection(path);
     expect(await isPending(second)).toBe(true);
     expect(existsSync(ours)).toBe(true);
@@ -237,7 +306,9 @@ describe('the Socket under a transport', () => {
     expect(await rejection(socket.readable())).toBeInstanceOf(BusyResourceError);
     scope.cancel();
     await waiting;
-    const ready = scope.cancelledCaught() ? backend.moveOnAfter(5).run(() => socket.readable()) : Promise.resolve();
+    const ready = scope.cancelledCaught()
+      ? backend.moveOnAfter(5).run(() => socket.readable())
+      : Promise.resolve();
     expect(await rejection(transport.recv(1))).toBeInstanceOf(BusyResourceError);
     await ready;
   });

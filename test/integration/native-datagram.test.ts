@@ -15,7 +15,18 @@ import {
   type UnixPath,
 } from '#lib/index';
 import { openFdCount } from '../support/fds';
-import { backend, constant, expectCleanEnd, isPending, portOf, python, rejection, shortSocketPath, track, turns } from './native-kit';
+import {
+  backend,
+  constant,
+  expectCleanEnd,
+  isPending,
+  portOf,
+  python,
+  rejection,
+  shortSocketPath,
+  track,
+  turns,
+} from './native-kit';
 
 expectCleanEnd();
 
@@ -24,7 +35,10 @@ type Kind = (typeof KINDS)[number];
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
 /** A connected endpoint whose peer is python's `s`, which has it as `ours` to send to. */
-async function withPeer(kind: Kind, program: string): Promise<{ endpoint: AsyncDatagramTransport; peer: ReturnType<typeof python> }> {
+async function withPeer(
+  kind: Kind,
+  program: string,
+): Promise<{ endpoint: AsyncDatagramTransport; peer: ReturnType<typeof python> }> {
   const [theirs, own] = [shortSocketPath(), shortSocketPath()];
   const peer = python(
     kind === 'udp'
@@ -41,11 +55,16 @@ async function withPeer(kind: Kind, program: string): Promise<{ endpoint: AsyncD
   return { endpoint, peer };
 }
 
-async function listen(kind: Kind): Promise<{ listener: AsyncDatagramListener<InetAddress | UnixPath>; target: number | string }> {
+async function listen(
+  kind: Kind,
+): Promise<{ listener: AsyncDatagramListener<InetAddress | UnixPath>; target: number | string }> {
   if (kind === 'udp') {
     const [listener] = await backend.createUdpListeners('127.0.0.1', 0);
     track(listener!);
-    return { listener: listener as AsyncDatagramListener<InetAddress | UnixPath>, target: portOf(listener!) };
+    return {
+      listener: listener as AsyncDatagramListener<InetAddress | UnixPath>,
+      target: portOf(listener!),
+    };
   }
   const path = shortSocketPath();
   const listener = track(await backend.createUnixDatagramListener(path));
@@ -67,7 +86,10 @@ for _ in range(4): s.sendto(s.recv(70000), ours)`,
   });
 
   it('recvInto takes one packet, and EMSGSIZE tells of one that does not fit', async () => {
-    const { endpoint, peer } = await withPeer(kind, `\nfor size in (3, 50, 4): s.sendto(b'x' * size, ours)`);
+    const { endpoint, peer } = await withPeer(
+      kind,
+      `\nfor size in (3, 50, 4): s.sendto(b'x' * size, ours)`,
+    );
     const buffer = Buffer.alloc(10);
     expect(await endpoint.recvInto(buffer)).toBe(3);
     expect(await rejection(endpoint.recvInto(buffer))).toMatchObject({ code: 'EMSGSIZE' });
@@ -134,8 +156,11 @@ say([s.recv(2000).decode() for _ in range(9)])`,
       expect(await rejection(endpoint.recvInto(wrong as never))).toBeInstanceOf(TypeError);
       expect(await rejection(endpoint.sendMany([wrong] as never))).toBeInstanceOf(TypeError);
     }
-    for (const max of [0, -1, 1.5]) expect(await rejection(endpoint.recvMany(max))).toBeInstanceOf(RangeError);
-    expect(await rejection(endpoint.send(new Uint8Array(16 * 1024 * 1024)))).toMatchObject({ code: 'EMSGSIZE' });
+    for (const max of [0, -1, 1.5])
+      expect(await rejection(endpoint.recvMany(max))).toBeInstanceOf(RangeError);
+    expect(await rejection(endpoint.send(new Uint8Array(16 * 1024 * 1024)))).toMatchObject({
+      code: 'EMSGSIZE',
+    });
     await endpoint.send(Buffer.from('fine'));
   });
 });
@@ -149,18 +174,30 @@ describe('createUdpEndpoint', () => {
     peer.tell(1);
     expect(text(await endpoint.recv())).toBe('peer');
     stranger.close();
-    const other = track(await backend.createUdpEndpoint('127.0.0.1', 9, { localAddress: { host: '127.0.0.2', port: 0 } }));
-    expect(other.extra(SocketAttribute.localAddress)).toMatchObject({ address: '127.0.0.2', family: 'IPv4' });
+    const other = track(
+      await backend.createUdpEndpoint('127.0.0.1', 9, {
+        localAddress: { host: '127.0.0.2', port: 0 },
+      }),
+    );
+    expect(other.extra(SocketAttribute.localAddress)).toMatchObject({
+      address: '127.0.0.2',
+      family: 'IPv4',
+    });
   });
 
   it('takes the families that there are, and no others', async () => {
-    for (const family of [0, constant('AF_INET')]) track(await backend.createUdpEndpoint('127.0.0.1', 9, { family }));
+    for (const family of [0, constant('AF_INET')])
+      track(await backend.createUdpEndpoint('127.0.0.1', 9, { family }));
     track(await backend.createUdpEndpoint('::1', 9, { family: constant('AF_INET6') }));
     for (const family of [constant('AF_UNIX'), -1, 9999]) {
-      expect(await rejection(backend.createUdpEndpoint('127.0.0.1', 9, { family }))).toBeInstanceOf(RangeError);
+      expect(await rejection(backend.createUdpEndpoint('127.0.0.1', 9, { family }))).toBeInstanceOf(
+        RangeError,
+      );
     }
     const before = openFdCount();
-    const error = await rejection(backend.createUdpEndpoint('127.0.0.1', 9, { localAddress: { host: '::1', port: 0 } }));
+    const error = await rejection(
+      backend.createUdpEndpoint('127.0.0.1', 9, { localAddress: { host: '::1', port: 0 } }),
+    );
     expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'bind' });
     expect(openFdCount()).toBe(before);
   });
@@ -169,7 +206,8 @@ describe('createUdpEndpoint', () => {
 describe('createUnixDatagramEndpoint', () => {
   it('removes its own file when it is closed, and can be answered by an automatic name', async () => {
     const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
-    const peer = python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(theirs)}); say(1)
+    const peer =
+      python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(theirs)}); say(1)
 data, address = s.recvfrom(100); s.sendto(b'to ' + data, address)`);
     await peer.hear();
     const named = await backend.createUnixDatagramEndpoint(theirs, { localPath: ours });
@@ -241,7 +279,12 @@ say(sorted(int(s.recv(100)) for _ in range(${total})))`);
     const scope = backend.openCancelScope();
     await scope.run(() =>
       listener.serve(async (_data, address) => {
-        await backend.gather(...Array.from({ length: total }, (_, i) => () => listener.sendTo(Buffer.from(String(i)), address)));
+        await backend.gather(
+          ...Array.from(
+            { length: total },
+            (_, i) => () => listener.sendTo(Buffer.from(String(i)), address),
+          ),
+        );
         scope.cancel();
       }),
     );
@@ -256,7 +299,8 @@ say(sorted(int(s.recv(100)) for _ in range(${total})))`);
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22); say(s.getsockname()); total = hear()
 say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
     const name = await peer.hear<[string, number] | string>();
-    const address: InetAddress | UnixPath = typeof name === 'string' ? name : { address: name[0], port: name[1], family: 'IPv4' };
+    const address: InetAddress | UnixPath =
+      typeof name === 'string' ? name : { address: name[0], port: name[1], family: 'IPv4' };
     peer.tell(600);
     const packets = Array.from({ length: 600 }, (_, i) => {
       const packet = Buffer.alloc(4);
@@ -272,20 +316,31 @@ say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
     const { listener, target } = await listen(kind);
     const serving = rejection(listener.serve(() => undefined));
     expect(await rejection(listener.serve(() => undefined))).toBeInstanceOf(BusyResourceError);
-    expect(await rejection(listener.serveWithAncillary(() => undefined, 64))).toBeInstanceOf(BusyResourceError);
+    expect(await rejection(listener.serveWithAncillary(() => undefined, 64))).toBeInstanceOf(
+      BusyResourceError,
+    );
     await listener.aclose();
     expect(await serving).toBeInstanceOf(ClosedResourceError);
     expect(await rejection(listener.serve(() => undefined))).toBeInstanceOf(ClosedResourceError);
     expect(
       await rejection(
-        listener.sendTo(Buffer.from('x'), typeof target === 'string' ? target : { address: '127.0.0.1', port: target, family: 'IPv4' }),
+        listener.sendTo(
+          Buffer.from('x'),
+          typeof target === 'string'
+            ? target
+            : { address: '127.0.0.1', port: target, family: 'IPv4' },
+        ),
       ),
     ).toBeInstanceOf(ClosedResourceError);
 
     const other = await listen(kind);
     const peer = python(`${client(other.target, shortSocketPath())}\ns.sendto(b'bad', target)`);
-    const failed = await rejection(other.listener.serve(() => Promise.reject(new Error('planted'))));
-    expect((failed as AggregateError).errors).toEqual([expect.objectContaining({ message: 'planted' })]);
+    const failed = await rejection(
+      other.listener.serve(() => Promise.reject(new Error('planted'))),
+    );
+    expect((failed as AggregateError).errors).toEqual([
+      expect.objectContaining({ message: 'planted' }),
+    ]);
     await peer.end();
   });
 
@@ -293,17 +348,23 @@ say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
     const { listener } = await listen(kind);
     expect(await rejection(listener.serve(5 as never))).toBeInstanceOf(TypeError);
     expect(await rejection(listener.serve(() => undefined, {} as never))).toBeInstanceOf(TypeError);
-    expect(await rejection(listener.serveWithAncillary(() => undefined, -1))).toBeInstanceOf(RangeError);
+    expect(await rejection(listener.serveWithAncillary(() => undefined, -1))).toBeInstanceOf(
+      RangeError,
+    );
     expect(await rejection(listener.sendTo('x' as never, 'a'))).toBeInstanceOf(TypeError);
     for (const address of [null, 5, undefined])
-      expect(await rejection(listener.sendTo(Buffer.from('x'), address as never))).toBeInstanceOf(TypeError);
+      expect(await rejection(listener.sendTo(Buffer.from('x'), address as never))).toBeInstanceOf(
+        TypeError,
+      );
   });
 });
 
 describe('a Unix datagram listener', () => {
   it('gives a sender without a name as an empty path, which cannot be answered', async () => {
     const { listener, target } = await listen('unix');
-    const peer = python(`socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'anonymous', ${JSON.stringify(target)})`);
+    const peer = python(
+      `socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'anonymous', ${JSON.stringify(target)})`,
+    );
     const scope = backend.openCancelScope();
     let from: unknown;
     await scope.run(() =>
@@ -313,15 +374,22 @@ describe('a Unix datagram listener', () => {
       }),
     );
     expect(from).toBe('');
-    expect(await rejection(listener.sendTo(Buffer.from('x'), ''))).toMatchObject({ code: 'EDESTADDRREQ', syscall: 'sendto' });
-    expect(await rejection(listener.sendTo(Buffer.from('x'), '/nonexistent'))).toMatchObject({ code: 'ENOENT', path: '/nonexistent' });
+    expect(await rejection(listener.sendTo(Buffer.from('x'), ''))).toMatchObject({
+      code: 'EDESTADDRREQ',
+      syscall: 'sendto',
+    });
+    expect(await rejection(listener.sendTo(Buffer.from('x'), '/nonexistent'))).toMatchObject({
+      code: 'ENOENT',
+      path: '/nonexistent',
+    });
     await peer.end();
   });
 
   it('hands control messages over, and sends them', async () => {
     const { listener, target } = await listen('unix');
     const own = shortSocketPath();
-    const peer = python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(own)})
+    const peer =
+      python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(own)})
 s.sendmsg([b'fd'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))], 0, ${JSON.stringify(target)})
 data, ancillary, _, _ = s.recvmsg(100, 100); say([data.decode(), len(ancillary)])`);
     const before = openFdCount();

@@ -62,7 +62,10 @@ afterEach(async () => {
 /** What a python3 program under way is to its test. */
 export type Peer = Pick<PythonPeer, 'pid' | 'tell' | 'hear' | 'end' | 'kill'>;
 
-/** Runs one program after the other: starting python3 takes longer than most tests. What a program opened is closed at its end. */
+/**
+ * Runs one program after the other: starting python3 takes longer than most tests. What a program
+ * opened is closed at its end.
+ */
 const interpreter = `
 while True:
     exec(hear(), dict(globals()))
@@ -71,7 +74,10 @@ while True:
 const ENDED = 'the program has ended';
 const idle: PythonPeer[] = [];
 
-/** A python3 program (see `startPython`) that ends with the test. It has a process of its own, which may have run others before. */
+/**
+ * A python3 program (see `startPython`) that ends with the test. It has a process of its own, which
+ * may have run others before.
+ */
 export function python(program: string): Peer {
   const process = idle.pop() ?? startPython(interpreter);
   process.tell(program);
@@ -95,7 +101,8 @@ export function python(program: string): Peer {
     },
     end: async (timeout) => {
       const value = await hear(timeout);
-      if (!isDone) throw new Error(`the python3 program said ${JSON.stringify(value)} instead of ending`);
+      if (!isDone)
+        throw new Error(`the python3 program said ${JSON.stringify(value)} instead of ending`);
     },
     kill: process.kill,
   };
@@ -106,15 +113,21 @@ export function python(program: string): Peer {
 export type StreamKind = 'tcp' | 'unix';
 export const STREAM_KINDS: readonly StreamKind[] = ['tcp', 'unix'];
 
-export const portOf = (transport: AsyncBaseTransport): number => (transport.extra(SocketAttribute.localAddress) as InetAddress).port;
+export const portOf = (transport: AsyncBaseTransport): number =>
+  (transport.extra(SocketAttribute.localAddress) as InetAddress).port;
 
-export async function listenTcp(host = '127.0.0.1', port = 0): Promise<AsyncListener<AsyncStreamTransport>> {
+export async function listenTcp(
+  host = '127.0.0.1',
+  port = 0,
+): Promise<AsyncListener<AsyncStreamTransport>> {
   const [listener] = await backend.createTcpListeners(host, port);
   return track(listener!);
 }
 
 /** Where node:net, or python through `pythonConnect`, reaches a listener. */
-export async function listen(kind: StreamKind): Promise<{ listener: AsyncListener<AsyncStreamTransport>; target: number | string }> {
+export async function listen(
+  kind: StreamKind,
+): Promise<{ listener: AsyncListener<AsyncStreamTransport>; target: number | string }> {
   if (kind === 'tcp') {
     const listener = await listenTcp();
     return { listener, target: portOf(listener) };
@@ -125,7 +138,9 @@ export async function listen(kind: StreamKind): Promise<{ listener: AsyncListene
 
 export const connectTo = async (target: number | string): Promise<AsyncStreamTransport> =>
   track(
-    typeof target === 'number' ? await backend.createTcpConnection('127.0.0.1', target) : await backend.createUnixStreamConnection(target),
+    typeof target === 'number'
+      ? await backend.createTcpConnection('127.0.0.1', target)
+      : await backend.createUnixStreamConnection(target),
   );
 
 /** For python: `connect(target)`. */
@@ -161,7 +176,10 @@ export async function netServer(
   return { server, target: kind === 'tcp' ? (server.address() as AddressInfo).port : path };
 }
 
-/** A transport whose other end is a socket of python's, which runs `program` with it as `peer`. Its `listener` may accept more. */
+/**
+ * A transport whose other end is a socket of python's, which runs `program` with it as `peer`. Its
+ * `listener` may accept more.
+ */
 export async function withPython(
   kind: StreamKind,
   program: string,
@@ -176,8 +194,13 @@ ${program}`);
   return { transport: await connectTo(target), peer, target };
 }
 
-/** The first connection that comes, taken out of its handler. The listener goes on listening, and does not serve. */
-export async function acceptOne(listener: AsyncListener<AsyncStreamTransport>): Promise<AsyncStreamTransport> {
+/**
+ * The first connection that comes, taken out of its handler. The listener goes on listening, and
+ * does not serve.
+ */
+export async function acceptOne(
+  listener: AsyncListener<AsyncStreamTransport>,
+): Promise<AsyncStreamTransport> {
   let accepted: AsyncStreamTransport | undefined;
   const scope = backend.openCancelScope();
   await scope.run(() =>
@@ -192,7 +215,8 @@ export async function acceptOne(listener: AsyncListener<AsyncStreamTransport>): 
 /** Everything until the end of the stream. */
 export async function readAll(transport: AsyncStreamTransport): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for (let part = await transport.recv(65536); part.length > 0; part = await transport.recv(65536)) parts.push(part);
+  for (let part = await transport.recv(65536); part.length > 0; part = await transport.recv(65536))
+    parts.push(part);
   return Buffer.concat(parts);
 }
 
@@ -208,7 +232,9 @@ export async function readExactly(transport: AsyncStreamTransport, size: number)
 }
 
 /** Sends until the kernel takes no more, and leaves that send pending in a scope of its own. */
-export async function fillUp(transport: AsyncStreamTransport): Promise<{ scope: CancelScope; pending: Promise<unknown> }> {
+export async function fillUp(
+  transport: AsyncStreamTransport,
+): Promise<{ scope: CancelScope; pending: Promise<unknown> }> {
   const scope = backend.openCancelScope();
   const pending = scope.run(() => transport.sendAll(new Uint8Array(64 * 1024 * 1024)));
   await turns(2);
@@ -244,7 +270,9 @@ export async function isPending(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** What a promise rejects with. Fails if it does not. */
-export async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string; cause?: unknown }> {
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<Error & { code?: string; cause?: unknown }> {
   const outcome = await promise.then(
     (value: unknown) => ({ value }),
     (error: unknown) => ({ error }),

@@ -2,7 +2,13 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect as netConnect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type AsyncStreamTransport, BusyResourceError, ClosedResourceError, InvalidStateError, SocketAttribute } from '#lib/index';
+import {
+  type AsyncStreamTransport,
+  BusyResourceError,
+  ClosedResourceError,
+  InvalidStateError,
+  SocketAttribute,
+} from '#lib/index';
 import { openFdCount } from '../support/fds';
 import {
   abstractSocketName,
@@ -30,7 +36,8 @@ expectCleanEnd();
 
 const echo = async (connection: AsyncStreamTransport): Promise<void> => {
   await using transport = connection;
-  for (let data = await transport.recv(1024); data.length > 0; data = await transport.recv(1024)) await transport.sendAll(data);
+  for (let data = await transport.recv(1024); data.length > 0; data = await transport.recv(1024))
+    await transport.sendAll(data);
 };
 
 describe.each(STREAM_KINDS)('serve on a %s listener', (kind) => {
@@ -138,7 +145,9 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     expect(wasCancelled).toBe(true);
     expect(await client.recv(1)).toHaveLength(0);
     expect(await rejection(listener.serve(echo))).toBeInstanceOf(ClosedResourceError);
-    expect(await rejection(connectTo(target))).toMatchObject({ code: kind === 'tcp' ? 'ECONNREFUSED' : 'ENOENT' });
+    expect(await rejection(connectTo(target))).toMatchObject({
+      code: kind === 'tcp' ? 'ECONNREFUSED' : 'ENOENT',
+    });
   });
 
   it('a handler that fails fails the group, cancels the others, and its connection is closed', async () => {
@@ -161,7 +170,9 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     await clients[2]!.sendAll(Buffer.from('fail'));
     const error = await outcome;
     expect(error).toBeInstanceOf(AggregateError);
-    expect((error as AggregateError).errors).toEqual([expect.objectContaining({ message: 'planted' })]);
+    expect((error as AggregateError).errors).toEqual([
+      expect.objectContaining({ message: 'planted' }),
+    ]);
     expect(others).toBe(2);
     for (const client of clients) {
       expect(await client.recv(1)).toHaveLength(0);
@@ -221,7 +232,10 @@ s = connect(target); s.sendall(b'alive'); say(s.recv(5).decode())`);
   });
 });
 
-async function acceptOneFrom(listener: Parameters<typeof acceptOne>[0], target: number | string): Promise<boolean> {
+async function acceptOneFrom(
+  listener: Parameters<typeof acceptOne>[0],
+  target: number | string,
+): Promise<boolean> {
   const client = await connectTo(target);
   const accepted = await acceptOne(listener);
   await client.aclose();
@@ -236,7 +250,10 @@ describe('createTcpListeners', () => {
         { address: '0.0.0.0', family: 'IPv4', port: expect.any(Number) as number },
         { address: '::', family: 'IPv6', port: expect.any(Number) as number },
       ]);
-      expect(listeners.map((listener) => listener.extra(SocketAttribute.family))).toEqual([constant('AF_INET'), constant('AF_INET6')]);
+      expect(listeners.map((listener) => listener.extra(SocketAttribute.family))).toEqual([
+        constant('AF_INET'),
+        constant('AF_INET6'),
+      ]);
       for (const [index, address] of ['127.0.0.1', '::1'].entries()) {
         const client = netConnect(portOf(listeners[index]!), address);
         await acceptOne(listeners[index]!);
@@ -247,8 +264,12 @@ describe('createTcpListeners', () => {
   });
 
   it('listens once on each distinct address, IPv4 first', async () => {
-    const listeners = (await backend.createTcpListeners(['::1', '127.0.0.1', '127.0.0.1', '127.0.0.2'], 0)).map(track);
-    const addresses = listeners.map((listener) => (listener.extra(SocketAttribute.localAddress) as { address: string }).address);
+    const listeners = (
+      await backend.createTcpListeners(['::1', '127.0.0.1', '127.0.0.1', '127.0.0.2'], 0)
+    ).map(track);
+    const addresses = listeners.map(
+      (listener) => (listener.extra(SocketAttribute.localAddress) as { address: string }).address,
+    );
     expect(addresses).toEqual(['127.0.0.1', '127.0.0.2', '::1']);
   });
 
@@ -258,22 +279,39 @@ describe('createTcpListeners', () => {
     const { port } = taken.address() as { port: number };
     const before = openFdCount();
     const error = await rejection(backend.createTcpListeners(['127.0.0.2', '127.0.0.1'], port));
-    expect(error).toMatchObject({ code: 'EADDRINUSE', syscall: 'bind', address: '127.0.0.1', port });
-    expect(await rejection(backend.createTcpListeners('192.0.2.1', 0))).toMatchObject({ code: 'EADDRNOTAVAIL', address: '192.0.2.1' });
+    expect(error).toMatchObject({
+      code: 'EADDRINUSE',
+      syscall: 'bind',
+      address: '127.0.0.1',
+      port,
+    });
+    expect(await rejection(backend.createTcpListeners('192.0.2.1', 0))).toMatchObject({
+      code: 'EADDRNOTAVAIL',
+      address: '192.0.2.1',
+    });
     const both = await rejection(backend.createTcpListeners(['127.0.0.1', '192.0.2.1'], port));
     expect(both).toBeInstanceOf(AggregateError);
     expect(both.message).toContain('Error when trying to create listeners');
-    expect((both as AggregateError).errors.map((one: { code: string }) => one.code)).toEqual(['EADDRINUSE', 'EADDRNOTAVAIL']);
+    expect((both as AggregateError).errors.map((one: { code: string }) => one.code)).toEqual([
+      'EADDRINUSE',
+      'EADDRNOTAVAIL',
+    ]);
     expect(openFdCount()).toBe(before);
     taken.close();
     await once(taken, 'close');
   });
 
   it('shares a port with reusePort only', async () => {
-    const first = track((await backend.createTcpListeners('127.0.0.1', 0, { reusePort: true }))[0]!);
-    const second = track((await backend.createTcpListeners('127.0.0.1', portOf(first), { reusePort: true }))[0]!);
+    const first = track(
+      (await backend.createTcpListeners('127.0.0.1', 0, { reusePort: true }))[0]!,
+    );
+    const second = track(
+      (await backend.createTcpListeners('127.0.0.1', portOf(first), { reusePort: true }))[0]!,
+    );
     expect(portOf(second)).toBe(portOf(first));
-    expect(await rejection(backend.createTcpListeners('127.0.0.1', portOf(first)))).toMatchObject({ code: 'EADDRINUSE' });
+    expect(await rejection(backend.createTcpListeners('127.0.0.1', portOf(first)))).toMatchObject({
+      code: 'EADDRINUSE',
+    });
   });
 
   it('may be restarted at once, with connections of the one before in TIME_WAIT', async () => {
@@ -291,13 +329,21 @@ describe('createTcpListeners', () => {
 
   it('rejects what is no host, port or backlog', async () => {
     for (const host of [5, undefined, [], ['127.0.0.1', 5], {}]) {
-      expect(await rejection(backend.createTcpListeners(host as never, 0))).toBeInstanceOf(TypeError);
+      expect(await rejection(backend.createTcpListeners(host as never, 0))).toBeInstanceOf(
+        TypeError,
+      );
     }
     for (const port of [-1, 65536, 1.5, NaN])
-      expect(await rejection(backend.createTcpListeners('127.0.0.1', port))).toBeInstanceOf(RangeError);
+      expect(await rejection(backend.createTcpListeners('127.0.0.1', port))).toBeInstanceOf(
+        RangeError,
+      );
     for (const backlog of [0, -1, 1.5]) {
-      expect(await rejection(backend.createTcpListeners('127.0.0.1', 0, { backlog }))).toBeInstanceOf(RangeError);
-      expect(await rejection(backend.createUnixStreamListener(shortSocketPath(), { backlog }))).toBeInstanceOf(RangeError);
+      expect(
+        await rejection(backend.createTcpListeners('127.0.0.1', 0, { backlog })),
+      ).toBeInstanceOf(RangeError);
+      expect(
+        await rejection(backend.createUnixStreamListener(shortSocketPath(), { backlog })),
+      ).toBeInstanceOf(RangeError);
     }
   });
 });
@@ -328,7 +374,10 @@ describe('createUnixStreamListener', () => {
     const before = process.cwd();
     // A worker cannot change it; this file runs in a process of its own.
     process.chdir(folder);
-    const listeners = [await backend.createUnixStreamListener('relative'), await backend.createUnixStreamListener(Buffer.from('bytes'))];
+    const listeners = [
+      await backend.createUnixStreamListener('relative'),
+      await backend.createUnixStreamListener(Buffer.from('bytes')),
+    ];
     process.chdir(before);
     expect(existsSync(`${folder}/relative`) && existsSync(`${folder}/bytes`)).toBe(true);
     for (const listener of listeners) await listener.aclose();
@@ -359,7 +408,9 @@ describe('createUnixStreamListener', () => {
         await listener.aclose();
       }
       process.umask(before);
-      expect(await rejection(backend[create](shortSocketPath(), { mode: 0o10000 }))).toBeInstanceOf(RangeError);
+      expect(await rejection(backend[create](shortSocketPath(), { mode: 0o10000 }))).toBeInstanceOf(
+        RangeError,
+      );
     },
   );
 
@@ -374,15 +425,22 @@ describe('createUnixStreamListener', () => {
       expect(error).toMatchObject({ code: 'EADDRINUSE', syscall: 'bind', path });
       expect(error.message).toMatch(/the file exists: .* remove it if nobody listens there/);
       expect(existsSync(path)).toBe(true);
-      expect(await rejection(backend[create]('/nonexistent/socket'))).toMatchObject({ code: 'ENOENT', path: '/nonexistent/socket' });
-      expect(await rejection(backend[create]('x'.repeat(200)))).toMatchObject({ code: 'ENAMETOOLONG', syscall: 'bind' });
+      expect(await rejection(backend[create]('/nonexistent/socket'))).toMatchObject({
+        code: 'ENOENT',
+        path: '/nonexistent/socket',
+      });
+      expect(await rejection(backend[create]('x'.repeat(200)))).toMatchObject({
+        code: 'ENAMETOOLONG',
+        syscall: 'bind',
+      });
       const name = abstractSocketName();
       const taken = track(await backend[create](name));
       const inUse = await rejection(backend[create](name));
       expect(inUse).toMatchObject({ code: 'EADDRINUSE' });
       expect(inUse.message).not.toContain('file');
       await taken.aclose();
-      for (const wrong of [5, null, undefined, {}]) expect(await rejection(backend[create](wrong as never))).toBeInstanceOf(TypeError);
+      for (const wrong of [5, null, undefined, {}])
+        expect(await rejection(backend[create](wrong as never))).toBeInstanceOf(TypeError);
       expect(await rejection(backend[create]('a\0b'))).toBeInstanceOf(TypeError);
       expect(openFdCount()).toBe(before);
     },

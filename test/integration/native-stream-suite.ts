@@ -1,7 +1,14 @@
 import { once } from 'node:events';
 import { connect as netConnect, type Socket as NetSocket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { acloseForcefully, BusyResourceError, CancelledError, ClosedResourceError, InvalidStateError, SocketAttribute } from '#lib/index';
+import {
+  acloseForcefully,
+  BusyResourceError,
+  CancelledError,
+  ClosedResourceError,
+  InvalidStateError,
+  SocketAttribute,
+} from '#lib/index';
 import {
   acceptOne,
   backend,
@@ -23,15 +30,21 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
 /** A pattern in which every position can be told from its neighbours. */
-export const pattern = (size: number): Buffer => Buffer.from(Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff));
+export const pattern = (size: number): Buffer =>
+  Buffer.from(Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff));
 
-/** What holds of stream transports with either reactor, against peers of python's and of node:net's. */
+/**
+ * What holds of stream transports with either reactor, against peers of python's and of node:net's.
+ */
 export function streamSuite(): void {
   expectCleanEnd();
 
   describe.each(STREAM_KINDS)('a %s stream', (kind) => {
     it('can wait without a buffer: its socket tells when there is something to receive, and the end', async () => {
-      const { transport, peer } = await withPython(kind, `for _ in range(3): hear(); peer.sendall(b'some')\nhear(); peer.close()`);
+      const { transport, peer } = await withPython(
+        kind,
+        `for _ in range(3): hear(); peer.sendall(b'some')\nhear(); peer.close()`,
+      );
       const socket = transport.extra(SocketAttribute.socket);
       for (let round = 0; round < 3; round++) {
         const readable = socket.readable();
@@ -65,11 +78,20 @@ peer.close()`,
       const view = new Uint8Array(4);
       expect(await transport.recvInto(new DataView(view.buffer, 1, 3))).toBe(2);
       expect([...view]).toEqual([0, 65, 66, 0]);
-      await transport.sendAllFromIterable([bytes('sc'), bytes(''), new Uint16Array([0x7461]), bytes('ter')]);
+      await transport.sendAllFromIterable([
+        bytes('sc'),
+        bytes(''),
+        new Uint16Array([0x7461]),
+        bytes('ter'),
+      ]);
       const parts = [Buffer.alloc(2), Buffer.alloc(0), Buffer.alloc(10)];
       let got = 0;
       while (got < 7) {
-        const into = [parts[0]!.subarray(Math.min(got, 2)), parts[1]!, parts[2]!.subarray(Math.max(got - 2, 0))];
+        const into = [
+          parts[0]!.subarray(Math.min(got, 2)),
+          parts[1]!,
+          parts[2]!.subarray(Math.max(got - 2, 0)),
+        ];
         got += await transport.recvIntoMany(into);
       }
       expect(text(Buffer.concat([parts[0]!, parts[2]!.subarray(0, 5)]))).toBe('scatter');
@@ -106,25 +128,40 @@ say([total, digest.hexdigest()])`,
       );
       const { createHash } = await import('node:crypto');
       const data = pattern(8_000_000);
-      const sending = transport.sendAllFromIterable([data.subarray(0, 1), data.subarray(1, 3_000_003), data.subarray(3_000_003)]);
+      const sending = transport.sendAllFromIterable([
+        data.subarray(0, 1),
+        data.subarray(1, 3_000_003),
+        data.subarray(3_000_003),
+      ]);
       expect(await isPending(sending)).toBe(true);
       peer.tell('read');
       await sending;
       await transport.sendEof();
-      expect(await peer.hear()).toEqual([data.length, createHash('sha256').update(data).digest('hex')]);
+      expect(await peer.hear()).toEqual([
+        data.length,
+        createHash('sha256').update(data).digest('hex'),
+      ]);
       await peer.end();
     });
 
     it('gathers more buffers than one system call takes', async () => {
-      const { transport, peer } = await withPython(kind, `say(len(b''.join(iter(lambda: peer.recv(65536), b''))))`);
-      await transport.sendAllFromIterable(Array.from({ length: 5000 }, (_, i) => new Uint8Array((i % 3) + 1)));
+      const { transport, peer } = await withPython(
+        kind,
+        `say(len(b''.join(iter(lambda: peer.recv(65536), b''))))`,
+      );
+      await transport.sendAllFromIterable(
+        Array.from({ length: 5000 }, (_, i) => new Uint8Array((i % 3) + 1)),
+      );
       await transport.aclose();
       expect(await peer.hear()).toBe(9999);
       await peer.end();
     });
 
     it('tells the end of the stream again and again, and can still send', async () => {
-      const { transport, peer } = await withPython(kind, `peer.sendall(b'x'); peer.shutdown(socket.SHUT_WR); say(peer.recv(100).decode())`);
+      const { transport, peer } = await withPython(
+        kind,
+        `peer.sendall(b'x'); peer.shutdown(socket.SHUT_WR); say(peer.recv(100).decode())`,
+      );
       expect(text(await readAll(transport))).toBe('x');
       expect(await transport.recvInto(new Uint8Array(5))).toBe(0);
       expect(await transport.recvIntoMany([new Uint8Array(5)])).toBe(0);
@@ -146,7 +183,10 @@ say(all.decode()); hear(); peer.sendall(b'answer'); peer.close()`,
       await transport.sendEof();
       await transport.sendEof();
       expect(await peer.hear()).toBe('question');
-      expect(await rejection(transport.sendAll(bytes('more')))).toMatchObject({ code: 'EPIPE', syscall: 'send' });
+      expect(await rejection(transport.sendAll(bytes('more')))).toMatchObject({
+        code: 'EPIPE',
+        syscall: 'send',
+      });
       peer.tell('go on');
       expect(text(await readAll(transport))).toBe('answer');
       await peer.end();
@@ -190,7 +230,10 @@ while True:
         () => transport.recvInto(new DataView(new ArrayBuffer(10))),
         () => transport.recvIntoMany([new Uint8Array(3), new Uint8Array(7)]),
         ...(kind === 'unix'
-          ? [() => transport.recvWithAncillary(10, 64), () => transport.recvWithAncillaryInto(new Uint8Array(10), 64)]
+          ? [
+              () => transport.recvWithAncillary(10, 64),
+              () => transport.recvWithAncillaryInto(new Uint8Array(10), 64),
+            ]
           : []),
       ];
       for (const [index, receive] of receives.entries()) {
@@ -207,7 +250,10 @@ while True:
     });
 
     it('a send cancelled half-way says how much has gone, and only aclose is left', async () => {
-      const { transport, peer } = await withPython(kind, `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`);
+      const { transport, peer } = await withPython(
+        kind,
+        `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`,
+      );
       const scope = backend.openCancelScope();
       let told: number | undefined;
       const pending = scope.run(async () => {
@@ -224,7 +270,9 @@ while True:
       expect(await pending).toBeUndefined();
       expect(scope.cancelledCaught()).toBe(true);
       expect(await rejection(transport.sendAll(bytes('more')))).toBeInstanceOf(InvalidStateError);
-      expect(await rejection(transport.sendAllFromIterable([bytes('more')]))).toBeInstanceOf(InvalidStateError);
+      expect(await rejection(transport.sendAllFromIterable([bytes('more')]))).toBeInstanceOf(
+        InvalidStateError,
+      );
       expect(await rejection(transport.sendEof())).toBeInstanceOf(InvalidStateError);
       await transport.aclose();
       peer.tell('read');
@@ -238,11 +286,19 @@ while True:
         `hear(); peer.sendall(b'for the first'); print(len(peer.recv(1)), file=sys.stderr); hear()`,
       );
       const first = transport.recv(100);
-      for (const second of [transport.recv(1), transport.recvInto(new Uint8Array(1)), transport.recvIntoMany([new Uint8Array(1)])]) {
+      for (const second of [
+        transport.recv(1),
+        transport.recvInto(new Uint8Array(1)),
+        transport.recvIntoMany([new Uint8Array(1)]),
+      ]) {
         expect(await rejection(second)).toBeInstanceOf(BusyResourceError);
       }
       const { scope, pending } = await fillUp(transport);
-      for (const second of [transport.sendAll(bytes('x')), transport.sendAllFromIterable([bytes('x')]), transport.sendEof()]) {
+      for (const second of [
+        transport.sendAll(bytes('x')),
+        transport.sendAllFromIterable([bytes('x')]),
+        transport.sendEof(),
+      ]) {
         expect(await rejection(second)).toMatchObject({ code: 'ERR_BUSY_RESOURCE' });
       }
       peer.tell(1);
@@ -275,7 +331,10 @@ while True:
     });
 
     it('a graceful close waits for the send under way, and the peer gets everything', async () => {
-      const { transport, peer } = await withPython(kind, `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`);
+      const { transport, peer } = await withPython(
+        kind,
+        `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`,
+      );
       const size = 32 * 1024 * 1024;
       const sending = transport.sendAll(new Uint8Array(size));
       const receiving = transport.recv(1);
@@ -314,7 +373,9 @@ while True:
       await turns(2);
       const scope = backend.openCancelScope();
       scope.cancel();
-      expect(await scope.run(() => acloseForcefully(transport).then(() => 'closed'))).toBe('closed');
+      expect(await scope.run(() => acloseForcefully(transport).then(() => 'closed'))).toBe(
+        'closed',
+      );
       expect(await rejection(sending)).toBeInstanceOf(ClosedResourceError);
       await acloseForcefully(transport);
     });
@@ -339,7 +400,10 @@ while True:
         await transport.sendAll(bytes('x')).catch((failure: unknown) => (error = failure));
         await turns(1);
       }
-      expect(error).toMatchObject({ code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) as string, syscall: 'send' });
+      expect(error).toMatchObject({
+        code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) as string,
+        syscall: 'send',
+      });
       expect(transport.isClosing()).toBe(false);
     });
 
@@ -354,7 +418,10 @@ while True:
       expect(received.equals(data)).toBe(true);
 
       const served = await listen(kind);
-      const client: NetSocket = typeof served.target === 'number' ? netConnect(served.target, '127.0.0.1') : netConnect(served.target);
+      const client: NetSocket =
+        typeof served.target === 'number'
+          ? netConnect(served.target, '127.0.0.1')
+          : netConnect(served.target);
       const accepted = await acceptOne(served.listener);
       client.end('hello');
       expect(text(await readAll(accepted))).toBe('hello');
@@ -389,16 +456,23 @@ peer.sendall(bytes(5_000_000)); peer.shutdown(socket.SHUT_WR); t.join()`,
 
     it('rejects what is no size, no buffer, no list of buffers', async () => {
       const { transport } = await withPython(kind, `hear()`);
-      for (const size of [-1, 1.5, NaN, 2 ** 31, Infinity]) expect(await rejection(transport.recv(size))).toBeInstanceOf(RangeError);
+      for (const size of [-1, 1.5, NaN, 2 ** 31, Infinity])
+        expect(await rejection(transport.recv(size))).toBeInstanceOf(RangeError);
       expect(await rejection(transport.recv('1' as never))).toBeInstanceOf(TypeError);
       for (const wrong of ['text', null, undefined, 5, new ArrayBuffer(5), [1]]) {
-        expect(await rejection(transport.recvInto(wrong as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+        expect(await rejection(transport.recvInto(wrong as never))).toMatchObject({
+          code: 'ERR_INVALID_ARG_TYPE',
+        });
         expect(await rejection(transport.recvIntoMany([wrong] as never))).toBeInstanceOf(TypeError);
         expect(await rejection(transport.sendAll(wrong as never))).toBeInstanceOf(TypeError);
-        expect(await rejection(transport.sendAllFromIterable([wrong] as never))).toBeInstanceOf(TypeError);
+        expect(await rejection(transport.sendAllFromIterable([wrong] as never))).toBeInstanceOf(
+          TypeError,
+        );
       }
       expect(await rejection(transport.sendAllFromIterable(5 as never))).toBeInstanceOf(TypeError);
-      expect(await rejection(transport.recvIntoMany(bytes('x') as never))).toBeInstanceOf(TypeError);
+      expect(await rejection(transport.recvIntoMany(bytes('x') as never))).toBeInstanceOf(
+        TypeError,
+      );
       const detached = new Uint8Array(8);
       structuredClone(detached, { transfer: [detached.buffer] });
       expect(await rejection(transport.recvInto(detached))).toBeInstanceOf(TypeError);
@@ -406,9 +480,15 @@ peer.sendall(bytes(5_000_000)); peer.shutdown(socket.SHUT_WR); t.join()`,
     });
 
     it('a buffer that is detached while it is waited for takes nothing with it', async () => {
-      const { transport, peer } = await withPython(kind, `hear(); peer.sendall(b'precious'); hear()`);
+      const { transport, peer } = await withPython(
+        kind,
+        `hear(); peer.sendall(b'precious'); hear()`,
+      );
       const buffer = new Uint8Array(8);
-      const waiting = kind === 'tcp' ? transport.recvIntoMany([buffer]) : transport.recvWithAncillaryInto(buffer, 32);
+      const waiting =
+        kind === 'tcp'
+          ? transport.recvIntoMany([buffer])
+          : transport.recvWithAncillaryInto(buffer, 32);
       await turns(2);
       structuredClone(buffer, { transfer: [buffer.buffer] });
       peer.tell(1);

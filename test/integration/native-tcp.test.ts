@@ -29,11 +29,19 @@ describe('a TCP connection that the peer resets', () => {
     const waiting = transport.recv(10);
     expect(await isPending(waiting)).toBe(true);
     peer.tell(1);
-    expect(await rejection(waiting)).toMatchObject({ code: 'ECONNRESET', errno: -104, syscall: 'recv' });
+    expect(await rejection(waiting)).toMatchObject({
+      code: 'ECONNRESET',
+      errno: -104,
+      syscall: 'recv',
+    });
     for (let i = 0; i < 2; i++) {
       expect(await rejection(transport.recv(10))).toMatchObject({ code: 'ECONNRESET' });
-      expect(await rejection(transport.recvInto(new Uint8Array(1)))).toMatchObject({ code: 'ECONNRESET' });
-      expect(await rejection(transport.recvIntoMany([new Uint8Array(1)]))).toMatchObject({ code: 'ECONNRESET' });
+      expect(await rejection(transport.recvInto(new Uint8Array(1)))).toMatchObject({
+        code: 'ECONNRESET',
+      });
+      expect(await rejection(transport.recvIntoMany([new Uint8Array(1)]))).toMatchObject({
+        code: 'ECONNRESET',
+      });
     }
     expect(await rejection(transport.sendAll(new Uint8Array(1)))).toMatchObject({
       code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) as string,
@@ -45,11 +53,15 @@ describe('a TCP connection that the peer resets', () => {
   });
 
   it('gives what had come before, first', async () => {
-    const { transport, peer } = await withPython('tcp', `${reset}\npeer.sendall(b'farewell'); hear(); reset(peer); say('done')`);
+    const { transport, peer } = await withPython(
+      'tcp',
+      `${reset}\npeer.sendall(b'farewell'); hear(); reset(peer); say('done')`,
+    );
     await until(() => transport.extra(SocketAttribute.options).queueSizes().unread === 8);
     peer.tell(1);
     await peer.hear();
-    // The kernel drops what was not read when the reset arrives; which of the two is first is its business.
+    // The kernel drops what was not read when the reset arrives; which of the two is first is its
+    // business.
     const first = await transport.recv(100).then(
       (data) => Buffer.from(data).toString(),
       (error: unknown) => (error as { code: string }).code,
@@ -65,7 +77,10 @@ describe('a TCP connection that the peer resets', () => {
     expect(await isPending(sending)).toBe(true);
     peer.tell(1);
     const error = await rejection(sending);
-    expect(error).toMatchObject({ code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) as string, syscall: 'send' });
+    expect(error).toMatchObject({
+      code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) as string,
+      syscall: 'send',
+    });
     expect((error as { bytesSent?: number }).bytesSent).toBeGreaterThan(0);
     await peer.end();
   });
@@ -138,7 +153,9 @@ connection = socket.create_connection(('127.0.0.1', hear())); hear()`);
       );
       peer.tell(portOf(listener));
     });
-    const adopted = await backend.wrapStreamSocket((await connectTo(portOf(listener))).extra(SocketAttribute.socket).dup());
+    const adopted = await backend.wrapStreamSocket(
+      (await connectTo(portOf(listener))).extra(SocketAttribute.socket).dup(),
+    );
     expect(adopted.extra(SocketAttribute.options).noDelay).toBe(true);
     await adopted.aclose();
   });
@@ -149,7 +166,10 @@ s = socket.socket(socket.AF_INET6); s.bind(('::1', 0)); s.listen()
 say(s.getsockname()[1]); c, address = s.accept(); c.sendall(address[0].encode()); c.close()`);
     const transport = await backend.createTcpConnection('::1', await peer.hear());
     expect((await readAll(transport)).toString()).toBe('::1');
-    expect(transport.extra(SocketAttribute.remoteAddress)).toMatchObject({ address: '::1', family: 'IPv6' });
+    expect(transport.extra(SocketAttribute.remoteAddress)).toMatchObject({
+      address: '::1',
+      family: 'IPv6',
+    });
     await transport.aclose();
     await peer.end();
   });

@@ -1,6 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type AncillaryData, ancillaryBufferSize, closeReceivedFds, constants, SocketAttribute } from '#lib/index';
+import {
+  type AncillaryData,
+  ancillaryBufferSize,
+  closeReceivedFds,
+  constants,
+  SocketAttribute,
+} from '#lib/index';
 import { openFdCount } from '../support/fds';
 import {
   abstractSocketName,
@@ -38,7 +44,9 @@ data, fds = receive_fds(peer, 100, 10)
 say([data.decode(), [os.fstat(fd).st_ino for fd in fds]])`,
     );
     const files = [openSync('package.json', 'r'), openSync('README.md', 'r')];
-    await transport.sendAllWithAncillary([Buffer.from('two '), Buffer.from('files')], { fds: files });
+    await transport.sendAllWithAncillary([Buffer.from('two '), Buffer.from('files')], {
+      fds: files,
+    });
     expect(await peer.hear()).toEqual(['two files', files.map((fd) => fstatSync(fd).ino)]);
     files.forEach((fd) => {
       closeSync(fd);
@@ -92,7 +100,10 @@ hear()`,
   });
 
   it('a cancelled receive takes none', async () => {
-    const { transport, peer } = await withPython('unix', `hear(); socket.send_fds(peer, [b'z'], [0]); hear()`);
+    const { transport, peer } = await withPython(
+      'unix',
+      `hear(); socket.send_fds(peer, [b'z'], [0]); hear()`,
+    );
     const before = openFdCount();
     const scope = backend.openCancelScope();
     const waiting = scope.run(() => transport.recvWithAncillary(10, 64));
@@ -110,11 +121,19 @@ hear()`,
 
   it('go with at least one byte: the kernel would drop them without a word', async () => {
     const { transport } = await withPython('unix', 'hear()');
-    expect(await rejection(transport.sendAllWithAncillary([], { fds: [0] }))).toBeInstanceOf(RangeError);
-    expect(await rejection(transport.sendAllWithAncillary([new Uint8Array(0)], { fds: [0] }))).toBeInstanceOf(RangeError);
+    expect(await rejection(transport.sendAllWithAncillary([], { fds: [0] }))).toBeInstanceOf(
+      RangeError,
+    );
+    expect(
+      await rejection(transport.sendAllWithAncillary([new Uint8Array(0)], { fds: [0] })),
+    ).toBeInstanceOf(RangeError);
     await transport.sendAllWithAncillary([], {});
-    expect(await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], { fds: [-1] }))).toBeInstanceOf(RangeError);
-    expect(await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], { fds: [1_000_000] }))).toMatchObject({ code: 'EBADF' });
+    expect(
+      await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], { fds: [-1] })),
+    ).toBeInstanceOf(RangeError);
+    expect(
+      await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], { fds: [1_000_000] })),
+    ).toMatchObject({ code: 'EBADF' });
   });
 
   it('wait for room in the kernel’s buffer, and then go once', async () => {
@@ -150,13 +169,23 @@ say(len(receive_fds(peer, 100, 4)[1]))`,
 
 describe('sendAllWithAncillary', () => {
   it('is one message: what the kernel does not take of it is EMSGSIZE, with the number of bytes that went', async () => {
-    const { transport, peer } = await withPython('unix', `hear(); say(len(peer.recv(1 << 26, socket.MSG_WAITALL)))`);
+    const { transport, peer } = await withPython(
+      'unix',
+      `hear(); say(len(peer.recv(1 << 26, socket.MSG_WAITALL)))`,
+    );
     const { scope, pending } = await fillUp(transport);
-    expect(await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], {}))).toMatchObject({ code: 'ERR_BUSY_RESOURCE' });
+    expect(await rejection(transport.sendAllWithAncillary([Uint8Array.of(1)], {}))).toMatchObject({
+      code: 'ERR_BUSY_RESOURCE',
+    });
     scope.cancel();
     await pending;
-    const other = await withPython('unix', `say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`);
-    const error = await rejection(other.transport.sendAllWithAncillary([new Uint8Array(8 * 1024 * 1024)], { fds: [0] }));
+    const other = await withPython(
+      'unix',
+      `say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`,
+    );
+    const error = await rejection(
+      other.transport.sendAllWithAncillary([new Uint8Array(8 * 1024 * 1024)], { fds: [0] }),
+    );
     expect(error).toMatchObject({ code: 'EMSGSIZE', syscall: 'sendmsg' });
     await other.transport.aclose();
     expect(await other.peer.hear()).toBe((error as Error & { bytesSent: number }).bytesSent);
@@ -165,9 +194,15 @@ describe('sendAllWithAncillary', () => {
   });
 
   it('takes no more pieces than one message has', async () => {
-    const { transport, peer } = await withPython('unix', `say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`);
+    const { transport, peer } = await withPython(
+      'unix',
+      `say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`,
+    );
     const pieces = Array.from({ length: 3000 }, () => Uint8Array.of(1));
-    expect(await rejection(transport.sendAllWithAncillary(pieces, {}))).toMatchObject({ code: 'EMSGSIZE', bytesSent: 1024 });
+    expect(await rejection(transport.sendAllWithAncillary(pieces, {}))).toMatchObject({
+      code: 'EMSGSIZE',
+      bytesSent: 1024,
+    });
     await transport.aclose();
     expect(await peer.hear()).toBe(1024);
     await peer.end();
@@ -181,9 +216,14 @@ describe('credentials over a Unix stream', () => {
       `say([os.getpid(), os.getuid(), os.getgid()]); hear(); peer.sendall(b'who am I'); hear()`,
     );
     const [pid, uid, gid] = await peer.hear<[number, number, number]>();
-    transport.extra(SocketAttribute.socket).setsockopt(constants['SOL_SOCKET']!, constants['SO_PASSCRED']!, true);
+    transport
+      .extra(SocketAttribute.socket)
+      .setsockopt(constants['SOL_SOCKET']!, constants['SO_PASSCRED']!, true);
     peer.tell(1);
-    const { data, ancillary } = await transport.recvWithAncillary(100, ancillaryBufferSize(0, true));
+    const { data, ancillary } = await transport.recvWithAncillary(
+      100,
+      ancillaryBufferSize(0, true),
+    );
     expect(Buffer.from(data).toString()).toBe('who am I');
     expect(ancillary).toEqual({ credentials: { pid, uid, gid } });
     peer.tell(1);
@@ -199,7 +239,9 @@ data, ancillary, flags, _ = peer.recvmsg(100, 100)
 say(struct.unpack('iII', ancillary[0][2]))`,
     );
     await peer.hear();
-    await transport.sendAllWithAncillary([Uint8Array.of(1)], { credentials: { pid: 0, uid: process.getuid!(), gid: process.getgid!() } });
+    await transport.sendAllWithAncillary([Uint8Array.of(1)], {
+      credentials: { pid: 0, uid: process.getuid!(), gid: process.getgid!() },
+    });
     expect(await peer.hear()).toEqual([process.pid, process.getuid!(), process.getgid!()]);
     await peer.end();
   });
@@ -226,7 +268,9 @@ own = socket.socket(socket.AF_UNIX); own.bind(name + b'2'); own.listen(); say('l
       peer.tell([...Buffer.from(name)]);
       await served;
       await peer.hear();
-      const client = await backend.createUnixStreamConnection(Buffer.concat([Buffer.from(name), Buffer.from('2')]));
+      const client = await backend.createUnixStreamConnection(
+        Buffer.concat([Buffer.from(name), Buffer.from('2')]),
+      );
       expect((await readExactly(client, 9)).toString()).toBe('hello too');
       await client.aclose();
       await peer.end();

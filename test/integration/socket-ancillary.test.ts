@@ -23,10 +23,16 @@ const kinds = [
 const own = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };
 
 /** A python program with the other end of our socket as `us`. */
-function startWithPair(type: number, program: string): { socket: Socket; peer: ReturnType<typeof startPeer> } {
+function startWithPair(
+  type: number,
+  program: string,
+): { socket: Socket; peer: ReturnType<typeof startPeer> } {
   const [socket, other] = kit.pair(type);
-  // The end that python inherits is as non-blocking as ours (they share the open file), until it says otherwise.
-  const peer = startPeer(`us = socket.socket(fileno=3)\nus.setblocking(True)\n${program}`, { fds: [other.fd] });
+  // The end that python inherits is as non-blocking as ours (they share the open file), until it
+  // says otherwise.
+  const peer = startPeer(`us = socket.socket(fileno=3)\nus.setblocking(True)\n${program}`, {
+    fds: [other.fd],
+  });
   other.close();
   return { socket, peer };
 }
@@ -47,7 +53,11 @@ connection.close()
     const [near, far] = kit.pair();
     const fd = openSync(file, 'r');
     const before = openFdCount();
-    expect(socket.sendmsg([Buffer.from('two '), Buffer.from('fds')], { ancillary: { fds: [fd, far.fd] } })).toBe(8 - 1);
+    expect(
+      socket.sendmsg([Buffer.from('two '), Buffer.from('fds')], {
+        ancillary: { fds: [fd, far.fd] },
+      }),
+    ).toBe(8 - 1);
     expect(openFdCount()).toBe(before);
     closeSync(fd);
     far.close();
@@ -71,7 +81,10 @@ hear()
     await socket.readable();
     const buffer = Buffer.alloc(100);
     const message = socket.recvmsg([buffer], ancillaryBufferSize(2));
-    expect(message).toMatchObject({ bytes: 7, ancillary: { fds: [expect.any(Number), expect.any(Number)] } });
+    expect(message).toMatchObject({
+      bytes: 7,
+      ancillary: { fds: [expect.any(Number), expect.any(Number)] },
+    });
     const [textFd = -1, listenerFd = -1] = message?.ancillary.fds ?? [];
     expect(readFileSync(textFd, 'latin1')).toBe('what the file holds');
     closeSync(textFd);
@@ -118,7 +131,9 @@ for _ in range(2):
 `,
     );
     await peer.hear();
-    const expected = [[kit.SOL_SOCKET, kit.constant('SCM_CREDENTIALS'), [own.pid, own.uid, own.gid]]];
+    const expected = [
+      [kit.SOL_SOCKET, kit.constant('SCM_CREDENTIALS'), [own.pid, own.uid, own.gid]],
+    ];
     socket.send(Buffer.from('x'));
     expect(await peer.hear()).toEqual(expected);
     socket.sendmsg([Buffer.from('x')], { ancillary: { credentials: { ...own, pid: 0 } } });
@@ -140,7 +155,9 @@ hear()
     peer.tell('ready');
     const credentials = { ...own, pid: peer.pid };
     await socket.readable();
-    expect(socket.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(1, true))?.ancillary).toEqual({ credentials });
+    expect(socket.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(1, true))?.ancillary).toEqual({
+      credentials,
+    });
     await socket.readable();
     const ancillary = socket.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(1, true))?.ancillary;
     expect(ancillary).toEqual({ credentials, fds: [expect.any(Number)] });
@@ -155,7 +172,9 @@ describe('other control messages', () => {
     const [IPPROTO_IP, IP_PKTINFO] = [kit.constant('IPPROTO_IP'), kit.constant('IP_PKTINFO')];
     socket.setsockopt(kit.SOL_SOCKET, kit.constant('SO_TIMESTAMP'), true);
     socket.setsockopt(IPPROTO_IP, IP_PKTINFO, true);
-    const peer = startPeer(`make(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', hear()))`);
+    const peer = startPeer(
+      `make(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', hear()))`,
+    );
     peer.tell(address.port);
     await socket.readable();
     const { messages = [] } = socket.recvmsg([Buffer.alloc(1)], 200)?.ancillary ?? {};
@@ -177,11 +196,21 @@ say(server.getsockname()[1])
 _, ancillary, _, _ = server.recvmsg(10, 100)
 say([list(content) for level, kind, content in ancillary if (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS)])
 `);
-    const address = { address: '127.0.0.1', port: await peer.hear<number>(), family: 'IPv4' } as const;
+    const address = {
+      address: '127.0.0.1',
+      port: await peer.hear<number>(),
+      family: 'IPv4',
+    } as const;
     const messages = [
-      { level: kit.constant('IPPROTO_IP'), type: kit.constant('IP_TOS'), data: new Uint8Array(Int32Array.of(0x10).buffer) },
+      {
+        level: kit.constant('IPPROTO_IP'),
+        type: kit.constant('IP_TOS'),
+        data: new Uint8Array(Int32Array.of(0x10).buffer),
+      },
     ];
-    kit.create(kit.AF_INET, kit.SOCK_DGRAM).sendmsg([Buffer.from('x')], { address, ancillary: { messages } });
+    kit
+      .create(kit.AF_INET, kit.SOCK_DGRAM)
+      .sendmsg([Buffer.from('x')], { address, ancillary: { messages } });
     expect(await peer.hear()).toEqual([[0x10]]);
     await peer.end();
   });

@@ -6,7 +6,14 @@ import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { pattern } from '../unit/socket/memory';
-import { borrowPeer, endBorrowedPeer, fromWire, places, toWire, type WireAddress } from './socket-python';
+import {
+  borrowPeer,
+  endBorrowedPeer,
+  fromWire,
+  places,
+  toWire,
+  type WireAddress,
+} from './socket-python';
 
 expectNoLeaks();
 endBorrowedPeer();
@@ -20,7 +27,12 @@ async function exchange(socket: Socket, address?: ReturnType<typeof fromWire>): 
   const senders: unknown[] = [];
   for (const packet of packets) {
     const half = packet.length >> 1;
-    expect(socket.sendmsg([packet.subarray(0, half), packet.subarray(half)], address === undefined ? {} : { address })).toBe(packet.length);
+    expect(
+      socket.sendmsg(
+        [packet.subarray(0, half), packet.subarray(half)],
+        address === undefined ? {} : { address },
+      ),
+    ).toBe(packet.length);
     await socket.readable();
     const message = socket.recvmsg([buffer]);
     expect(message).toMatchObject({ bytes: packet.length, flags: expect.any(Number) as number });
@@ -64,7 +76,11 @@ for size in hear():
     data, sender = client.recvfrom(100000)
     say([len(data), to_wire(sender)])
 `);
-    peer.tell([family, toWire(family === kit.AF_UNIX ? address() : kit.loopback(family)), toWire(socket.localAddress())]);
+    peer.tell([
+      family,
+      toWire(family === kit.AF_UNIX ? address() : kit.loopback(family)),
+      toWire(socket.localAddress()),
+    ]);
     const client = fromWire(await peer.hear<WireAddress>());
     peer.tell(sizes);
     for (const size of sizes) {
@@ -84,7 +100,9 @@ describe('a python sender without a name', () => {
   it('is the empty path', async () => {
     const socket = kit.create(kit.AF_UNIX, kit.SOCK_DGRAM);
     socket.bind('');
-    const peer = borrowPeer(`make(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', from_wire(hear()))`);
+    const peer = borrowPeer(
+      `make(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', from_wire(hear()))`,
+    );
     peer.tell(toWire(socket.localAddress()));
     await socket.readable();
     expect(socket.recvmsg([buffer])).toMatchObject({ bytes: 1, address: '' });
@@ -105,7 +123,8 @@ say(to_wire(server.getsockname()))
 packets = [server.recv(100000) for _ in range(count)]
 say([[len(packet), sum(packet)] for packet in packets])
 `);
-    // Runs of one size (segmentation offload), their shorter ends, single ones, empty ones, and one that no segment may be.
+    // Runs of one size (segmentation offload), their shorter ends, single ones, empty ones, and one
+    // that no segment may be.
     const batch: Bytes[] = [
       ...Array.from({ length: 130 }, (_, i) => pattern(1200).fill(i)),
       pattern(300),
@@ -117,10 +136,16 @@ say([[len(packet), sum(packet)] for packet in packets])
       new DataView(pattern(50).buffer, 11, 30),
     ];
     peer.tell([family, toWire(kit.loopback(family)), batch.length]);
-    const socket = await kit.connected(family, kit.SOCK_DGRAM, fromWire(await peer.hear<WireAddress>()));
+    const socket = await kit.connected(
+      family,
+      kit.SOCK_DGRAM,
+      fromWire(await peer.hear<WireAddress>()),
+    );
     const operation = new SendMany(socket.descriptor, batch);
-    if (operation.attempt() === WOULD_BLOCK) await operation.park(socket.descriptor.mayWrite).promise;
-    const sum = (view: Bytes): number => new Uint8Array(view.buffer, view.byteOffset, view.byteLength).reduce((a, b) => a + b, 0);
+    if (operation.attempt() === WOULD_BLOCK)
+      await operation.park(socket.descriptor.mayWrite).promise;
+    const sum = (view: Bytes): number =>
+      new Uint8Array(view.buffer, view.byteOffset, view.byteLength).reduce((a, b) => a + b, 0);
     expect(await peer.hear()).toEqual(batch.map((packet) => [packet.byteLength, sum(packet)]));
     await peer.end();
   });

@@ -7,7 +7,10 @@ import { startPeer } from './socket-python';
 
 expectNoLeaks();
 
-/** What python reads from the very socket, which it inherits: integers by name, or as many bytes of a structure. */
+/**
+ * What python reads from the very socket, which it inherits: integers by name, or as many bytes of
+ * a structure.
+ */
 async function asPythonSees(
   socket: Socket,
   options: readonly (readonly [level: string, option: string, length?: number])[],

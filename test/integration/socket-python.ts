@@ -8,13 +8,19 @@ import { AF_INET, AF_INET6, AF_UNIX, loopback } from '../unit/socket/kit';
 export type WireAddress = readonly [host: string, port: number] | string;
 
 export function toWire(address: SocketAddress): WireAddress {
-  if (typeof address === 'string' || address instanceof Uint8Array) return Buffer.from(address).toString('hex');
+  if (typeof address === 'string' || address instanceof Uint8Array)
+    return Buffer.from(address).toString('hex');
   const { address: host, port } = address as InetAddress;
   return [host, port];
 }
 
 export function fromWire(address: WireAddress): SocketAddress {
-  if (typeof address !== 'string') return { address: address[0], port: address[1], family: address[0].includes(':') ? 'IPv6' : 'IPv4' };
+  if (typeof address !== 'string')
+    return {
+      address: address[0],
+      port: address[1],
+      family: address[0].includes(':') ? 'IPv6' : 'IPv4',
+    };
   const bytes = Buffer.from(address, 'hex');
   const text = bytes.toString();
   return Buffer.from(text).equals(bytes) ? text : new Uint8Array(bytes);
@@ -31,16 +37,23 @@ def make(family, kind, address=None):
     return made
 `;
 
-/** A python process of its own for a program that has `make(family, kind, address)`, and addresses in the form of this file. */
-export function startPeer(program: string, options?: Parameters<typeof startPython>[1]): PythonPeer {
+/**
+ * A python process of its own for a program that has `make(family, kind, address)`, and addresses
+ * in the form of this file.
+ */
+export function startPeer(
+  program: string,
+  options?: Parameters<typeof startPython>[1],
+): PythonPeer {
   return startPython(prelude + program, options);
 }
 
 let lent: { readonly python: PythonPeer; isBusy: boolean } | undefined;
 
 /**
- * The same in a process that the programs of a file share, one after the other, since python takes its time to start. `end` waits for the
- * end of the program, to which a last `hear()` returns. A program that failed, or did not end, takes its process with it.
+ * The same in a process that the programs of a file share, one after the other, since python takes
+ * its time to start. `end` waits for the end of the program, to which a last `hear()` returns. A
+ * program that failed, or did not end, takes its process with it.
  */
 export function borrowPeer(program: string): Pick<PythonPeer, 'tell' | 'hear' | 'end'> {
   if (lent?.isBusy === true) lent.python.kill();
@@ -64,23 +77,40 @@ while True:
     end: async (timeout) => {
       python.tell('end');
       const word = await python.hear(timeout);
-      if (word !== 'ended') throw new Error(`the python program has said something that nobody heard: ${JSON.stringify(word)}`);
+      if (word !== 'ended')
+        throw new Error(
+          `the python program has said something that nobody heard: ${JSON.stringify(word)}`,
+        );
       loan.isBusy = false;
     },
   };
 }
 
-/** Called at the top of a file that borrows peers, after `expectNoLeaks`: hooks run from the last to the first. */
+/**
+ * Called at the top of a file that borrows peers, after `expectNoLeaks`: hooks run from the last to
+ * the first.
+ */
 export function endBorrowedPeer(): void {
   afterAll(() => lent?.python[Symbol.asyncDispose]());
 }
 
-/** Every kind of address that a socket is bound to here, and its family. Called anew for each use: a Unix name is a fresh one. */
-export const places: readonly (readonly [what: string, family: number, address: () => SocketAddress])[] = [
+/**
+ * Every kind of address that a socket is bound to here, and its family. Called anew for each use: a
+ * Unix name is a fresh one.
+ */
+export const places: readonly (readonly [
+  what: string,
+  family: number,
+  address: () => SocketAddress,
+])[] = [
   ['IPv4', AF_INET, () => loopback(AF_INET)],
   ['IPv6', AF_INET6, () => loopback(AF_INET6)],
   ['a Unix path', AF_UNIX, shortSocketPath],
-  ['a Unix path of bytes that are not UTF-8', AF_UNIX, () => Buffer.concat([Buffer.from(shortSocketPath()), Buffer.of(0xff, 0xfe)])],
+  [
+    'a Unix path of bytes that are not UTF-8',
+    AF_UNIX,
+    () => Buffer.concat([Buffer.from(shortSocketPath()), Buffer.of(0xff, 0xfe)]),
+  ],
   ['an abstract Unix name', AF_UNIX, abstractSocketName],
   ['an abstract Unix name that the kernel gives', AF_UNIX, () => ''],
 ];

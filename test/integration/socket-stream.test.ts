@@ -3,16 +3,29 @@ import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { pattern } from '../unit/socket/memory';
-import { borrowPeer, endBorrowedPeer, fromWire, places, startPeer, toWire, type WireAddress } from './socket-python';
+import {
+  borrowPeer,
+  endBorrowedPeer,
+  fromWire,
+  places,
+  startPeer,
+  toWire,
+  type WireAddress,
+} from './socket-python';
 
 expectNoLeaks();
 endBorrowedPeer();
 
 const data = Buffer.from(pattern(1 << 20).buffer);
 
-/** Sends it all to a peer that sends it back, then ends the stream, and hears the peer's last word. */
+/**
+ * Sends it all to a peer that sends it back, then ends the stream, and hears the peer's last word.
+ */
 async function converse(socket: Socket): Promise<void> {
-  const [echo] = await Promise.all([kit.receiveExactly(socket, data.length), kit.sendAll(socket, data)]);
+  const [echo] = await Promise.all([
+    kit.receiveExactly(socket, data.length),
+    kit.sendAll(socket, data),
+  ]);
   expect(echo.equals(data)).toBe(true);
   socket.shutdown('write');
   expect((await kit.receiveExactly(socket, 3)).toString()).toBe('end');
@@ -67,59 +80,64 @@ ${echoThenEnd}`);
   });
 });
 
-describe.each(places.filter(([, family]) => family === kit.AF_UNIX))('seqpacket to %s', (_what, family, address) => {
-  const sizes = [1, 10, 5000, 100_000, 3];
-  const buffer = Buffer.alloc(200_000);
+describe.each(places.filter(([, family]) => family === kit.AF_UNIX))(
+  'seqpacket to %s',
+  (_what, family, address) => {
+    const sizes = [1, 10, 5000, 100_000, 3];
+    const buffer = Buffer.alloc(200_000);
 
-  async function exchange(socket: Socket): Promise<void> {
-    for (const size of sizes) {
-      const packet = data.subarray(size, 2 * size);
-      expect(socket.sendmsg([packet.subarray(0, 1), packet.subarray(1)])).toBe(size);
-    }
-    for (const size of sizes) {
+    async function exchange(socket: Socket): Promise<void> {
+      for (const size of sizes) {
+        const packet = data.subarray(size, 2 * size);
+        expect(socket.sendmsg([packet.subarray(0, 1), packet.subarray(1)])).toBe(size);
+      }
+      for (const size of sizes) {
+        await socket.readable();
+        const message = socket.recvmsg([buffer]);
+        expect(message).toMatchObject({ bytes: size });
+        expect((message?.flags ?? 0) & kit.constant('MSG_TRUNC')).toBe(0);
+        expect(buffer.subarray(0, size).equals(data.subarray(size, 2 * size))).toBe(true);
+      }
+      socket.shutdown('write');
       await socket.readable();
-      const message = socket.recvmsg([buffer]);
-      expect(message).toMatchObject({ bytes: size });
-      expect((message?.flags ?? 0) & kit.constant('MSG_TRUNC')).toBe(0);
-      expect(buffer.subarray(0, size).equals(data.subarray(size, 2 * size))).toBe(true);
+      expect(socket.recv(buffer)).toBe(0);
     }
-    socket.shutdown('write');
-    await socket.readable();
-    expect(socket.recv(buffer)).toBe(0);
-  }
-  const echoPackets = `
+    const echoPackets = `
 while data := connection.recv(200000): connection.send(data)
 connection.close()
 `;
 
-  it('to a python server', async () => {
-    const peer = borrowPeer(`
+    it('to a python server', async () => {
+      const peer = borrowPeer(`
 listener = make(*hear())
 listener.listen()
 say(to_wire(listener.getsockname()))
 connection, _ = listener.accept()
 ${echoPackets}`);
-    peer.tell([family, kit.SOCK_SEQPACKET, toWire(address())]);
-    await exchange(await kit.connected(family, kit.SOCK_SEQPACKET, fromWire(await peer.hear<WireAddress>())));
-    await peer.end();
-  });
+      peer.tell([family, kit.SOCK_SEQPACKET, toWire(address())]);
+      await exchange(
+        await kit.connected(family, kit.SOCK_SEQPACKET, fromWire(await peer.hear<WireAddress>())),
+      );
+      await peer.end();
+    });
 
-  it('from a python client', async () => {
-    const listener = kit.create(family, kit.SOCK_SEQPACKET);
-    listener.bind(address());
-    listener.listen();
-    const peer = borrowPeer(`
+    it('from a python client', async () => {
+      const listener = kit.create(family, kit.SOCK_SEQPACKET);
+      listener.bind(address());
+      listener.listen();
+      const peer = borrowPeer(`
 family, server = hear()
 connection = make(family, socket.SOCK_SEQPACKET)
 connection.connect(from_wire(server))
 ${echoPackets}`);
-    peer.tell([family, toWire(listener.localAddress())]);
-    const socket = await kit.accepted(listener);
-    expect(socket.type).toBe(kit.SOCK_SEQPACKET);
-    await exchange(socket);
-    await peer.end();
-  });
-});
+      peer.tell([family, toWire(listener.localAddress())]);
+      const socket = await kit.accepted(listener);
+      expect(socket.type).toBe(kit.SOCK_SEQPACKET);
+      await exchange(socket);
+      await peer.end();
+    });
+  },
+);
 
 describe('a python peer that breaks the connection', () => {
   it('resets it: ECONNRESET, and EPIPE from then on', async () => {
@@ -136,8 +154,16 @@ connection.close()
     const ready = socket.readable();
     peer.tell('now');
     await ready;
-    expect(kit.thrown(() => socket.recv(Buffer.alloc(1)))).toMatchObject({ code: 'ECONNRESET', errno: -104, syscall: 'recv' });
-    expect(kit.thrown(() => socket.send(Buffer.alloc(1)))).toMatchObject({ code: 'EPIPE', errno: -32, syscall: 'send' });
+    expect(kit.thrown(() => socket.recv(Buffer.alloc(1)))).toMatchObject({
+      code: 'ECONNRESET',
+      errno: -104,
+      syscall: 'recv',
+    });
+    expect(kit.thrown(() => socket.send(Buffer.alloc(1)))).toMatchObject({
+      code: 'EPIPE',
+      errno: -32,
+      syscall: 'send',
+    });
     await peer.end();
   });
 

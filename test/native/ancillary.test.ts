@@ -2,7 +2,18 @@ import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs
 import { afterEach, describe, expect, it } from 'vitest';
 import { expectNoLeaks, openFdCount } from '../support/fds';
 import { shortSocketPath } from '../support/socket-path';
-import { closeAll, constant, EINVAL, native, ok, outcome, pair, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET } from './kit';
+import {
+  closeAll,
+  constant,
+  EINVAL,
+  native,
+  ok,
+  outcome,
+  pair,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from './kit';
 
 expectNoLeaks();
 afterEach(closeAll);
@@ -20,7 +31,11 @@ interface Message {
 function decodeAll(control: Uint8Array, length: number): Message[] {
   const fields = new Int32Array(4);
   const messages: Message[] = [];
-  for (let next = native.decodeControl(control, length, 0, fields); next > 0; next = native.decodeControl(control, length, next, fields)) {
+  for (
+    let next = native.decodeControl(control, length, 0, fields);
+    next > 0;
+    next = native.decodeControl(control, length, next, fields)
+  ) {
     const [level = 0, type = 0, start = 0, size = 0] = fields;
     messages.push({ level, type, data: control.slice(start, start + size) });
   }
@@ -28,8 +43,13 @@ function decodeAll(control: Uint8Array, length: number): Message[] {
 }
 
 function encodeAll(messages: readonly Message[]): Uint8Array {
-  const out = new Uint8Array(messages.reduce((size, { data }) => size + native.controlSpace(data.length), 0));
-  messages.reduce((offset, { level, type, data }) => ok(native.encodeControl(out, offset, level, type, data)), 0);
+  const out = new Uint8Array(
+    messages.reduce((size, { data }) => size + native.controlSpace(data.length), 0),
+  );
+  messages.reduce(
+    (offset, { level, type, data }) => ok(native.encodeControl(out, offset, level, type, data)),
+    0,
+  );
   return out;
 }
 
@@ -83,7 +103,8 @@ describe('encodeControl and decodeControl', () => {
   it('decodeControl stops at what cannot be a message', () => {
     const fields = new Int32Array(4);
     const control = encodeAll([{ level: 1, type: 2, data: new Uint8Array(8) }]);
-    for (let length = 0; length < native.controlSpace(0); length++) expect(native.decodeControl(control, length, 0, fields)).toBe(0);
+    for (let length = 0; length < native.controlSpace(0); length++)
+      expect(native.decodeControl(control, length, 0, fields)).toBe(0);
     expect(native.decodeControl(control, control.length, control.length, fields)).toBe(0);
     expect(native.decodeControl(control, control.length, 2 ** 50, fields)).toBe(0);
     for (const length of [0, 3, 15, 1000, 0xffffffff]) {
@@ -143,7 +164,13 @@ describe('passing fds', () => {
 
   it('of a cut control message leak none', () => {
     const [left, right] = pair(SOCK_DGRAM);
-    for (const room of [0, 1, native.controlSpace(0), native.controlSpace(4), native.controlSpace(12)]) {
+    for (const room of [
+      0,
+      1,
+      native.controlSpace(0),
+      native.controlSpace(4),
+      native.controlSpace(12),
+    ]) {
       const before = openFdCount();
       ok(sendFds(left, [left, right, left, right, left]));
       const control = receiveControl(right, room);
@@ -188,11 +215,15 @@ describe.runIf(process.platform === 'linux')('credentials', () => {
     ok(native.setsockoptInt(right, SOL_SOCKET, constant('SO_PASSCRED'), 1));
     const mine = Int32Array.of(process.pid, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
     ok(native.send(left, Buffer.from('x'), 0, 0));
-    const control = encodeAll([{ level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) }]);
+    const control = encodeAll([
+      { level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) },
+    ]);
     ok(native.sendmsg(left, [Buffer.from('y')], 0, null, 0, control, control.length, 0));
     for (let i = 0; i < 2; i++) {
       const received = receiveControl(right, 100);
-      expect(decodeAll(received, received.length)).toEqual([{ level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) }]);
+      expect(decodeAll(received, received.length)).toEqual([
+        { level: SOL_SOCKET, type: CREDENTIALS, data: new Uint8Array(mine.buffer) },
+      ]);
     }
   });
 });

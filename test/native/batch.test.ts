@@ -30,7 +30,9 @@ function receive(fd: number, count: number, size = SIZE): string[] {
   const received = ok(native.recvmmsg(fd, slab, size, count, sizes, null, null));
   return Array.from({ length: received }, (_, i) => {
     const length = sizes[i] ?? 0;
-    return length < 0 ? String(outcome(length)) : Buffer.from(slab.subarray(i * size, i * size + length)).toString();
+    return length < 0
+      ? String(outcome(length))
+      : Buffer.from(slab.subarray(i * size, i * size + length)).toString();
   });
 }
 
@@ -38,8 +40,11 @@ describe('recvmmsg', () => {
   it('takes what is there, in order, into slots of the slab', () => {
     const [left, right] = pair(SOCK_DGRAM);
     const sizes = new Int32Array(4);
-    expect(native.recvmmsg(right, new Uint8Array(4 * SIZE), SIZE, 4, sizes, null, null)).toBe(EAGAIN);
-    for (const message of ['one', '', 'three', 'four', 'five', 'six']) ok(native.send(left, text(message), 0, 0));
+    expect(native.recvmmsg(right, new Uint8Array(4 * SIZE), SIZE, 4, sizes, null, null)).toBe(
+      EAGAIN,
+    );
+    for (const message of ['one', '', 'three', 'four', 'five', 'six'])
+      ok(native.send(left, text(message), 0, 0));
     expect(receive(right, 4)).toEqual(['one', '', 'three', 'four']);
     expect(receive(right, 4)).toEqual(['five', 'six']);
   });
@@ -53,12 +58,17 @@ describe('recvmmsg', () => {
   it('names the senders', async () => {
     const [one, two, server] = [bound(SOCK_DGRAM), bound(SOCK_DGRAM), bound(SOCK_DGRAM)];
     const { bytes, length } = localAddress(server);
-    for (const fd of [one, two, one]) ok(native.sendmsg(fd, [text('x')], 0, bytes, length, null, 0, 0));
+    for (const fd of [one, two, one])
+      ok(native.sendmsg(fd, [text('x')], 0, bytes, length, null, 0, 0));
     await readiness(server, 1);
     const names = new Uint8Array(3 * limits.sockaddrMax);
     const lengths = new Int32Array(3);
-    expect(native.recvmmsg(server, new Uint8Array(3), 1, 3, new Int32Array(3), names, lengths)).toBe(3);
-    const senders = [...lengths].map((size, i) => decode({ bytes: names.subarray(i * limits.sockaddrMax), length: size }));
+    expect(
+      native.recvmmsg(server, new Uint8Array(3), 1, 3, new Int32Array(3), names, lengths),
+    ).toBe(3);
+    const senders = [...lengths].map((size, i) =>
+      decode({ bytes: names.subarray(i * limits.sockaddrMax), length: size }),
+    );
     expect(senders).toEqual([one, two, one].map((fd) => decode(localAddress(fd))));
   });
 
@@ -68,7 +78,9 @@ describe('recvmmsg', () => {
     while (native.send(left, text('x'), 0, 0) === 1) sent++;
     expect(receive(right, 1000)).toHaveLength(Math.min(sent, 256));
     const more = new Uint8Array(1000);
-    expect(native.recvmmsg(right, more, 1, 1000, new Int32Array(1000), null, null)).not.toBe(EINVAL);
+    expect(native.recvmmsg(right, more, 1, 1000, new Int32Array(1000), null, null)).not.toBe(
+      EINVAL,
+    );
   });
 
   it('reports an error that waits on the socket, and stays usable', async () => {
@@ -78,15 +90,26 @@ describe('recvmmsg', () => {
     ok(native.close(two));
     ok(native.send(one, text('to nobody'), 0, 0));
     await readiness(one, 1);
-    expect(outcome(native.recvmmsg(one, new Uint8Array(8), 8, 1, new Int32Array(1), null, null))).toBe('ECONNREFUSED');
-    expect(native.recvmmsg(one, new Uint8Array(8), 8, 1, new Int32Array(1), null, null)).toBe(EAGAIN);
+    expect(
+      outcome(native.recvmmsg(one, new Uint8Array(8), 8, 1, new Int32Array(1), null, null)),
+    ).toBe('ECONNREFUSED');
+    expect(native.recvmmsg(one, new Uint8Array(8), 8, 1, new Int32Array(1), null, null)).toBe(
+      EAGAIN,
+    );
   });
 
   it('refuses a slab, sizes or names that are too small', () => {
     const [, right] = pair(SOCK_DGRAM);
-    const [slab, sizes, names, lengths] = [new Uint8Array(400), new Int32Array(4), new Uint8Array(512), new Int32Array(4)];
+    const [slab, sizes, names, lengths] = [
+      new Uint8Array(400),
+      new Int32Array(4),
+      new Uint8Array(512),
+      new Int32Array(4),
+    ];
     expect(native.recvmmsg(right, slab, 100, 5, new Int32Array(5), null, null)).toBe(EINVAL);
-    expect(native.recvmmsg(right, slab, 2 ** 52, 4096, new Int32Array(4096), null, null)).toBe(EINVAL);
+    expect(native.recvmmsg(right, slab, 2 ** 52, 4096, new Int32Array(4096), null, null)).toBe(
+      EINVAL,
+    );
     expect(native.recvmmsg(right, slab, 101, 4, sizes, null, null)).toBe(EINVAL);
     expect(native.recvmmsg(right, slab, 100, 4, new Int32Array(3), null, null)).toBe(EINVAL);
     expect(native.recvmmsg(right, slab, 100, 4, sizes, names.subarray(1), lengths)).toBe(EINVAL);
@@ -102,7 +125,12 @@ describe('recvmmsg', () => {
 describe('sendmmsg', () => {
   it('sends each packet as a datagram, from the first one asked for', () => {
     const [left, right] = pair(SOCK_DGRAM);
-    const packets = [text('zero'), text('one'), Buffer.alloc(0), new DataView(new Uint8Array([1, 65, 66]).buffer, 1)];
+    const packets = [
+      text('zero'),
+      text('one'),
+      Buffer.alloc(0),
+      new DataView(new Uint8Array([1, 65, 66]).buffer, 1),
+    ];
     expect(native.sendmmsg(left, packets, 1, null, 0)).toBe(3);
     expect(receive(right, 8)).toEqual(['one', '', 'AB']);
     expect(native.sendmmsg(left, packets, 4, null, 0)).toBe(0);

@@ -6,9 +6,10 @@ import { nativeBindingPath } from '#lib/binding';
 import { packageRoot } from '../support/child';
 
 /**
- * The C library's functions that the addon may call. It names no library and no versions, so each has to exist in glibc and in musl, under
- * this name, and its oldest version in glibc has to be the one that is meant. Before one is added, both are to be looked up:
- * `pthread_cond_wait`, for one, would be another type's, and `fcntl64` and `__memcpy_chk` are glibc's alone.
+ * The C library's functions that the addon may call. It names no library and no versions, so each
+ * has to exist in glibc and in musl, under this name, and its oldest version in glibc has to be the
+ * one that is meant. Before one is added, both are to be looked up: `pthread_cond_wait`, for one,
+ * would be another type's, and `fcntl64` and `__memcpy_chk` are glibc's alone.
  */
 const allowed = [
   'abort', 'accept4', 'bind', 'calloc', 'close', 'connect', 'epoll_create1', 'epoll_ctl', 'epoll_wait', 'fcntl', 'free', 'freeaddrinfo',
@@ -17,7 +18,10 @@ const allowed = [
   'setsockopt', 'shutdown', 'socket', 'socketpair', 'strcmp', 'strlen', 'strncmp', '__errno_location', '__stack_chk_fail',
 ]; // prettier-ignore
 
-/** What Node offers of libuv to addons, and Deno too, as far as a look-up is not made: everything else of libuv is another matter. */
+/**
+ * What Node offers of libuv to addons, and Deno too, as far as a look-up is not made: everything
+ * else of libuv is another matter.
+ */
 const allowedLibuv = [
   'uv_async_init', 'uv_async_send', 'uv_check_init', 'uv_check_start', 'uv_close', 'uv_cond_broadcast', 'uv_cond_destroy', 'uv_cond_init',
   'uv_cond_signal', 'uv_cond_timedwait', 'uv_mutex_destroy', 'uv_mutex_init', 'uv_mutex_lock', 'uv_mutex_unlock', 'uv_poll_init',
@@ -27,7 +31,11 @@ const allowedLibuv = [
 const path = nativeBindingPath();
 const has = (tool: string): boolean => spawnSync(tool, ['--version']).status === 0;
 // A sanitizer's build is of another kind (scripts/asan.mjs).
-const inspectable = process.platform === 'linux' && process.env['SOCKSCOPE_PREBUILD'] === undefined && has('nm') && has('readelf');
+const inspectable =
+  process.platform === 'linux' &&
+  process.env['SOCKSCOPE_PREBUILD'] === undefined &&
+  has('nm') &&
+  has('readelf');
 
 function output(tool: string, ...args: string[]): string {
   const { stdout, stderr, status } = spawnSync(tool, [...args, path], { encoding: 'utf8' });
@@ -46,7 +54,12 @@ describe.runIf(inspectable)('the binary', () => {
       // `w`: used if it is there (the C runtime's own hooks).
       .flatMap((line) => /^\s+U (\S+)$/.exec(line)?.[1] ?? []);
     expect(names.length).toBeGreaterThan(30);
-    expect(names.filter((name) => !name.startsWith('napi_') && !allowed.includes(name) && !allowedLibuv.includes(name))).toEqual([]);
+    expect(
+      names.filter(
+        (name) =>
+          !name.startsWith('napi_') && !allowed.includes(name) && !allowedLibuv.includes(name),
+      ),
+    ).toEqual([]);
     expect(names.filter((name) => name.includes('@'))).toEqual([]);
   });
 
@@ -64,9 +77,13 @@ describe.runIf(inspectable)('the binary', () => {
 
 describe('the headers and build files', () => {
   it('are of one version of Node-API', () => {
-    const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { binary: { napi_versions: number[] } };
+    const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+      binary: { napi_versions: number[] };
+    };
     const [version] = manifest.binary.napi_versions;
     for (const file of ['binding.gyp', 'CMakeLists.txt'])
-      expect(readFileSync(join(packageRoot, file), 'utf8')).toContain(`NAPI_VERSION=${String(version)}`);
+      expect(readFileSync(join(packageRoot, file), 'utf8')).toContain(
+        `NAPI_VERSION=${String(version)}`,
+      );
   });
 });

@@ -12,7 +12,9 @@ say({name: getattr(socket, name) for name in names if hasattr(socket, name)})
     python.tell(Object.keys(native.constants));
     const theirs = await python.hear<Record<string, number>>();
     expect(Object.keys(theirs).length).toBeGreaterThan(100);
-    const ours = Object.fromEntries(Object.keys(theirs).map((name) => [name, native.constants[name]]));
+    const ours = Object.fromEntries(
+      Object.keys(theirs).map((name) => [name, native.constants[name]]),
+    );
     expect(ours).toEqual(theirs);
   });
 
@@ -34,6 +36,13 @@ say({name: getattr(socket, name) for name in names if hasattr(socket, name)})
 
 describe('limits', () => {
   it.runIf(process.platform === 'linux')('are those of Linux', () => {
-    expect(limits).toEqual({ iovMax: 1024, unixPathMax: 108, unixPathOffset: 2, sockaddrMax: 128, batch: 256, directMax: 64 });
+    expect(limits).toEqual({
+      iovMax: 1024,
+      unixPathMax: 108,
+      unixPathOffset: 2,
+      sockaddrMax: 128,
+      batch: 256,
+      directMax: 64,
+    });
   });
 });

@@ -3,9 +3,17 @@ import { closeAll, EAGAIN, EINVAL, native, ok, pair, SOCK_DGRAM } from './kit';
 
 afterEach(closeAll);
 
-type Constructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => ArrayBufferView;
-// Resizable and growable buffers are of ES2024, Float16Array of ES2025: newer than the library's own target.
-const NewArrayBuffer = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer & { resize(length: number): void };
+type Constructor = new (
+  buffer: ArrayBufferLike,
+  offset?: number,
+  length?: number,
+) => ArrayBufferView;
+// Resizable and growable buffers are of ES2024, Float16Array of ES2025: newer than the library's
+// own target.
+const NewArrayBuffer = ArrayBuffer as unknown as new (
+  length: number,
+  options: object,
+) => ArrayBuffer & { resize(length: number): void };
 const NewSharedArrayBuffer = SharedArrayBuffer as unknown as new (
   length: number,
   options: object,
@@ -28,9 +36,13 @@ const arrays: Constructor[] = [
 const { Float16Array } = globalThis as { Float16Array?: Constructor };
 if (Float16Array !== undefined) arrays.push(Float16Array);
 
-const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const bytesOf = (view: ArrayBufferView): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
-/** Sends the view as a datagram, and receives one into it: both must move its bytes, all of them, and no others. */
+/**
+ * Sends the view as a datagram, and receives one into it: both must move its bytes, all of them,
+ * and no others.
+ */
 function expectToCover(view: ArrayBufferView, name: string): void {
   const [left, right] = pair(SOCK_DGRAM);
   const bytes = bytesOf(view);
@@ -48,19 +60,31 @@ function expectToCover(view: ArrayBufferView, name: string): void {
     bytes.every((byte) => byte === 0xee),
     `${name}: filled`,
   ).toBe(true);
-  const outside = [...whole.subarray(0, view.byteOffset), ...whole.subarray(view.byteOffset + view.byteLength)];
-  const outsideBefore = [...before.subarray(0, view.byteOffset), ...before.subarray(view.byteOffset + view.byteLength)];
+  const outside = [
+    ...whole.subarray(0, view.byteOffset),
+    ...whole.subarray(view.byteOffset + view.byteLength),
+  ];
+  const outsideBefore = [
+    ...before.subarray(0, view.byteOffset),
+    ...before.subarray(view.byteOffset + view.byteLength),
+  ];
   expect(outside, `${name}: memory around it`).toEqual(outsideBefore);
   closeAll();
 }
 
 describe('a view of memory', () => {
-  it.each(arrays.map((array) => [array.name, array] as const))('%s is read and written in bytes', (name, array) => {
-    expectToCover(new array(new ArrayBuffer(64), 8, 3), `${name} at an offset`);
-    expectToCover(new array(new ArrayBuffer(64)), `${name}, whole`);
-    expectToCover(new array(new SharedArrayBuffer(64), 16, 2), `${name} over shared memory`);
-    expectToCover(new array(new NewArrayBuffer(64, { maxByteLength: 128 }), 8, 3), `${name} over a resizable buffer`);
-  });
+  it.each(arrays.map((array) => [array.name, array] as const))(
+    '%s is read and written in bytes',
+    (name, array) => {
+      expectToCover(new array(new ArrayBuffer(64), 8, 3), `${name} at an offset`);
+      expectToCover(new array(new ArrayBuffer(64)), `${name}, whole`);
+      expectToCover(new array(new SharedArrayBuffer(64), 16, 2), `${name} over shared memory`);
+      expectToCover(
+        new array(new NewArrayBuffer(64, { maxByteLength: 128 }), 8, 3),
+        `${name} over a resizable buffer`,
+      );
+    },
+  );
 
   it('may begin at an odd address, be a Buffer of the pool, or so small that V8 keeps it in its heap', () => {
     expectToCover(new Uint8Array(new ArrayBuffer(9), 1, 7), 'odd');
@@ -118,7 +142,18 @@ describe('a broken argument', () => {
 
   it('is UV_EINVAL, before any system call', () => {
     const [left] = pair();
-    for (const bad of [undefined, null, '8', 1, {}, [1], new ArrayBuffer(8), new SharedArrayBuffer(8), () => 1, Symbol('x')])
+    for (const bad of [
+      undefined,
+      null,
+      '8',
+      1,
+      {},
+      [1],
+      new ArrayBuffer(8),
+      new SharedArrayBuffer(8),
+      () => 1,
+      Symbol('x'),
+    ])
       expect(send(left, bad, 0, 0)).toBe(EINVAL);
     for (const bad of [undefined, null, '0', {}, [], true, 1n, NaN, Infinity, 0.5, 2 ** 32]) {
       expect(send(bad, data, 0, 0)).toBe(EINVAL);

@@ -109,7 +109,10 @@ export async function tcpPair(): Promise<[number, number]> {
   return [client, server];
 }
 
-/** Until poll(2) reports the fd ready, over turns of the event loop: loopback sockets are, in one or two. */
+/**
+ * Until poll(2) reports the fd ready, over turns of the event loop: loopback sockets are, in one or
+ * two.
+ */
 export async function readiness(fd: number, events: number): Promise<number> {
   for (let turn = 0; turn < 10_000; turn++) {
     const ready = ok(native.poll(fd, events));

@@ -120,7 +120,14 @@ describe('sendmsg', () => {
   it('gathers in order, past empty and detached views, after the bytes to skip', () => {
     const detached = new Uint8Array(5);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    const buffers = [text('ab'), Buffer.alloc(0), text('cde'), detached, new DataView(Uint8Array.from(text('fgh')).buffer, 1), text('')];
+    const buffers = [
+      text('ab'),
+      Buffer.alloc(0),
+      text('cde'),
+      detached,
+      new DataView(Uint8Array.from(text('fgh')).buffer, 1),
+      text(''),
+    ];
     const whole = 'abcdegh';
     for (let skip = 0; skip <= whole.length; skip++) {
       const [left, right] = pair();
@@ -275,11 +282,19 @@ describe('sendv and recvv', () => {
     const [left, right] = pair();
     const detached = new Uint8Array(5);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    const parts = [text('ab'), Buffer.alloc(0), detached, text('cde'), new DataView(Uint8Array.from(text('xfg')).buffer, 1)];
+    const parts = [
+      text('ab'),
+      Buffer.alloc(0),
+      detached,
+      text('cde'),
+      new DataView(Uint8Array.from(text('xfg')).buffer, 1),
+    ];
     for (let skip = 0; skip <= 7; skip++) {
       expect(native.sendv(left, 0, skip, ...parts)).toBe(7 - skip);
       const [one, two] = [Buffer.alloc(2), Buffer.alloc(9)];
-      expect(native.recvv(right, 0, one, Buffer.alloc(0), two)).toBe(skip === 7 ? EAGAIN : 7 - skip);
+      expect(native.recvv(right, 0, one, Buffer.alloc(0), two)).toBe(
+        skip === 7 ? EAGAIN : 7 - skip,
+      );
       expect(Buffer.concat([one, two]).toString('latin1', 0, 7 - skip)).toBe('abcdefg'.slice(skip));
     }
   });
@@ -292,7 +307,12 @@ describe('sendv and recvv', () => {
     expect(native.sendv(left, 0, directMax - 1, ...parts)).toBe(1);
     const into = Array.from({ length: directMax + 10 }, () => new Uint8Array(1));
     expect(native.recvv(right, 0, ...into)).toBe(directMax);
-    expect(Buffer.compare(Buffer.concat(into.slice(0, directMax)), Buffer.concat(parts.slice(0, directMax)))).toBe(0);
+    expect(
+      Buffer.compare(
+        Buffer.concat(into.slice(0, directMax)),
+        Buffer.concat(parts.slice(0, directMax)),
+      ),
+    ).toBe(0);
     expect(drain(right)).toEqual(Buffer.from([directMax - 1]));
   });
 
@@ -327,7 +347,12 @@ describe('recvmsg', () => {
     ok(native.send(left, text('abcdefgh'), 0, 0));
     const buffers = [Buffer.alloc(3), Buffer.alloc(0), new Uint8Array(2), Buffer.alloc(10, '.')];
     expect(native.recvmsg(right, buffers, null, null, result, 0)).toBe(8);
-    expect(buffers.map((buffer) => Buffer.from(buffer).toString())).toEqual(['abc', '', 'de', 'fgh.......']);
+    expect(buffers.map((buffer) => Buffer.from(buffer).toString())).toEqual([
+      'abc',
+      '',
+      'de',
+      'fgh.......',
+    ]);
     expect([...result]).toEqual([0, 0, 0]);
     expect(native.recvmsg(right, buffers, null, null, result, 0)).toBe(EAGAIN);
   });
@@ -377,7 +402,11 @@ describe('recvmsg', () => {
     ok(native.recvmsg(two, [Buffer.alloc(1)], name, null, result, 0));
     expect(decode({ bytes: name, length: result[1] ?? 0 })).toEqual(decode(localAddress(one)));
 
-    const [server, named, unnamed] = [socket(AF_UNIX, SOCK_DGRAM), socket(AF_UNIX, SOCK_DGRAM), socket(AF_UNIX, SOCK_DGRAM)];
+    const [server, named, unnamed] = [
+      socket(AF_UNIX, SOCK_DGRAM),
+      socket(AF_UNIX, SOCK_DGRAM),
+      socket(AF_UNIX, SOCK_DGRAM),
+    ];
     const [path, own] = [unix(shortSocketPath()), unix(shortSocketPath())];
     ok(native.bind(server, path.bytes, path.length));
     ok(native.bind(named, own.bytes, own.length));

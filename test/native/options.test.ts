@@ -58,7 +58,9 @@ describe('getsockoptInt and setsockoptInt', () => {
     expect(outcome(native.setsockoptInt(fd, SOL_SOCKET, constant('SO_LINGER'), 1))).toBe('EINVAL');
     expect(native.getsockoptInt(-1, 1, 1, result)).toBe(EBADF);
     const file = openSync(process.execPath, 'r');
-    expect(outcome(native.getsockoptInt(file, SOL_SOCKET, constant('SO_TYPE'), result))).toBe('ENOTSOCK');
+    expect(outcome(native.getsockoptInt(file, SOL_SOCKET, constant('SO_TYPE'), result))).toBe(
+      'ENOTSOCK',
+    );
     closeSync(file);
   });
 });
@@ -72,7 +74,9 @@ describe('getsockoptBytes and setsockoptBytes', () => {
     expect(native.getsockoptBytes(client, SOL_SOCKET, constant('SO_LINGER'), out)).toBe(8);
     expect([...new Int32Array(out.buffer, 0, 2)]).toEqual([1, 7]);
     const info = new Uint8Array(1000);
-    const length = ok(native.getsockoptBytes(client, constant('IPPROTO_TCP'), constant('TCP_INFO'), info));
+    const length = ok(
+      native.getsockoptBytes(client, constant('IPPROTO_TCP'), constant('TCP_INFO'), info),
+    );
     expect(length).toBeGreaterThan(100);
     // tcpi_state: ESTABLISHED.
     expect(info[0]).toBe(1);
@@ -81,10 +85,14 @@ describe('getsockoptBytes and setsockoptBytes', () => {
   it('move nothing beyond the view', () => {
     const fd = socket(AF_INET, SOCK_STREAM);
     const memory = new Uint8Array(8).fill(0xaa);
-    expect(native.getsockoptBytes(fd, SOL_SOCKET, constant('SO_TYPE'), memory.subarray(2, 4))).toBe(2);
+    expect(native.getsockoptBytes(fd, SOL_SOCKET, constant('SO_TYPE'), memory.subarray(2, 4))).toBe(
+      2,
+    );
     expect([...memory]).toEqual([0xaa, 0xaa, SOCK_STREAM, 0, 0xaa, 0xaa, 0xaa, 0xaa]);
     expect(native.getsockoptBytes(fd, SOL_SOCKET, constant('SO_TYPE'), new Uint8Array(0))).toBe(0);
-    expect(native.setsockoptBytes(fd, SOL_SOCKET, constant('SO_KEEPALIVE'), new Uint8Array(0))).toBe(EINVAL);
+    expect(
+      native.setsockoptBytes(fd, SOL_SOCKET, constant('SO_KEEPALIVE'), new Uint8Array(0)),
+    ).toBe(EINVAL);
   });
 });
 
@@ -98,7 +106,9 @@ describe('peerCredentials', () => {
   });
 
   it('are UV_ENOTCONN where there is no such peer, or the family has none', () => {
-    expect(outcome(native.peerCredentials(socket(constant('AF_UNIX'), SOCK_STREAM), credentials))).toBe('ENOTCONN');
+    expect(
+      outcome(native.peerCredentials(socket(constant('AF_UNIX'), SOCK_STREAM), credentials)),
+    ).toBe('ENOTCONN');
     expect(native.peerCredentials(bound(SOCK_DGRAM), credentials)).toBeLessThan(0);
     expect(native.peerCredentials(-1, credentials)).toBe(EBADF);
   });

@@ -58,9 +58,12 @@ export function describeReactor(kind: 'epoll' | 'poll'): void {
     inside?.(batch);
   }
 
-  /** Waits, holding the loop, until the events of a slot, taken together, include those asked for. */
+  /**
+   * Waits, holding the loop, until the events of a slot, taken together, include those asked for.
+   */
   async function until(slot: number, events: number): Promise<number> {
-    const seen = (): number => batches.flat().reduce((all, event) => (event.slot === slot ? all | event.events : all), 0);
+    const seen = (): number =>
+      batches.flat().reduce((all, event) => (event.slot === slot ? all | event.events : all), 0);
     native.hold(true);
     while ((seen() & events) !== events) {
       await new Promise<void>((resolve) => {
@@ -199,7 +202,8 @@ export function describeReactor(kind: 'epoll' | 'poll'): void {
       const sockets = Array.from({ length: count }, () => socket(constant('AF_INET'), SOCK_DGRAM));
       const expected = sockets.map((fd) => watch(fd));
       const events: Event[] = [];
-      for (let turn = 0; turn < 20 && events.length < count; turn++) events.push(...(await settle()));
+      for (let turn = 0; turn < 20 && events.length < count; turn++)
+        events.push(...(await settle()));
       expect(events.map(({ slot }) => slot).sort((a, b) => a - b)).toEqual(expected);
     });
 
@@ -221,7 +225,8 @@ export function describeReactor(kind: 'epoll' | 'poll'): void {
             after.push(...batch);
             return;
           }
-          // Inside of the delivery, with the other's event already taken from the kernel: close it, and take its number.
+          // Inside of the delivery, with the other's event already taken from the kernel: close it,
+          // and take its number.
           const other = batch[0]?.slot === slotOne ? two : one;
           ok(native.close(other));
           reused = ok(native.dup(onePeer));

@@ -1,7 +1,18 @@
 import { lookup } from 'node:dns/promises';
 import { describe, expect, it } from 'vitest';
 import { expectNoLeaks } from '../support/fds';
-import { AF_INET, AF_INET6, constant, decode, EINVAL, inet, native, ok, SOCK_DGRAM, SOCK_STREAM } from './kit';
+import {
+  AF_INET,
+  AF_INET6,
+  constant,
+  decode,
+  EINVAL,
+  inet,
+  native,
+  ok,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from './kit';
 
 expectNoLeaks();
 
@@ -14,7 +25,13 @@ interface Hints {
   readonly flags?: number;
 }
 
-type Entry = readonly [family: number, type: number, proto: number, canonname: string, sockaddr: Uint8Array];
+type Entry = readonly [
+  family: number,
+  type: number,
+  proto: number,
+  canonname: string,
+  sockaddr: Uint8Array,
+];
 
 function getaddrinfo(
   host: string | null,
@@ -22,7 +39,11 @@ function getaddrinfo(
   { family = 0, type = 0, proto = 0, flags = 0 }: Hints = {},
 ): Promise<{ readonly status: number; readonly entries: readonly Entry[] | null }> {
   return new Promise((resolve) => {
-    ok(native.getaddrinfo(host, service, family, type, proto, flags, (status, entries) => resolve({ status, entries })));
+    ok(
+      native.getaddrinfo(host, service, family, type, proto, flags, (status, entries) =>
+        resolve({ status, entries }),
+      ),
+    );
   });
 }
 
@@ -42,7 +63,9 @@ describe('getaddrinfo', () => {
   it('gives numeric addresses back, with port, type and protocol', async () => {
     const { status, entries } = await getaddrinfo('127.0.0.1', '8080', { type: SOCK_STREAM });
     expect(status).toBe(0);
-    expect(entries?.map((entry) => entry.slice(0, 4))).toEqual([[AF_INET, SOCK_STREAM, constant('IPPROTO_TCP'), '']]);
+    expect(entries?.map((entry) => entry.slice(0, 4))).toEqual([
+      [AF_INET, SOCK_STREAM, constant('IPPROTO_TCP'), ''],
+    ]);
     expect(addressesOf(entries)).toEqual([['127.0.0.1', 8080, 0, 0]]);
     const v6 = await getaddrinfo('2001:db8::1', '53', { type: SOCK_DGRAM });
     expect(v6.entries?.[0]?.[0]).toBe(AF_INET6);
@@ -60,19 +83,31 @@ describe('getaddrinfo', () => {
     const { entries } = await getaddrinfo('127.0.0.1', 'http', { proto: constant('IPPROTO_TCP') });
     expect(addressesOf(entries)).toEqual([['127.0.0.1', 80, 0, 0]]);
     const all = await getaddrinfo('127.0.0.1', '1');
-    expect(all.entries?.map(([, type]) => type)).toEqual(expect.arrayContaining([SOCK_STREAM, SOCK_DGRAM]));
+    expect(all.entries?.map(([, type]) => type)).toEqual(
+      expect.arrayContaining([SOCK_STREAM, SOCK_DGRAM]),
+    );
   });
 
   it('takes hints: passive, canonical name, numeric only, one family', async () => {
-    const passive = await getaddrinfo(null, '80', { flags: constant('AI_PASSIVE'), family: AF_INET, type: SOCK_STREAM });
+    const passive = await getaddrinfo(null, '80', {
+      flags: constant('AI_PASSIVE'),
+      family: AF_INET,
+      type: SOCK_STREAM,
+    });
     expect(addressesOf(passive.entries)).toEqual([['0.0.0.0', 80, 0, 0]]);
     const loopback = await getaddrinfo(null, '80', { family: AF_INET, type: SOCK_STREAM });
     expect(addressesOf(loopback.entries)).toEqual([['127.0.0.1', 80, 0, 0]]);
-    const canonical = await getaddrinfo('127.0.0.1', null, { flags: constant('AI_CANONNAME'), type: SOCK_STREAM });
+    const canonical = await getaddrinfo('127.0.0.1', null, {
+      flags: constant('AI_CANONNAME'),
+      type: SOCK_STREAM,
+    });
     expect(canonical.entries?.[0]?.[3]).toBe('127.0.0.1');
     const numeric = await getaddrinfo('localhost', null, { flags: constant('AI_NUMERICHOST') });
     expect(numeric).toEqual({ status: EAI('NONAME'), entries: null });
-    const wrongFamily = await getaddrinfo('127.0.0.1', null, { family: AF_INET6, flags: constant('AI_NUMERICHOST') });
+    const wrongFamily = await getaddrinfo('127.0.0.1', null, {
+      family: AF_INET6,
+      flags: constant('AI_NUMERICHOST'),
+    });
     expect([EAI('ADDRFAMILY'), EAI('NONAME'), EAI('FAMILY')]).toContain(wrongFamily.status);
   });
 
@@ -81,7 +116,9 @@ describe('getaddrinfo', () => {
     expect((await getaddrinfo('127.0.0.1', 'no such service')).status).toBe(EAI('SERVICE'));
     expect((await getaddrinfo('127.0.0.1', null, { family: 9999 })).status).toBe(EAI('FAMILY'));
     expect((await getaddrinfo('127.0.0.1', null, { type: 9999 })).status).toBe(EAI('SOCKTYPE'));
-    expect((await getaddrinfo('127.0.0.1', null, { flags: 0x40000000 })).status).toBe(EAI('BADFLAGS'));
+    expect((await getaddrinfo('127.0.0.1', null, { flags: 0x40000000 })).status).toBe(
+      EAI('BADFLAGS'),
+    );
   });
 
   it('answers every one of many, each once', async () => {
@@ -92,10 +129,18 @@ describe('getaddrinfo', () => {
         (_, i) =>
           new Promise<void>((resolve) => {
             ok(
-              native.getaddrinfo('127.0.0.1', String(i + 1), AF_INET, SOCK_STREAM, 0, 0, (__, entries) => {
-                answers.push(Number(addressesOf(entries)[0]?.[1]));
-                resolve();
-              }),
+              native.getaddrinfo(
+                '127.0.0.1',
+                String(i + 1),
+                AF_INET,
+                SOCK_STREAM,
+                0,
+                0,
+                (__, entries) => {
+                  answers.push(Number(addressesOf(entries)[0]?.[1]));
+                  resolve();
+                },
+              ),
             );
           }),
       ),
@@ -125,7 +170,8 @@ describe('getaddrinfo', () => {
       expect(native.getaddrinfo(null, bad as never, 0, 0, 0, 0, never)).toBe(EINVAL);
     }
     expect(native.getaddrinfo('127.0.0.1', null, 'x' as never, 0, 0, 0, never)).toBe(EINVAL);
-    for (const bad of [undefined, null, {}, 'f']) expect(native.getaddrinfo('127.0.0.1', null, 0, 0, 0, 0, bad as never)).toBe(EINVAL);
+    for (const bad of [undefined, null, {}, 'f'])
+      expect(native.getaddrinfo('127.0.0.1', null, 0, 0, 0, 0, bad as never)).toBe(EINVAL);
   });
 });
 
@@ -139,7 +185,11 @@ describe('getnameinfo', () => {
   });
 
   it('says what is wrong', async () => {
-    expect(await getnameinfo({ bytes: inet('127.0.0.1', 1).bytes, length: 4 }, 0)).toEqual([EAI('FAMILY'), '', '']);
+    expect(await getnameinfo({ bytes: inet('127.0.0.1', 1).bytes, length: 4 }, 0)).toEqual([
+      EAI('FAMILY'),
+      '',
+      '',
+    ]);
     expect((await getnameinfo(inet('127.0.0.1', 1), 0x40000000))[0]).toBe(EAI('BADFLAGS'));
   });
 

@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { AF_INET, AF_INET6, AF_UNIX, constant, decode, EINVAL, inet, limits, native, outcome, unix } from './kit';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  constant,
+  decode,
+  EINVAL,
+  inet,
+  limits,
+  native,
+  outcome,
+  unix,
+} from './kit';
 
 const out = (): Uint8Array => new Uint8Array(limits.sockaddrMax);
 const text = (value: string): Uint8Array => Buffer.from(value);
@@ -8,9 +20,16 @@ describe('encodeInet', () => {
   it('gives back what decodeInet is given', () => {
     expect(decode(inet('192.0.2.7', 8080))).toEqual(['192.0.2.7', 8080, 0, 0]);
     expect(decode(inet('255.255.255.255', 65_535))).toEqual(['255.255.255.255', 65_535, 0, 0]);
-    expect(decode(inet('2001:db8::1', 1, 0xabcde, 4_294_967_295))).toEqual(['2001:db8::1', 1, 0xabcde, 4_294_967_295]);
+    expect(decode(inet('2001:db8::1', 1, 0xabcde, 4_294_967_295))).toEqual([
+      '2001:db8::1',
+      1,
+      0xabcde,
+      4_294_967_295,
+    ]);
     expect(decode(inet('::ffff:192.0.2.7', 0))).toEqual(['::ffff:192.0.2.7', 0, 0, 0]);
-    expect(decode(inet('ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 0))[0]).toBe('ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff');
+    expect(decode(inet('ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 0))[0]).toBe(
+      'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+    );
   });
 
   it('stores the family and the port as the kernel reads them', () => {
@@ -41,7 +60,8 @@ describe('encodeInet', () => {
   });
 
   it('refuses ports, flow labels and scopes that do not fit, and a short buffer', () => {
-    for (const port of [-1, 65_536, Infinity, 2 ** 53]) expect(native.encodeInet(out(), '::1', port, 0, 0), String(port)).toBe(EINVAL);
+    for (const port of [-1, 65_536, Infinity, 2 ** 53])
+      expect(native.encodeInet(out(), '::1', port, 0, 0), String(port)).toBe(EINVAL);
     expect(native.encodeInet(out(), '::1', 0, 2 ** 32, 0)).toBe(EINVAL);
     expect(native.encodeInet(out(), '::1', 0, 0, 2 ** 32)).toBe(EINVAL);
     expect(native.encodeInet(new Uint8Array(27), '127.0.0.1', 0, 0, 0)).toBe(EINVAL);
@@ -85,7 +105,9 @@ describe('encodeUnix', () => {
     expect(unix('p'.repeat(unixPathMax - 1)).length).toBe(unixPathOffset + unixPathMax);
     expect(outcome(native.encodeUnix(out(), text('p'.repeat(unixPathMax))))).toBe('ENAMETOOLONG');
     expect(unix(`\0${'p'.repeat(unixPathMax - 1)}`).length).toBe(unixPathOffset + unixPathMax);
-    expect(outcome(native.encodeUnix(out(), text(`\0${'p'.repeat(unixPathMax)}`)))).toBe('ENAMETOOLONG');
+    expect(outcome(native.encodeUnix(out(), text(`\0${'p'.repeat(unixPathMax)}`)))).toBe(
+      'ENAMETOOLONG',
+    );
     expect(outcome(native.encodeUnix(out(), text('p'.repeat(100_000))))).toBe('ENAMETOOLONG');
   });
 

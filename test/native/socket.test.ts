@@ -39,7 +39,10 @@ const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 /** The flags of an open fd: proc(5). */
 const flagsOf = (fd: number): number =>
-  Number.parseInt(/flags:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${String(fd)}`, 'utf8'))?.[1] ?? '', 8);
+  Number.parseInt(
+    /flags:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${String(fd)}`, 'utf8'))?.[1] ?? '',
+    8,
+  );
 
 describe('socket', () => {
   it('makes what it is asked for', () => {
@@ -57,7 +60,9 @@ describe('socket', () => {
   });
 
   it('reports what the system does not have', () => {
-    expect(outcome(native.socket(AF_INET, SOCK_STREAM, constant('IPPROTO_UDP')))).toBe('EPROTONOSUPPORT');
+    expect(outcome(native.socket(AF_INET, SOCK_STREAM, constant('IPPROTO_UDP')))).toBe(
+      'EPROTONOSUPPORT',
+    );
     expect(outcome(native.socket(9999, SOCK_STREAM, 0))).toBe('EAFNOSUPPORT');
     expect(native.socket(AF_INET, 9999, 0)).toBeLessThan(0);
   });
@@ -65,10 +70,16 @@ describe('socket', () => {
   it.runIf(onLinux)('is non-blocking and close-on-exec, however it came to be', async () => {
     const [client, server] = await tcpPair();
     const fds = [...pair(), socket(AF_INET, SOCK_DGRAM), client, server, track(native.dup(client))];
-    for (const fd of fds) expect(flagsOf(fd) & (O_CLOEXEC | O_NONBLOCK)).toBe(O_CLOEXEC | O_NONBLOCK);
+    for (const fd of fds)
+      expect(flagsOf(fd) & (O_CLOEXEC | O_NONBLOCK)).toBe(O_CLOEXEC | O_NONBLOCK);
     const seen = execFileSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });
     const inodes = fds.map(
-      (fd) => /socket:\[\d+\]/.exec(execFileSync('readlink', [`/proc/${String(process.pid)}/fd/${String(fd)}`], { encoding: 'utf8' }))?.[0],
+      (fd) =>
+        /socket:\[\d+\]/.exec(
+          execFileSync('readlink', [`/proc/${String(process.pid)}/fd/${String(fd)}`], {
+            encoding: 'utf8',
+          }),
+        )?.[0],
     );
     for (const inode of inodes) expect(seen).not.toContain(inode);
   });
@@ -104,8 +115,16 @@ describe('adopt', () => {
       const status = native.adopt(3, info);
       console.log(JSON.stringify([status, info[0], info[1], /flags:\\s*(\\d+)/.exec(fs.readFileSync('/proc/self/fdinfo/3', 'utf8'))[1]]));`;
     const fd = socket(AF_INET, SOCK_DGRAM);
-    const child = spawnSync(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit', fd], encoding: 'utf8' });
-    const [status, family, type, flags] = JSON.parse(child.stdout) as [number, number, number, string];
+    const child = spawnSync(process.execPath, ['-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit', fd],
+      encoding: 'utf8',
+    });
+    const [status, family, type, flags] = JSON.parse(child.stdout) as [
+      number,
+      number,
+      number,
+      string,
+    ];
     expect([status, family, type]).toEqual([0, AF_INET, SOCK_DGRAM]);
     expect(Number.parseInt(flags, 8) & (O_CLOEXEC | O_NONBLOCK)).toBe(O_CLOEXEC | O_NONBLOCK);
   });
@@ -204,7 +223,12 @@ describe('bind, listen, connect and accept', () => {
       await readiness(listener, 1);
       const server = track(native.accept(listener));
       const name = new Uint8Array(limits.sockaddrMax);
-      expect(Buffer.compare(name.subarray(0, ok(native.getpeername(client, name))), bytes.subarray(0, length))).toBe(0);
+      expect(
+        Buffer.compare(
+          name.subarray(0, ok(native.getpeername(client, name))),
+          bytes.subarray(0, length),
+        ),
+      ).toBe(0);
       expect(native.getpeername(server, name)).toBe(limits.unixPathOffset);
       rmSync(path.replaceAll('\0', '@'), { force: true });
     }
@@ -217,12 +241,19 @@ describe('bind, listen, connect and accept', () => {
     ok(native.listen(first, 1));
     expect(outcome(native.bind(second, bytes, length))).toBe('EADDRINUSE');
     expect(outcome(native.bind(second, bytes, 3))).toBe('EINVAL');
-    expect(outcome(native.connect(socket(AF_UNIX, SOCK_STREAM), ...(Object.values(unix(shortSocketPath())) as [Uint8Array, number])))).toBe(
-      'ENOENT',
-    );
+    expect(
+      outcome(
+        native.connect(
+          socket(AF_UNIX, SOCK_STREAM),
+          ...(Object.values(unix(shortSocketPath())) as [Uint8Array, number]),
+        ),
+      ),
+    ).toBe('ENOENT');
     expect(outcome(native.listen(socket(AF_INET, SOCK_DGRAM), 1))).toBe('ENOTSUP');
     expect(outcome(native.accept(second))).toBe('EINVAL');
-    expect(outcome(native.getpeername(second, new Uint8Array(limits.sockaddrMax)))).toBe('ENOTCONN');
+    expect(outcome(native.getpeername(second, new Uint8Array(limits.sockaddrMax)))).toBe(
+      'ENOTCONN',
+    );
     ok(native.close(first));
     // Nobody listens there now.
     const status = native.connect(second, bytes, length);

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot, run, runNode, type Outcome } from '../support/child';
 
-/** The same command as `npm run bench`, without compiling the package first. A compiler and what it makes are part of it. */
+/**
+ * The same command as `npm run bench`, without compiling the package first. A compiler and what it
+ * makes are part of it.
+ */
 const script = join(packageRoot, 'bench', 'run.mjs');
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -26,7 +29,11 @@ function bench(...args: string[]): Promise<Outcome> {
 
 interface Results {
   readonly command: string;
-  readonly environment: { readonly node: { readonly version: string }; readonly kernel: string; readonly cpu: string };
+  readonly environment: {
+    readonly node: { readonly version: string };
+    readonly kernel: string;
+    readonly cpu: string;
+  };
   readonly net: {
     readonly settings: { readonly rounds: number };
     readonly missing: Record<string, string>;
@@ -39,7 +46,10 @@ interface Results {
         readonly opponents: readonly {
           readonly name: string;
           readonly samples: readonly Record<string, number>[];
-          readonly summary: Record<string, { readonly median: number; readonly min: number; readonly max: number }>;
+          readonly summary: Record<
+            string,
+            { readonly median: number; readonly min: number; readonly max: number }
+          >;
         }[];
       }[];
     }[];
@@ -48,45 +58,73 @@ interface Results {
 
 // epoll and /proc.
 describe.runIf(process.platform === 'linux')('npm run bench', () => {
-  it('measures a scenario end to end, and writes JSON, a table and a report', { timeout: 180_000 }, async () => {
-    const json = join(folder, 'results.json');
-    const tiny = ['--rounds', '2', '--seconds', '0.3', '--warmup', '0.1', '--requests', '500'];
-    const { code, stdout, stderr } = await bench('tcp-echo/1000b', '--against', 'native,net,bun', ...tiny, '--json', json);
-    expect(stderr).not.toMatch(/error/i);
-    expect(code, stdout).toBe(0);
-    expect(stdout).toContain('without bun: not installed');
-    expect(stdout).toMatch(/sockscope native +\d/);
+  it(
+    'measures a scenario end to end, and writes JSON, a table and a report',
+    { timeout: 180_000 },
+    async () => {
+      const json = join(folder, 'results.json');
+      const tiny = ['--rounds', '2', '--seconds', '0.3', '--warmup', '0.1', '--requests', '500'];
+      const { code, stdout, stderr } = await bench(
+        'tcp-echo/1000b',
+        '--against',
+        'native,net,bun',
+        ...tiny,
+        '--json',
+        json,
+      );
+      expect(stderr).not.toMatch(/error/i);
+      expect(code, stdout).toBe(0);
+      expect(stdout).toContain('without bun: not installed');
+      expect(stdout).toMatch(/sockscope native +\d/);
 
-    const { command, environment, net } = JSON.parse(readFileSync(json, 'utf8')) as Results;
-    expect(command).toMatch(/^npm run bench -- tcp-echo\/1000b --against native,net,bun /);
-    expect(environment.node.version).toBe(process.versions.node);
-    expect(environment.kernel).toMatch(/^Linux /);
-    expect(net.settings.rounds).toBe(2);
-    expect(net.missing).toHaveProperty('bun');
-    expect(net.scenarios.map(({ name }) => name)).toEqual(['tcp-echo']);
-    const [one] = net.scenarios[0]?.cases ?? [];
-    expect(one).toMatchObject({ name: '1000b', base: 'net', failures: {} });
-    expect(one?.opponents.map(({ name }) => name)).toEqual(['native', 'net']);
-    for (const { samples, summary } of one?.opponents ?? []) {
-      expect(samples).toHaveLength(2);
-      for (const name of ['cpu', 'user', 'system', 'rate', 'p50', 'p99', 'rss', 'lost', 'client', 'others']) {
-        const { median, min, max } = summary[name] ?? { median: NaN, min: NaN, max: NaN };
-        expect(
-          samples.every((sample) => Number.isFinite(sample[name])),
-          name,
-        ).toBe(true);
-        expect(min <= median && median <= max, name).toBe(true);
+      const { command, environment, net } = JSON.parse(readFileSync(json, 'utf8')) as Results;
+      expect(command).toMatch(/^npm run bench -- tcp-echo\/1000b --against native,net,bun /);
+      expect(environment.node.version).toBe(process.versions.node);
+      expect(environment.kernel).toMatch(/^Linux /);
+      expect(net.settings.rounds).toBe(2);
+      expect(net.missing).toHaveProperty('bun');
+      expect(net.scenarios.map(({ name }) => name)).toEqual(['tcp-echo']);
+      const [one] = net.scenarios[0]?.cases ?? [];
+      expect(one).toMatchObject({ name: '1000b', base: 'net', failures: {} });
+      expect(one?.opponents.map(({ name }) => name)).toEqual(['native', 'net']);
+      for (const { samples, summary } of one?.opponents ?? []) {
+        expect(samples).toHaveLength(2);
+        for (const name of [
+          'cpu',
+          'user',
+          'system',
+          'rate',
+          'p50',
+          'p99',
+          'rss',
+          'lost',
+          'client',
+          'others',
+        ]) {
+          const { median, min, max } = summary[name] ?? { median: NaN, min: NaN, max: NaN };
+          expect(
+            samples.every((sample) => Number.isFinite(sample[name])),
+            name,
+          ).toBe(true);
+          expect(min <= median && median <= max, name).toBe(true);
+        }
+        expect(summary['rate']?.min).toBeGreaterThan(0);
+        expect(summary['rss']?.min).toBeGreaterThan(1e6);
+        expect(summary['lost']?.max).toBe(0);
       }
-      expect(summary['rate']?.min).toBeGreaterThan(0);
-      expect(summary['rss']?.min).toBeGreaterThan(1e6);
-      expect(summary['lost']?.max).toBe(0);
-    }
 
-    const report = readFileSync(join(folder, 'results.html'), 'utf8');
-    for (const part of ['Where we lose', 'sockscope native', 'npm run bench -- tcp-echo', environment.cpu]) expect(report).toContain(part);
-    // Self-contained: nothing is loaded from anywhere.
-    expect(report).not.toMatch(/<script|<link|src=|url\(/);
-  });
+      const report = readFileSync(join(folder, 'results.html'), 'utf8');
+      for (const part of [
+        'Where we lose',
+        'sockscope native',
+        'npm run bench -- tcp-echo',
+        environment.cpu,
+      ])
+        expect(report).toContain(part);
+      // Self-contained: nothing is loaded from anywhere.
+      expect(report).not.toMatch(/<script|<link|src=|url\(/);
+    },
+  );
 
   it('refuses what it does not have, with what there is', { timeout: 60_000 }, async () => {
     for (const [args, message] of [
@@ -107,7 +145,8 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
   it('lists what there is', async () => {
     const { code, stdout } = await bench('--help');
     expect(code).toBe(0);
-    for (const name of ['quick', 'tcp-echo', 'fd-handover', '--against', 'uvloop']) expect(stdout).toContain(name);
+    for (const name of ['quick', 'tcp-echo', 'fd-handover', '--against', 'uvloop'])
+      expect(stdout).toContain(name);
   });
 });
 
@@ -121,8 +160,13 @@ describe.runIf(process.platform === 'linux')('the load generator', () => {
   });
 
   async function loadGenerator(): Promise<string> {
-    const code = "import('./bench/net/compile.mjs').then(({ compileLoadGenerator }) => console.log(compileLoadGenerator()))";
-    const { stdout, stderr } = await run(process.execPath, { args: ['-e', code], env, timeout: 150_000 });
+    const code =
+      "import('./bench/net/compile.mjs').then(({ compileLoadGenerator }) => console.log(compileLoadGenerator()))";
+    const { stdout, stderr } = await run(process.execPath, {
+      args: ['-e', code],
+      env,
+      timeout: 150_000,
+    });
     expect(stderr).toBe('');
     return stdout.trim();
   }
@@ -157,31 +201,52 @@ describe.runIf(process.platform === 'linux')('the load generator', () => {
 
   it('counts the echoes that are what was sent', { timeout: 180_000 }, async () => {
     const { code, stdout } = await echoWith((socket, chunk) => socket.write(chunk));
-    const result = JSON.parse(stdout) as { requests: number; bytes: number; latency: Record<string, number> };
+    const result = JSON.parse(stdout) as {
+      requests: number;
+      bytes: number;
+      latency: Record<string, number>;
+    };
     expect(result.requests).toBeGreaterThanOrEqual(50);
     expect(result.bytes).toBeGreaterThanOrEqual(50 * 300);
     expect(Object.keys(result.latency)).toEqual(['p50', 'p99', 'max']);
     expect(code).toBe(0);
   });
 
-  it('finds one changed byte, a byte too many, and an answer that belongs to another connection', { timeout: 180_000 }, async () => {
-    const changed = await echoWith((socket, chunk) => {
-      chunk[chunk.length - 1] = (chunk[chunk.length - 1] ?? 0) ^ 1;
-      socket.write(chunk);
-    });
-    expect(changed).toMatchObject({ code: 1, stdout: expect.stringContaining('what came back is not message') as string });
-    const added = await echoWith((socket, chunk) => socket.write(Buffer.concat([chunk, Buffer.from('x')])));
-    expect(added).toMatchObject({ code: 1, stdout: expect.stringContaining('what came back is not message') as string });
-    let other: Buffer | undefined;
-    const swapped = await echoWith((socket, chunk) => {
-      other ??= Buffer.from(chunk);
-      socket.write(other);
-    });
-    expect(swapped).toMatchObject({ code: 1, stdout: expect.stringContaining('what came back is not message') as string });
-  });
+  it(
+    'finds one changed byte, a byte too many, and an answer that belongs to another connection',
+    { timeout: 180_000 },
+    async () => {
+      const changed = await echoWith((socket, chunk) => {
+        chunk[chunk.length - 1] = (chunk[chunk.length - 1] ?? 0) ^ 1;
+        socket.write(chunk);
+      });
+      expect(changed).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('what came back is not message') as string,
+      });
+      const added = await echoWith((socket, chunk) =>
+        socket.write(Buffer.concat([chunk, Buffer.from('x')])),
+      );
+      expect(added).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('what came back is not message') as string,
+      });
+      let other: Buffer | undefined;
+      const swapped = await echoWith((socket, chunk) => {
+        other ??= Buffer.from(chunk);
+        socket.write(other);
+      });
+      expect(swapped).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('what came back is not message') as string,
+      });
+    },
+  );
 
   it('sends nothing to other machines', { timeout: 180_000 }, async () => {
-    const { code, stdout } = await run(await loadGenerator(), { args: ['echo', 'tcp:192.0.2.1:7'] });
+    const { code, stdout } = await run(await loadGenerator(), {
+      args: ['echo', 'tcp:192.0.2.1:7'],
+    });
     expect(stdout).toContain('not an address of this machine');
     expect(code).toBe(1);
   });

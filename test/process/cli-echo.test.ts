@@ -11,7 +11,15 @@ import { sockscope, start } from './cli-kit';
 describe('sockscope echo', () => {
   it('serves all four kinds at once, for clients of all sorts, and ends with its totals', async () => {
     const [stream, datagram] = [shortSocketPath(), shortSocketPath()];
-    const echo = start(['echo', '--quiet', 'tcp:127.0.0.1:0', 'tcp:[::1]:0', `unix:${stream}`, 'udp:127.0.0.1:0', `unixgram:${datagram}`]);
+    const echo = start([
+      'echo',
+      '--quiet',
+      'tcp:127.0.0.1:0',
+      'tcp:[::1]:0',
+      `unix:${stream}`,
+      'udp:127.0.0.1:0',
+      `unixgram:${datagram}`,
+    ]);
     const [, tcp] = await echo.find(/^listening on tcp:127\.0\.0\.1:(\d+)$/m);
     const [, tcp6] = await echo.find(/^listening on tcp:\[::1\]:(\d+)$/m);
     const [, udp] = await echo.find(/^listening on udp:127\.0\.0\.1:(\d+)$/m);
@@ -20,7 +28,10 @@ describe('sockscope echo', () => {
 
     const netcat = await run('nc', { args: ['-N', '127.0.0.1', tcp!], input: 'through nc' });
     expect(netcat).toMatchObject({ code: 0, stdout: 'through nc' });
-    const socat = await run('socat', { args: ['-t5', '-', `UNIX-CONNECT:${stream}`], input: 'through socat' });
+    const socat = await run('socat', {
+      args: ['-t5', '-', `UNIX-CONNECT:${stream}`],
+      input: 'through socat',
+    });
     expect(socat).toMatchObject({ code: 0, stdout: 'through socat' });
     const client = connect(Number(tcp6), '::1').end('through node:net');
     expect(String(((await once(client, 'data')) as [Buffer])[0])).toBe('through node:net');
@@ -52,7 +63,10 @@ s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON
     // No event tells when the listener is closed, but that connecting fails.
     for (let refused = false; !refused;) {
       const late = connect(Number(port), '127.0.0.1');
-      refused = await Promise.race([once(late, 'connect').then(() => false), once(late, 'error').then(() => true)]).catch(() => true);
+      refused = await Promise.race([
+        once(late, 'connect').then(() => false),
+        once(late, 'error').then(() => true),
+      ]).catch(() => true);
       late.destroy();
     }
     client.write('two');
@@ -81,7 +95,10 @@ s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON
     stubborn.child.kill('SIGINT');
     for (let refused = false; !refused;) {
       const late = connect(Number(other), '127.0.0.1');
-      refused = await Promise.race([once(late, 'connect').then(() => false), once(late, 'error').then(() => true)]).catch(() => true);
+      refused = await Promise.race([
+        once(late, 'connect').then(() => false),
+        once(late, 'error').then(() => true),
+      ]).catch(() => true);
       late.destroy();
     }
     expect(await stubborn.end('SIGINT')).toEqual({ code: null, signal: 'SIGINT' });

@@ -17,10 +17,18 @@ describe('sockscope', () => {
     for (const args of [['--help'], ['-h'], ['help']]) {
       const { code, stdout, stderr } = await sockscope(args);
       expect([code, stderr]).toEqual([0, '']);
-      for (const command of ['info', 'echo', 'relay', 'demo']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+      for (const command of ['info', 'echo', 'relay', 'demo'])
+        expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
-    const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
-    expect(await sockscope(['--version'])).toEqual({ code: 0, signal: null, stdout: `${version}\n`, stderr: '' });
+    const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+      version: string;
+    };
+    expect(await sockscope(['--version'])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
   });
 
   it.each(['info', 'echo', 'relay', 'demo'])('%s --help tells its options', async (command) => {
@@ -70,14 +78,20 @@ describe('sockscope info', () => {
   it('--json is for programs', async () => {
     const { code, stdout } = await sockscope(['info', '--json']);
     expect(code).toBe(0);
-    const info = JSON.parse(stdout) as { native: object; capabilities: { name: string; available: boolean }[]; node: string };
+    const info = JSON.parse(stdout) as {
+      native: object;
+      capabilities: { name: string; available: boolean }[];
+      node: string;
+    };
     expect(info).toMatchObject({
       platform: process.platform,
       arch: process.arch,
       node: process.versions.node,
       native: { available: true },
     });
-    expect(info.capabilities.find(({ name }) => name === 'fd passing')).toMatchObject({ available: true });
+    expect(info.capabilities.find(({ name }) => name === 'fd passing')).toMatchObject({
+      available: true,
+    });
   });
 
   it('says why there is no binary, with status 1', async () => {
@@ -85,18 +99,26 @@ describe('sockscope info', () => {
     expect([code, stderr]).toEqual([1, '']);
     expect(stdout).toContain('native backend: not available');
     expect(stdout).toContain(join(empty, 'prebuilds'));
-    const json = JSON.parse((await sockscope(['info', '--json'], { env: missing })).stdout) as object;
+    const json = JSON.parse(
+      (await sockscope(['info', '--json'], { env: missing })).stdout,
+    ) as object;
     expect(json).toMatchObject({ native: { available: false }, capabilities: [] });
   });
 });
 
 describe('sockscope demo', () => {
   it('shows everything at work, and ends with a table', { timeout: 90_000 }, async () => {
-    const { code, stdout, stderr } = await sockscope(['demo', '--seconds', '0.1'], { timeout: 80_000 });
+    const { code, stdout, stderr } = await sockscope(['demo', '--seconds', '0.1'], {
+      timeout: 80_000,
+    });
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/passing a TCP connection to another process, by its fd \.\.\. process \d+ speaking/);
-    expect(stdout).toMatch(/a client that sends nothing, and its deadline \.\.\. cancelled after \d+ ms, and its connection closed/);
+    expect(stdout).toMatch(
+      /passing a TCP connection to another process, by its fd \.\.\. process \d+ speaking/,
+    );
+    expect(stdout).toMatch(
+      /a client that sends nothing, and its deadline \.\.\. cancelled after \d+ ms, and its connection closed/,
+    );
     for (const row of ['TCP', 'Unix stream', 'UDP', 'Unix datagram'])
       expect(stdout).toMatch(new RegExp(`^${row} +native +[\\d,]+ +[\\d,]+ +[\\d.]+`, 'm'));
     for (const row of ['TCP +node:net', 'Unix stream +node:net', 'UDP +node:dgram'])

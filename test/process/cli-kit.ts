@@ -2,13 +2,22 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
-import { childEnvironment, type Outcome, packageRoot, run, type RunOptions, spawnChild } from '../support/child';
+import {
+  childEnvironment,
+  type Outcome,
+  packageRoot,
+  run,
+  type RunOptions,
+  spawnChild,
+} from '../support/child';
 
 const main = join(packageRoot, 'dist', 'cli', 'main.js');
 
 /** Runs the command to its end. */
-export const sockscope = (args: readonly string[], options: Omit<RunOptions, 'args'> = {}): Promise<Outcome> =>
-  run(process.execPath, { ...options, args: [main, ...args] });
+export const sockscope = (
+  args: readonly string[],
+  options: Omit<RunOptions, 'args'> = {},
+): Promise<Outcome> => run(process.execPath, { ...options, args: [main, ...args] });
 
 /** The command while it runs. */
 export interface Running {
@@ -16,10 +25,15 @@ export interface Running {
   /** Everything so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Resolves to the first match in what it has printed, on either output. Rejects if it ends without. */
+  /**
+   * Resolves to the first match in what it has printed, on either output. Rejects if it ends
+   * without.
+   */
   find(pattern: RegExp): Promise<RegExpExecArray>;
   /** Sends the signal, if one is given, and waits for the end. */
-  end(signal?: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  end(
+    signal?: NodeJS.Signals,
+  ): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
 const running = new Set<ChildProcess>();
@@ -31,7 +45,10 @@ afterEach(() => {
 
 /** Starts the command. It ends with the test at the latest. */
 export function start(args: readonly string[], fds: readonly number[] = []): Running {
-  const child = spawnChild(process.execPath, [main, ...args], { env: childEnvironment(), stdio: ['pipe', 'pipe', 'pipe', ...fds] });
+  const child = spawnChild(process.execPath, [main, ...args], {
+    env: childEnvironment(),
+    stdio: ['pipe', 'pipe', 'pipe', ...fds],
+  });
   running.add(child);
   let stdout = '';
   let stderr = '';
@@ -62,7 +79,11 @@ export function start(args: readonly string[], fds: readonly number[] = []): Run
           if (match === null && child.exitCode === null && child.signalCode === null) return;
           watchers.delete(watch);
           if (match === null)
-            reject(new Error(`it ended, and printed nothing like ${String(pattern)}.\nstdout: ${stdout}\nstderr: ${stderr}`));
+            reject(
+              new Error(
+                `it ended, and printed nothing like ${String(pattern)}.\nstdout: ${stdout}\nstderr: ${stderr}`,
+              ),
+            );
           else resolve(match);
         };
         watchers.add(watch);

@@ -8,7 +8,10 @@ import { startPython } from '../support/python';
 import { shortSocketPath } from '../support/socket-path';
 import { sockscope, start } from './cli-kit';
 
-/** A python server that hears everything to its end, and answers only then: it needs the half-close to come through. */
+/**
+ * A python server that hears everything to its end, and answers only then: it needs the half-close
+ * to come through.
+ */
 const answering = (kind: 'tcp' | 'unix', path: string, connections = 1): string => `
 l = socket.${kind === 'tcp' ? "create_server(('127.0.0.1', 0))" : 'socket(socket.AF_UNIX)'}
 ${kind === 'tcp' ? '' : `l.bind(${JSON.stringify(path)}); l.listen()`}
@@ -66,7 +69,9 @@ describe('sockscope relay', () => {
   it('connects standard input and output', async () => {
     const server = startPython(answering('tcp', ''));
     const port = await server.hear<number>();
-    const { code, stdout, stderr } = await sockscope(['relay', 'stdio', `tcp:127.0.0.1:${port}`], { input: 'from stdin' });
+    const { code, stdout, stderr } = await sockscope(['relay', 'stdio', `tcp:127.0.0.1:${port}`], {
+      input: 'from stdin',
+    });
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'got from stdin 10', stderr: '' });
     await server.end();
   });
@@ -115,7 +120,10 @@ say(p.stdout.read().decode()); p.stdin.write(b'and I more'); p.stdin.close(); sa
     const many = start(['relay', 'fd:3', `unix:${path}`], [listener.fd]);
     await many.find(/listening on fd:3/);
     listener.close();
-    const { stdout } = await run('nc', { args: ['-N', '127.0.0.1', String(port)], input: 'listened' });
+    const { stdout } = await run('nc', {
+      args: ['-N', '127.0.0.1', String(port)],
+      input: 'listened',
+    });
     expect(stdout).toBe('got listened 8');
     expect(await many.end('SIGINT')).toEqual({ code: 0, signal: null });
 
@@ -135,7 +143,9 @@ say(p.stdout.read().decode()); p.stdin.write(b'and I more'); p.stdin.close(); sa
   it('tells what it cannot reach, with status 1 and without a stack', async () => {
     const { code, stderr } = await sockscope(['relay', 'stdio', 'unix:/nonexistent/socket']);
     expect(code).toBe(1);
-    expect(stderr).toBe("sockscope: connect ENOENT '/nonexistent/socket': no such file or directory\n");
+    expect(stderr).toBe(
+      "sockscope: connect ENOENT '/nonexistent/socket': no such file or directory\n",
+    );
     const notOpen = await sockscope(['relay', 'fd:99', 'stdio']);
     expect(notOpen.code).toBe(1);
     expect(notOpen.stderr).toContain('EBADF');

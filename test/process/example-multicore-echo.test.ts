@@ -43,25 +43,34 @@ async function exchange(socket: Socket, text: string): Promise<string> {
 }
 
 it('multicore-echo serves in both ways, replaces a worker that dies, and ends cleanly on a signal', async () => {
-  const child = spawnChild(process.execPath, ['examples/multicore-echo/main.mjs', '--workers', '2', '--chaos'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawnChild(
+    process.execPath,
+    ['examples/multicore-echo/main.mjs', '--workers', '2', '--chaos'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const exited = once(child, 'exit');
   const line = lineReader(child.stdout as NodeJS.ReadableStream);
-  const [, reusePort, handOver] = (await line(/reuse-port on 127\.0\.0\.1:(\d+), hand-over on 127\.0\.0\.1:(\d+)/)).map(Number) as [
-    number,
-    number,
-    number,
-  ];
+  const [, reusePort, handOver] = (
+    await line(/reuse-port on 127\.0\.0\.1:(\d+), hand-over on 127\.0\.0\.1:(\d+)/)
+  ).map(Number) as [number, number, number];
   await line(/^worker \d is thread/);
   await line(/^worker \d is thread/);
 
-  const sockets = await Promise.all([dial(reusePort), dial(reusePort), dial(reusePort), dial(reusePort)]);
-  for (const [index, socket] of sockets.entries()) expect(await exchange(socket, `reuse ${String(index)}`)).toBe(`reuse ${String(index)}`);
+  const sockets = await Promise.all([
+    dial(reusePort),
+    dial(reusePort),
+    dial(reusePort),
+    dial(reusePort),
+  ]);
+  for (const [index, socket] of sockets.entries())
+    expect(await exchange(socket, `reuse ${String(index)}`)).toBe(`reuse ${String(index)}`);
 
   // Handed out in turn: the first and third connection have one worker, the second has the other.
   const [first, second, third] = [await dial(handOver), await dial(handOver), await dial(handOver)];
-  for (const socket of [first, second, third]) expect(await exchange(socket, 'handed over')).toBe('handed over');
+  for (const socket of [first, second, third])
+    expect(await exchange(socket, 'handed over')).toBe('handed over');
 
   const closed = Promise.all([once(first, 'close'), once(third, 'close')]);
   first.on('error', () => undefined);

@@ -10,7 +10,12 @@ import { shortSocketPath } from '../support/socket-path';
 function start(
   example: string,
   args: readonly string[] = [],
-): { readonly kill: (signal: NodeJS.Signals) => void; next(): Promise<string>; end(): Promise<number | null>; stderr(): string } {
+): {
+  readonly kill: (signal: NodeJS.Signals) => void;
+  next(): Promise<string>;
+  end(): Promise<number | null>;
+  stderr(): string;
+} {
   const child = spawnChild(process.execPath, [`examples/${example}`, ...args], {});
   const lines: string[] = [];
   let rest = '';
@@ -52,7 +57,9 @@ describe('examples', () => {
   it('echo-server.mjs echoes until it is interrupted', async () => {
     const example = start('echo-server.mjs');
     const port = /port (\d+)/.exec(await example.next())![1]!;
-    expect((await run('nc', { args: ['-N', '127.0.0.1', port], input: 'hello' })).stdout).toBe('hello');
+    expect((await run('nc', { args: ['-N', '127.0.0.1', port], input: 'hello' })).stdout).toBe(
+      'hello',
+    );
     // One that is cut off by a reset does not end it.
     await startPython(`
 s = socket.create_connection(('127.0.0.1', ${port})); s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()`).end();
@@ -74,7 +81,10 @@ s.send(b'<11>disk on fire\\n'); s.send(b'no priority'); hear()`);
     expect(await example.next()).toBe(`err from process ${client.pid}: disk on fire`);
     expect(await example.next()).toBe(`notice from process ${client.pid}: no priority`);
     await client.end();
-    const socat = await run('socat', { args: ['-u', '-', `UNIX-SENDTO:${path}`], input: '<14>through socat' });
+    const socat = await run('socat', {
+      args: ['-u', '-', `UNIX-SENDTO:${path}`],
+      input: '<14>through socat',
+    });
     expect(socat.code).toBe(0);
     expect(await example.next()).toMatch(/^info from process \d+: through socat$/);
     example.kill('SIGTERM');
@@ -88,7 +98,9 @@ s.send(b'<11>disk on fire\\n'); s.send(b'no priority'); hear()`);
     const pids = new Set<string>();
     for (let i = 0; i < 6; i++) {
       const client = connect(Number(port), '127.0.0.1');
-      const [, name, pid] = /^hello (\w+), this is process (\d+)/.exec(await ask(client, `client${i}`))!;
+      const [, name, pid] = /^hello (\w+), this is process (\d+)/.exec(
+        await ask(client, `client${i}`),
+      )!;
       expect(name).toBe(`client${i}`);
       pids.add(pid!);
       client.destroy();
@@ -139,7 +151,8 @@ t = threading.Thread(target=knock); t.start(); say('knocking'); hear(); stop.app
     expect(await runNode('examples/timeouts.mjs')).toEqual({
       code: 0,
       signal: null,
-      stdout: 'the server says: quick\nafter a pause, it says: too slow\nhalf a second was enough for several rounds; cut off: true\n',
+      stdout:
+        'the server says: quick\nafter a pause, it says: too slow\nhalf a second was enough for several rounds; cut off: true\n',
       stderr: '',
     });
   });

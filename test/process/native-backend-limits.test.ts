@@ -3,7 +3,10 @@ import { run } from '../support/child';
 
 const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
 
-/** Runs a program under a limit of open files, with sh's own `ulimit`: the program begins with `backend`, and what it prints last is JSON. */
+/**
+ * Runs a program under a limit of open files, with sh's own `ulimit`: the program begins with
+ * `backend`, and what it prints last is JSON.
+ */
 async function runLimited(
   limit: number,
   program: string,
@@ -21,12 +24,20 @@ const fdCount = () => readdirSync('/proc/self/fd').length;
 const print = (value) => console.log(JSON.stringify(value));
 ${program}`;
   const outcome = await run('sh', {
-    args: ['-c', `ulimit -n ${limit} && exec "$0" --expose-gc --input-type=module -e "$1"`, process.execPath, source],
+    args: [
+      '-c',
+      `ulimit -n ${limit} && exec "$0" --expose-gc --input-type=module -e "$1"`,
+      process.execPath,
+      source,
+    ],
     env,
     timeout,
   });
   expect(outcome, outcome.stderr).toMatchObject({ code: 0, signal: null });
-  return { result: JSON.parse(outcome.stdout.trim().split('\n').at(-1) ?? 'null'), stderr: outcome.stderr };
+  return {
+    result: JSON.parse(outcome.stdout.trim().split('\n').at(-1) ?? 'null'),
+    stderr: outcome.stderr,
+  };
 }
 
 /** Takes every fd that there is. */
@@ -83,7 +94,11 @@ client.kill();`,
       handled: 1,
       data: 'hello',
       warnings: [
-        ['SockscopeWarning', 'SOCKSCOPE_ACCEPT', expect.stringMatching(/^accept returned EMFILE; retrying every 100 ms$/) as string],
+        [
+          'SockscopeWarning',
+          'SOCKSCOPE_ACCEPT',
+          expect.stringMatching(/^accept returned EMFILE; retrying every 100 ms$/) as string,
+        ],
       ],
     });
   });
@@ -191,7 +206,8 @@ await listener.aclose();`,
     );
     expect(result).toMatchObject({ echoed: [clients, clients], most: clients, fds: 0, timers: 0 });
     const { growth } = result as { growth: number };
-    // Bytes per connection that the second round left behind: a leaked transport would be some thousand.
+    // Bytes per connection that the second round left behind: a leaked transport would be some
+    // thousand.
     expect(growth).toBeLessThan(100);
   });
 });

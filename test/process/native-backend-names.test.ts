@@ -5,11 +5,16 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { run } from '../support/child';
 
-// A network and an /etc/hosts of its own, by namespaces(7): names with addresses of both families, and addresses without a route.
-const canUnshare = process.platform === 'linux' && spawnSync('unshare', ['-rmn', 'ip', 'link']).status === 0;
+// A network and an /etc/hosts of its own, by namespaces(7): names with addresses of both families,
+// and addresses without a route.
+const canUnshare =
+  process.platform === 'linux' && spawnSync('unshare', ['-rmn', 'ip', 'link']).status === 0;
 const folder = mkdtempSync(join(tmpdir(), 'ss-'));
 const hosts = join(folder, 'hosts');
-writeFileSync(hosts, '127.0.0.1 localhost both four alias\n::1 localhost both six\n192.0.2.1 far\n');
+writeFileSync(
+  hosts,
+  '127.0.0.1 localhost both four alias\n::1 localhost both six\n192.0.2.1 far\n',
+);
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
@@ -47,14 +52,18 @@ const fullListener = async (host, port) => {
 };
 ${program}`;
   const script = `mount --bind "$0" /etc/hosts && ip link set lo up && ${setUp} && exec "$1" --input-type=module -e "$2"`;
-  const outcome = await run('unshare', { args: ['-rmn', 'sh', '-c', script, hosts, process.execPath, source] });
+  const outcome = await run('unshare', {
+    args: ['-rmn', 'sh', '-c', script, hosts, process.execPath, source],
+  });
   expect(outcome, outcome.stderr).toMatchObject({ code: 0, stderr: '' });
   return JSON.parse(outcome.stdout);
 }
 
-describe.skipIf(!canUnshare)('createTcpConnection to a name with addresses of both families', () => {
-  it('prefers IPv6, and falls back to the family that listens, at once', async () => {
-    const result = await inNamespace(`
+describe.skipIf(!canUnshare)(
+  'createTcpConnection to a name with addresses of both families',
+  () => {
+    it('prefers IPv6, and falls back to the family that listens, at once', async () => {
+      const result = await inNamespace(`
 const results = [];
 const v4 = await listen('127.0.0.1'); const { port } = v4.address();
 results.push(await read(await backend.createTcpConnection('both', port, { happyEyeballsDelay: Infinity })));
@@ -65,11 +74,11 @@ results.push(await read(await backend.createTcpConnection('both', port)));
 results.push(await read(await backend.createTcpConnection('localhost', port)));
 v6.close();
 print(results);`);
-    expect(result).toEqual(['127.0.0.1', '::1', '::1', '::1']);
-  });
+      expect(result).toEqual(['127.0.0.1', '::1', '::1', '::1']);
+    });
 
-  it('gives an address that hangs its head start and no more, and leaves no socket of the loser', async () => {
-    const result = await inNamespace(`
+    it('gives an address that hangs its head start and no more, and leaves no socket of the loser', async () => {
+      const result = await inNamespace(`
 const v4 = await listen('127.0.0.1'); const { port } = v4.address();
 const close = await fullListener('::1', port);
 const before = openFds();
@@ -83,13 +92,18 @@ const cancelled = await backend.moveOnAfter(100).run(() => backend.createTcpConn
 await backend.sleep(20);
 print({ waited, fds, text, cancelled: cancelled === undefined, left: openFds() - before <= 0 });
 close(); v4.close();`);
-    // One of this end, and one of the server's, which is in this process.
-    expect(result).toMatchObject({ waited: true, text: '127.0.0.1', cancelled: true, left: true });
-    expect((result as { fds: number }).fds).toBeLessThanOrEqual(2);
-  });
+      // One of this end, and one of the server's, which is in this process.
+      expect(result).toMatchObject({
+        waited: true,
+        text: '127.0.0.1',
+        cancelled: true,
+        left: true,
+      });
+      expect((result as { fds: number }).fds).toBeLessThanOrEqual(2);
+    });
 
-  it('tells of all that were refused, and takes only local addresses of the right family', async () => {
-    const result = await inNamespace(`
+    it('tells of all that were refused, and takes only local addresses of the right family', async () => {
+      const result = await inNamespace(`
 const server = await listen('127.0.0.1'); const { port } = server.address();
 const local = await backend.createTcpConnection('both', port, { localAddress: { host: '127.0.0.1', port: 0 } });
 const bound = local.extra(SocketAttribute.localAddress).address;
@@ -99,31 +113,32 @@ const udpBound = udp.extra(SocketAttribute.localAddress).address;
 await udp.aclose();
 server.close(); await once(server, 'close');
 print({ bound, udpBound, refused: await failure(backend.createTcpConnection('both', port)), single: await failure(backend.createTcpConnection('four', port)) });`);
-    expect(result).toMatchObject({
-      bound: '127.0.0.1',
-      udpBound: '127.0.0.1',
-      refused: {
-        name: 'AggregateError',
-        code: 'ECONNREFUSED',
-        errors: [
-          ['ECONNREFUSED', '::1'],
-          ['ECONNREFUSED', '127.0.0.1'],
-        ],
-      },
-      single: { name: 'Error', code: 'ECONNREFUSED', address: '127.0.0.1' },
+      expect(result).toMatchObject({
+        bound: '127.0.0.1',
+        udpBound: '127.0.0.1',
+        refused: {
+          name: 'AggregateError',
+          code: 'ECONNREFUSED',
+          errors: [
+            ['ECONNREFUSED', '::1'],
+            ['ECONNREFUSED', '127.0.0.1'],
+          ],
+        },
+        single: { name: 'Error', code: 'ECONNREFUSED', address: '127.0.0.1' },
+      });
     });
-  });
 
-  it('says what cannot be reached', async () => {
-    const result = await inNamespace(
-      `print([await failure(backend.createTcpConnection('192.0.2.1', 80)), await failure(backend.createUdpEndpoint('192.0.2.1', 80))]);`,
-    );
-    expect(result).toMatchObject([
-      { code: 'ENETUNREACH', address: '192.0.2.1', syscall: 'connect' },
-      { code: 'ENETUNREACH', address: '192.0.2.1' },
-    ]);
-  });
-});
+    it('says what cannot be reached', async () => {
+      const result = await inNamespace(
+        `print([await failure(backend.createTcpConnection('192.0.2.1', 80)), await failure(backend.createUdpEndpoint('192.0.2.1', 80))]);`,
+      );
+      expect(result).toMatchObject([
+        { code: 'ENETUNREACH', address: '192.0.2.1', syscall: 'connect' },
+        { code: 'ENETUNREACH', address: '192.0.2.1' },
+      ]);
+    });
+  },
+);
 
 describe.skipIf(!canUnshare)('createTcpListeners of a name', () => {
   const listenOn = `const describe = async (host) => {
@@ -174,13 +189,23 @@ print({
   nameless: (await failure(backend.getnameinfo({ address: '198.51.100.1', port: 1, family: 'IPv4' }, NI_NAMEREQD))).syscall,
 });`);
     expect(result).toEqual({
-      named: { family: true, type: true, proto: true, canonname: 'localhost', address: { address: '127.0.0.1', port: 80, family: 'IPv4' } },
+      named: {
+        family: true,
+        type: true,
+        proto: true,
+        canonname: 'localhost',
+        address: { address: '127.0.0.1', port: 80, family: 'IPv4' },
+      },
       six: ['::1'],
       types: 3,
       passive: ['0.0.0.0'],
       loopback: ['127.0.0.1'],
       zone: 1,
-      notNumeric: expect.objectContaining({ code: 'ENOTFOUND', hostname: 'both', syscall: 'getaddrinfo' }) as unknown,
+      notNumeric: expect.objectContaining({
+        code: 'ENOTFOUND',
+        hostname: 'both',
+        syscall: 'getaddrinfo',
+      }) as unknown,
       unknown: 'nobody-knows.invalid',
       port: 8080,
       name: ['far', '4321'],

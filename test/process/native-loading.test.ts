@@ -17,7 +17,10 @@ interface Failure {
 }
 
 async function failure(program: string, env: NodeJS.ProcessEnv = {}): Promise<Failure> {
-  const { stdout, stderr, code } = await runCode(program, { commonjs: true, env: { SOCKSCOPE_REACTOR: undefined, ...env } });
+  const { stdout, stderr, code } = await runCode(program, {
+    commonjs: true,
+    env: { SOCKSCOPE_REACTOR: undefined, ...env },
+  });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   return JSON.parse(stdout) as Failure;
 }
@@ -64,8 +67,14 @@ describe('nativeBinding', () => {
     expect(error.cause).toContain('No native build was found');
     const prebuildsOnly = await failure(load, { SOCKSCOPE_PREBUILD: folder, PREBUILDS_ONLY: '1' });
     expect(prebuildsOnly.message).not.toContain('Release');
-    const again = `${load}${load.replace(/^const .*\n/, '')}`.replaceAll('console.log(JSON', 'console.log(error.code); void (JSON');
-    const { stdout } = await runCode(again, { commonjs: true, env: { SOCKSCOPE_PREBUILD: folder } });
+    const again = `${load}${load.replace(/^const .*\n/, '')}`.replaceAll(
+      'console.log(JSON',
+      'console.log(error.code); void (JSON',
+    );
+    const { stdout } = await runCode(again, {
+      commonjs: true,
+      env: { SOCKSCOPE_PREBUILD: folder },
+    });
     expect(stdout).toBe('ERR_NATIVE_UNAVAILABLE\nERR_NATIVE_UNAVAILABLE\n');
   });
 
@@ -77,7 +86,10 @@ describe('nativeBinding', () => {
     expect(error.code).toBe('ERR_NATIVE_UNAVAILABLE');
     expect(error.message).toContain(`${file} does not load`);
     copyFileSync(nativeBindingPath(), file);
-    const { stdout } = await runCode(load, { commonjs: true, env: { SOCKSCOPE_PREBUILD: folder, SOCKSCOPE_REACTOR: undefined } });
+    const { stdout } = await runCode(load, {
+      commonjs: true,
+      env: { SOCKSCOPE_PREBUILD: folder, SOCKSCOPE_REACTOR: undefined },
+    });
     expect(stdout).toBe(`loaded ${file}\n`);
     rmSync(file);
   });
@@ -85,10 +97,16 @@ describe('nativeBinding', () => {
   it('refuses runtimes and systems that it cannot serve, before anything native runs', async () => {
     const as = (change: string): string =>
       `${change}${load} if (process.report.getReport().sharedObjects.some((file) => file.endsWith('.node'))) throw new Error('loaded');`;
-    const bun = await failure(as(`Object.defineProperty(process, 'versions', { value: { ...process.versions, bun: '1.0.0' } });`));
+    const bun = await failure(
+      as(
+        `Object.defineProperty(process, 'versions', { value: { ...process.versions, bun: '1.0.0' } });`,
+      ),
+    );
     expect(bun.code).toBe('ERR_NATIVE_UNAVAILABLE');
     expect(bun.message).toContain('Bun');
-    const windows = await failure(as(`Object.defineProperty(process, 'platform', { value: 'win32' });`));
+    const windows = await failure(
+      as(`Object.defineProperty(process, 'platform', { value: 'win32' });`),
+    );
     expect(windows.code).toBe('ERR_NATIVE_UNAVAILABLE');
     expect(windows.message).toContain('Windows');
   });
@@ -96,10 +114,13 @@ describe('nativeBinding', () => {
   it('takes the reactor from SOCKSCOPE_REACTOR, and refuses names that are none', async () => {
     const kinds = process.platform === 'linux' ? ['epoll', 'poll', ''] : ['poll', ''];
     for (const kind of kinds) {
-      const { stdout } = await runCode(`console.log(require('./dist/binding.js').nativeBinding().reactorKind());`, {
-        commonjs: true,
-        env: { SOCKSCOPE_REACTOR: kind },
-      });
+      const { stdout } = await runCode(
+        `console.log(require('./dist/binding.js').nativeBinding().reactorKind());`,
+        {
+          commonjs: true,
+          env: { SOCKSCOPE_REACTOR: kind },
+        },
+      );
       expect(stdout.trim()).toBe(kind === '' ? kinds[0] : kind);
     }
     for (const kind of ['kqueue', 'EPOLL', 'x'.repeat(1000)]) {

@@ -12,7 +12,8 @@ let shim = '';
 // The compiler itself is no place for a sanitizer's runtime (scripts/asan.mjs).
 const tools = { encoding: 'utf8', env: { ...process.env, LD_PRELOAD: '' } } as const;
 const compiler = process.env['CXX'] ?? 'g++';
-const canBuild = process.platform === 'linux' && spawnSync(compiler, ['--version'], tools).status === 0;
+const canBuild =
+  process.platform === 'linux' && spawnSync(compiler, ['--version'], tools).status === 0;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ss-'));
@@ -42,7 +43,9 @@ const release = () => fs.closeSync(fs.openSync(process.env.SLOW_RESOLVER, 'w'));
 `;
 
 function runProgram(program: string, abrupt = false) {
-  const preload = [shim, process.env['LD_PRELOAD']].filter((library) => library !== undefined && library !== '');
+  const preload = [shim, process.env['LD_PRELOAD']].filter(
+    (library) => library !== undefined && library !== '',
+  );
   return runCode(prelude + program, {
     commonjs: true,
     // The sanitizers' runtime must come first (scripts/asan.mjs).
@@ -123,7 +126,10 @@ describe.runIf(canBuild)('look-ups', () => {
       true,
     );
     expect(exit).toMatchObject({ code: 5, signal: null, stdout: '', stderr: '' });
-    const thrown = await runProgram(`look(nativeBinding(), 'hang', () => console.log('never')); throw new Error('of main');`, true);
+    const thrown = await runProgram(
+      `look(nativeBinding(), 'hang', () => console.log('never')); throw new Error('of main');`,
+      true,
+    );
     expect(thrown).toMatchObject({ code: 1, signal: null, stdout: '' });
   });
 
@@ -139,7 +145,8 @@ describe.runIf(canBuild)('look-ups', () => {
            const worker = new Worker(${JSON.stringify(worker)}, { eval: true });
            await new Promise((resolve) => worker.once('message', resolve));
            await worker.terminate();
-           // Its four threads hang on, in code that nothing else needs any more: now they return into it.
+           // Its four threads hang on, in code that nothing else needs any more: now they return
+           // into it.
            const deadline = Date.now() + 20_000;
            while (threads() > before && Date.now() < deadline) {
              try { fs.closeSync(fs.openSync(process.env.SLOW_RESOLVER, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)); }
@@ -150,7 +157,12 @@ describe.runIf(canBuild)('look-ups', () => {
          }
        })();`,
     );
-    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: 'true\ntrue\ntrue\n', stderr: '' });
+    expect(outcome).toMatchObject({
+      code: 0,
+      signal: null,
+      stdout: 'true\ntrue\ntrue\n',
+      stderr: '',
+    });
   });
 
   it('end with a worker that ends in the middle of many', async () => {

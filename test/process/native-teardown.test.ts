@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { runCode } from '../support/child';
 
-/** What each program begins with: the binding, with `watched` sockets that have something to read. CommonJS, in the package root. */
+/**
+ * What each program begins with: the binding, with `watched` sockets that have something to read.
+ * CommonJS, in the package root.
+ */
 const prelude = `
 const { nativeBinding } = require('./dist/binding.js');
 const { readdirSync, readlinkSync } = require('node:fs');
@@ -29,12 +32,22 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 interface ProgramOptions {
   readonly execArgv?: readonly string[];
   readonly timeout?: number;
-  /** It ends with process.exit() or a throw, after which Node frees nothing: not for LeakSanitizer (scripts/asan.mjs). */
+  /**
+   * It ends with process.exit() or a throw, after which Node frees nothing: not for LeakSanitizer
+   * (scripts/asan.mjs).
+   */
   readonly abrupt?: boolean;
 }
 
-function runProgram(program: string, kind: string, { abrupt = false, ...options }: ProgramOptions = {}) {
-  const env = { SOCKSCOPE_REACTOR: kind, ...(abrupt ? { ASAN_OPTIONS: 'detect_leaks=0:exitcode=99' } : {}) };
+function runProgram(
+  program: string,
+  kind: string,
+  { abrupt = false, ...options }: ProgramOptions = {},
+) {
+  const env = {
+    SOCKSCOPE_REACTOR: kind,
+    ...(abrupt ? { ASAN_OPTIONS: 'detect_leaks=0:exitcode=99' } : {}),
+  };
   return runCode(prelude + program, { commonjs: true, env, ...options });
 }
 
@@ -42,7 +55,10 @@ const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
 
 describe.each(kinds)('the end of an environment, with the %s reactor', (kind) => {
   it('a held reactor keeps the process alive, an idle one does not', async () => {
-    const idle = await runProgram(`openWatched(3); process.on('exit', () => console.log('end', native.ownedCount()));`, kind);
+    const idle = await runProgram(
+      `openWatched(3); process.on('exit', () => console.log('end', native.ownedCount()));`,
+      kind,
+    );
     expect(idle).toMatchObject({ code: 0, stdout: 'end 6\n', stderr: '' });
     const held = await runProgram(
       `let calls = 0;
@@ -56,12 +72,20 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
   });
 
   it('process.exit() with watches and undelivered events ends quietly', async () => {
-    const outcome = await runProgram(`openWatched(300); native.hold(true); process.exit(7);`, kind, { abrupt: true });
+    const outcome = await runProgram(
+      `openWatched(300); native.hold(true); process.exit(7);`,
+      kind,
+      { abrupt: true },
+    );
     expect(outcome).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
   });
 
   it('process.exit() out of a delivery ends quietly', async () => {
-    const outcome = await runProgram(`openWatched(300, () => process.exit(8)); native.hold(true);`, kind, { abrupt: true });
+    const outcome = await runProgram(
+      `openWatched(300, () => process.exit(8)); native.hold(true);`,
+      kind,
+      { abrupt: true },
+    );
     expect(outcome).toMatchObject({ code: 8, signal: null, stderr: '' });
   });
 
@@ -78,7 +102,10 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
   });
 
   it('a signal ends the process at once', async () => {
-    const outcome = await runProgram(`openWatched(10); native.hold(true); process.kill(process.pid, 'SIGTERM');`, kind);
+    const outcome = await runProgram(
+      `openWatched(10); native.hold(true); process.kill(process.pid, 'SIGTERM');`,
+      kind,
+    );
     expect(outcome).toMatchObject({ code: null, signal: 'SIGTERM' });
   });
 

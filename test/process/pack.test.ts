@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,9 +20,17 @@ const app = join(folder, 'app');
 const bin = join(folder, 'bin');
 let packed: { tarball: string; files: string[] };
 
-/** Runs this Node in the application's folder, with a PATH that holds nothing but node: no compiler, no Python, no npm. */
+/**
+ * Runs this Node in the application's folder, with a PATH that holds nothing but node: no compiler,
+ * no Python, no npm.
+ */
 function node(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  return run(process.execPath, { cwd: app, ...options, args, env: { PATH: bin, NODE_PATH: undefined, ...options.env } });
+  return run(process.execPath, {
+    cwd: app,
+    ...options,
+    args,
+    env: { PATH: bin, NODE_PATH: undefined, ...options.env },
+  });
 }
 
 /** Its JSON output; its errors if it fails. */
@@ -27,11 +45,13 @@ async function answer(source: string, extension: 'mjs' | 'cjs'): Promise<unknown
 
 /** What is installed here of what a package depends on, all the way down. */
 function dependenciesOf(path: string, found = new Set<string>()): string[] {
-  const manifest = JSON.parse(readFileSync(join(packageRoot, path, 'package.json'), 'utf8')) as Record<
-    string,
-    Record<string, string> | undefined
-  >;
-  for (const name of Object.keys({ ...manifest['dependencies'], ...manifest['optionalDependencies'] })) {
+  const manifest = JSON.parse(
+    readFileSync(join(packageRoot, path, 'package.json'), 'utf8'),
+  ) as Record<string, Record<string, string> | undefined>;
+  for (const name of Object.keys({
+    ...manifest['dependencies'],
+    ...manifest['optionalDependencies'],
+  })) {
     const folderOf = join('node_modules', name);
     if (found.has(name) || !existsSync(join(packageRoot, folderOf))) continue;
     found.add(name);
@@ -45,18 +65,32 @@ beforeAll(() => {
   mkdirSync(bin);
   symlinkSync(process.execPath, join(bin, 'node'));
 
-  // What the package depends on comes out of this checkout, and npm's cache is empty: no network is needed.
+  // What the package depends on comes out of this checkout, and npm's cache is empty: no network is
+  // needed.
   mkdirSync(app);
   const names = dependenciesOf('.');
   const reports = npm(
-    ['pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', folder, ...names.map((name) => `./node_modules/${name}`)],
+    [
+      'pack',
+      '--json',
+      '--silent',
+      '--ignore-scripts',
+      '--pack-destination',
+      folder,
+      ...names.map((name) => `./node_modules/${name}`),
+    ],
     {
       cwd: packageRoot,
     },
   );
   const tarballs = JSON.parse(reports) as { name: string; filename: string }[];
-  const overrides = Object.fromEntries(tarballs.map(({ name, filename }) => [name, `file:${join(folder, filename)}`]));
-  writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, overrides }));
+  const overrides = Object.fromEntries(
+    tarballs.map(({ name, filename }) => [name, `file:${join(folder, filename)}`]),
+  );
+  writeFileSync(
+    join(app, 'package.json'),
+    JSON.stringify({ name: 'app', private: true, overrides }),
+  );
   npm(['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', packed.tarball], {
     cwd: app,
     env: { ...process.env, PATH: bin, npm_config_cache: join(folder, 'cache') },
@@ -78,14 +112,20 @@ describe('the package', () => {
     expect(packed.files.filter((file) => !binaries.includes(file))).toEqual(expectedFiles());
     // Where it was built would differ from machine to machine.
     const binary = readFileSync(join(installed, binaries[0] ?? ''), 'latin1');
-    for (const place of [folder, packageRoot, homedir()]) expect(place.length > 1 && binary.includes(place), place).toBe(false);
+    for (const place of [folder, packageRoot, homedir()])
+      expect(place.length > 1 && binary.includes(place), place).toBe(false);
   });
 
   it.runIf(process.platform === 'linux')(
     'has a binary that any libc can load: it names no library, and no version of a symbol',
     async () => {
       const { code, stdout } = await run('readelf', {
-        args: ['--wide', '--dynamic', '--version-info', join(installed, 'prebuilds', platform, 'sockscope.node')],
+        args: [
+          '--wide',
+          '--dynamic',
+          '--version-info',
+          join(installed, 'prebuilds', platform, 'sockscope.node'),
+        ],
       });
       expect(code).toBe(0);
       expect(stdout).toContain('STRTAB');
@@ -106,8 +146,16 @@ describe('the package', () => {
       a.close();
       b.close();
       console.log(JSON.stringify([sent, received, buffer.toString()]));`;
-    expect(await answer(`const { Socket } = require('sockscope');${body}`, 'cjs')).toEqual([5, 5, 'hello']);
-    expect(await answer(`import { Socket } from 'sockscope';${body}`, 'mjs')).toEqual([5, 5, 'hello']);
+    expect(await answer(`const { Socket } = require('sockscope');${body}`, 'cjs')).toEqual([
+      5,
+      5,
+      'hello',
+    ]);
+    expect(await answer(`import { Socket } from 'sockscope';${body}`, 'mjs')).toEqual([
+      5,
+      5,
+      'hello',
+    ]);
   });
 
   it('is one implementation, however it is loaded', async () => {
@@ -125,8 +173,11 @@ describe('the package', () => {
     expect(await answer(source, 'mjs')).toEqual([]);
   });
 
-  it('has types for both kinds of module, with every check of the compiler on', { timeout: 90_000 }, async () => {
-    const use = `
+  it(
+    'has types for both kinds of module, with every check of the compiler on',
+    { timeout: 90_000 },
+    async () => {
+      const use = `
       import { CancelledError, newBuiltinBackend, Socket, type AsyncBackend } from 'sockscope';
       import * as testing from 'sockscope/testing';
       const backend: AsyncBackend = newBuiltinBackend('native');
@@ -136,23 +187,33 @@ describe('the package', () => {
       // @ts-expect-error There is no such backend.
       newBuiltinBackend('other');
       export { backend, testing };`;
-    writeFileSync(join(app, 'esm.mts'), use);
-    writeFileSync(join(app, 'commonjs.cts'), use);
-    mkdirSync(join(app, 'node_modules', '@types'));
-    symlinkSync(join(packageRoot, 'node_modules', '@types', 'node'), join(app, 'node_modules', '@types', 'node'));
-    const compilerOptions = {
-      module: 'nodenext',
-      target: 'es2022',
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      noEmit: true,
-      types: ['node'],
-    };
-    writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['esm.mts', 'commonjs.cts'] }));
-    const { code, stdout } = await node([join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', app], { timeout: 80_000 });
-    expect(stdout).toBe('');
-    expect(code).toBe(0);
-  });
+      writeFileSync(join(app, 'esm.mts'), use);
+      writeFileSync(join(app, 'commonjs.cts'), use);
+      mkdirSync(join(app, 'node_modules', '@types'));
+      symlinkSync(
+        join(packageRoot, 'node_modules', '@types', 'node'),
+        join(app, 'node_modules', '@types', 'node'),
+      );
+      const compilerOptions = {
+        module: 'nodenext',
+        target: 'es2022',
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        types: ['node'],
+      };
+      writeFileSync(
+        join(app, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, files: ['esm.mts', 'commonjs.cts'] }),
+      );
+      const { code, stdout } = await node(
+        [join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', app],
+        { timeout: 80_000 },
+      );
+      expect(stdout).toBe('');
+      expect(code).toBe(0);
+    },
+  );
 
   it('has a command that starts', async () => {
     const command = join(app, 'node_modules', '.bin', 'sockscope');
@@ -192,7 +253,9 @@ describe('the package', () => {
     symlinkSync(join(packageRoot, 'node_modules', 'node-gyp'), join(source, 'node-gyp'));
     npm(['run', 'install'], { cwd: target });
     expect(existsSync(join(target, 'build', 'Release'))).toBe(true);
-    const { stdout, stderr } = await node(['-p', "require('sockscope').Socket.pair().length"], { cwd: dirname(source) });
+    const { stdout, stderr } = await node(['-p', "require('sockscope').Socket.pair().length"], {
+      cwd: dirname(source),
+    });
     expect(stderr).toBe('');
     expect(stdout.trim()).toBe('2');
   });

@@ -16,7 +16,8 @@ function examples(): { readonly heading: string; readonly code: string }[] {
 }
 
 /** What an example says that it prints: the comments that begin with an arrow, in order. */
-const promised = (code: string): string[] => [...code.matchAll(/\/\/ → (.*)$/gm)].map(([, line = '']) => line);
+const promised = (code: string): string[] =>
+  [...code.matchAll(/\/\/ → (.*)$/gm)].map(([, line = '']) => line);
 
 describe('README.md', () => {
   it('has examples', () => {
@@ -24,11 +25,16 @@ describe('README.md', () => {
     for (const { code } of examples()) expect(promised(code)).not.toEqual([]);
   });
 
-  it.each(examples().map(({ heading, code }, index) => [`${String(index + 1)}, ${heading}`, code] as const))(
-    'example %s prints what it says',
-    async (_name, code) => {
-      const { stdout, stderr, code: status } = await runCode(code);
-      expect({ status, stderr, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, stderr: '', lines: promised(code) });
-    },
-  );
+  it.each(
+    examples().map(
+      ({ heading, code }, index) => [`${String(index + 1)}, ${heading}`, code] as const,
+    ),
+  )('example %s prints what it says', async (_name, code) => {
+    const { stdout, stderr, code: status } = await runCode(code);
+    expect({ status, stderr, lines: stdout.trimEnd().split('\n') }).toEqual({
+      status: 0,
+      stderr: '',
+      lines: promised(code),
+    });
+  });
 });

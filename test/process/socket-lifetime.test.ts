@@ -51,7 +51,11 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
       closeSync(right.detach());
       await Promise.all(waits);
     `);
-    expect(outcome).toMatchObject({ code: 0, stdout: 'ERR_CLOSED_RESOURCE\nERR_CLOSED_RESOURCE\n', stderr: '' });
+    expect(outcome).toMatchObject({
+      code: 0,
+      stdout: 'ERR_CLOSED_RESOURCE\nERR_CLOSED_RESOURCE\n',
+      stderr: '',
+    });
   });
 
   it('process.exit() with waits pending ends quietly, with its own status', async () => {
@@ -81,7 +85,8 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
       const wait = right.readable().catch((error) => console.log(error.code));
-      // The poll reactor's watch is level: what libuv has still to change of it must not find the fd closed.
+      // The poll reactor's watch is level: what libuv has still to change of it must not find the
+      // fd closed.
       for (let i = 0; i < 5; i++) await turn();
       closeSync(right.fd);
       await turn();
@@ -136,27 +141,38 @@ describe('a Socket that is collected unclosed', () => {
   `;
 
   it('tells where it was created, if SOCKSCOPE_DEBUG asks for that', async () => {
-    const { stdout } = await runCode(program, { execArgv: ['--expose-gc', '--no-warnings'], env: { SOCKSCOPE_DEBUG: '1' } });
+    const { stdout } = await runCode(program, {
+      execArgv: ['--expose-gc', '--no-warnings'],
+      env: { SOCKSCOPE_DEBUG: '1' },
+    });
     expect(stdout).toMatch(
       /^ResourceWarning SOCKSCOPE_UNCLOSED A Socket \(fd \d+\) was garbage-collected unclosed; its fd has been closed\. It was created:\n/,
     );
-    expect(stdout).toMatch(/It was created:\n +at new Socket .*\n +at \w+\.create .*\n +at forgetful /);
+    expect(stdout).toMatch(
+      /It was created:\n +at new Socket .*\n +at \w+\.create .*\n +at forgetful /,
+    );
     expect(stdout).not.toContain('leaks.js');
   });
 
   it('does not by default, nor for SOCKSCOPE_DEBUG=0', async () => {
     for (const debug of [undefined, '0', '']) {
-      const { stdout } = await runCode(program, { execArgv: ['--expose-gc', '--no-warnings'], env: { SOCKSCOPE_DEBUG: debug } });
+      const { stdout } = await runCode(program, {
+        execArgv: ['--expose-gc', '--no-warnings'],
+        env: { SOCKSCOPE_DEBUG: debug },
+      });
       expect(stdout).toContain('Set SOCKSCOPE_DEBUG=1 to see where it was created.');
       expect(stdout).not.toContain('forgetful');
     }
   });
 
   it('a program that makes other things of stacks is no harm', async () => {
-    const { stdout, code } = await runCode(`Error.prepareStackTrace = () => ({ not: 'text' });\n${program}`, {
-      execArgv: ['--expose-gc', '--no-warnings'],
-      env: { SOCKSCOPE_DEBUG: '1' },
-    });
+    const { stdout, code } = await runCode(
+      `Error.prepareStackTrace = () => ({ not: 'text' });\n${program}`,
+      {
+        execArgv: ['--expose-gc', '--no-warnings'],
+        env: { SOCKSCOPE_DEBUG: '1' },
+      },
+    );
     expect(code).toBe(0);
     expect(stdout).toContain('SOCKSCOPE_UNCLOSED');
   });
@@ -250,7 +266,8 @@ describe('a child process', () => {
       import { readlinkSync } from 'node:fs';
       for (const socket of sockets) socket.close();
     `);
-    // The connection itself, which is three of the sockets: client, its duplicate, and what was received.
+    // The connection itself, which is three of the sockets: client, its duplicate, and what was
+    // received.
     expect(outcome).toMatchObject({ code: 0, stdout: '3 true\n', stderr: '' });
   });
 });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { runCode } from '../support/child';
 
-/** The main thread's half of each program. `start(code)` runs code in a worker that has the same names. */
+/**
+ * The main thread's half of each program. `start(code)` runs code in a worker that has the same
+ * names.
+ */
 const prelude = `
 const { Socket, constants } = require('sockscope');
 const { Worker, parentPort, isMainThread, workerData } = require('node:worker_threads');
@@ -15,17 +18,20 @@ const openFds = () => readdirSync('/proc/self/fd').filter((fd) => {
 }).length;
 `;
 
-describe.each(['epoll', 'poll'])('worker threads, with the %s reactor', { timeout: 60_000 }, (kind) => {
-  const runProgram = (program: string) =>
-    runCode(`const prelude = ${JSON.stringify(prelude)};\n${prelude}\n${program}`, {
-      commonjs: true,
-      env: { SOCKSCOPE_REACTOR: kind },
-      timeout: 60_000,
-    });
-  const start = `const start = (code, data) => new Worker(prelude + code, { eval: true, workerData: data });`;
+describe.each(['epoll', 'poll'])(
+  'worker threads, with the %s reactor',
+  { timeout: 60_000 },
+  (kind) => {
+    const runProgram = (program: string) =>
+      runCode(`const prelude = ${JSON.stringify(prelude)};\n${prelude}\n${program}`, {
+        commonjs: true,
+        env: { SOCKSCOPE_REACTOR: kind },
+        timeout: 60_000,
+      });
+    const start = `const start = (code, data) => new Worker(prelude + code, { eval: true, workerData: data });`;
 
-  it('many at once, each with its own sockets and reactor, and one with another', async () => {
-    const outcome = await runProgram(`
+    it('many at once, each with its own sockets and reactor, and one with another', async () => {
+      const outcome = await runProgram(`
       ${start}
       const code = \`(async () => {
         const socket = Socket.fromFd(workerData);
@@ -58,11 +64,16 @@ describe.each(['epoll', 'poll'])('worker threads, with the %s reactor', { timeou
         console.log(answers.join(' '), openFds() - before - ${kind === 'epoll' ? 1 : 0});
       })();
     `);
-    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0 0 0 0 0 0 0\n', stderr: '' });
-  });
+      expect(outcome).toMatchObject({
+        code: 0,
+        signal: null,
+        stdout: '0 0 0 0 0 0 0\n',
+        stderr: '',
+      });
+    });
 
-  it('terminate() in the middle of waits, with events under way, leaves no fd and does no harm', async () => {
-    const outcome = await runProgram(`
+    it('terminate() in the middle of waits, with events under way, leaves no fd and does no harm', async () => {
+      const outcome = await runProgram(`
       ${start}
       const code = \`
         const sockets = Array.from({ length: 20 }, () => Socket.pair());
@@ -91,11 +102,11 @@ describe.each(['epoll', 'poll'])('worker threads, with the %s reactor', { timeou
         console.log(openFds() - before);
       })();
     `);
-    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
-  });
+      expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
+    });
 
-  it('process.exit() in a worker, or an error that nobody catches there, closes its sockets', async () => {
-    const outcome = await runProgram(`
+    it('process.exit() in a worker, or an error that nobody catches there, closes its sockets', async () => {
+      const outcome = await runProgram(`
       ${start}
       const sockets = 'for (let i = 0; i < 10; i++) { const [left, right] = Socket.pair(); left.readable(); right.readable(); }';
       (async () => {
@@ -109,20 +120,25 @@ describe.each(['epoll', 'poll'])('worker threads, with the %s reactor', { timeou
         console.log(openFds() - before);
       })();
     `);
-    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '5\nplanted\n0\n', stderr: '' });
-  });
+      expect(outcome).toMatchObject({
+        code: 0,
+        signal: null,
+        stdout: '5\nplanted\n0\n',
+        stderr: '',
+      });
+    });
 
-  it('process.exit() of the main thread, with workers in the middle of waits, ends quietly', async () => {
-    const outcome = await runProgram(`
+    it('process.exit() of the main thread, with workers in the middle of waits, ends quietly', async () => {
+      const outcome = await runProgram(`
       ${start}
       const workers = Array.from({ length: 4 }, () => start("for (let i = 0; i < 10; i++) { const [left, right] = Socket.pair(); left.readable(); right.readable(); } parentPort.postMessage('running');"));
       Promise.all(workers.map((worker) => once(worker, 'message'))).then(() => process.exit(9));
     `);
-    expect(outcome).toMatchObject({ code: 9, signal: null, stdout: '', stderr: '' });
-  });
+      expect(outcome).toMatchObject({ code: 9, signal: null, stdout: '', stderr: '' });
+    });
 
-  it('a worker that only waits lives on, and one that does not ends by itself', async () => {
-    const outcome = await runProgram(`
+    it('a worker that only waits lives on, and one that does not ends by itself', async () => {
+      const outcome = await runProgram(`
       ${start}
       (async () => {
         const [ours, theirs] = Socket.pair();
@@ -134,6 +150,7 @@ describe.each(['epoll', 'poll'])('worker threads, with the %s reactor', { timeou
         ours.close();
       })();
     `);
-    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0\nwoken\n0\n', stderr: '' });
-  });
-});
+      expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0\nwoken\n0\n', stderr: '' });
+    });
+  },
+);

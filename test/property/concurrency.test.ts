@@ -7,7 +7,10 @@ import type { Run } from './run';
 import { toText } from './text';
 import type { Program } from './program';
 
-/** `SOCKSCOPE_PROPERTY_RUNS=100000` runs many programs; `SOCKSCOPE_PROPERTY_SEED` those of a run that failed. */
+/**
+ * `SOCKSCOPE_PROPERTY_RUNS=100000` runs many programs; `SOCKSCOPE_PROPERTY_SEED` those of a run
+ * that failed.
+ */
 const runs = Number(process.env['SOCKSCOPE_PROPERTY_RUNS'] ?? 1_000);
 const seed = Number(process.env['SOCKSCOPE_PROPERTY_SEED'] ?? Date.now() % 2 ** 31);
 
@@ -28,21 +31,26 @@ async function verdict(program: Program): Promise<string | null> {
 /** What was seen, line by line, with an arrow at where it went wrong. */
 function told({ trace }: Run, at: number | undefined): string[] {
   return trace.map(
-    ({ time, task, node, what }, index) => `${index === at ? '->' : '  '} ${String(time).padStart(4)}  ${task}: ${String(node)} ${what}`,
+    ({ time, task, node, what }, index) =>
+      `${index === at ? '->' : '  '} ${String(time).padStart(4)}  ${task}: ${String(node)} ${what}`,
   );
 }
 
 describe('structured concurrency', () => {
-  it(`does as the reference model says (seed ${String(seed)}, ${String(runs)} programs)`, { timeout: 60_000 + runs * 20 }, async () => {
-    const property = fc.asyncProperty(programs(), async (program) => {
-      const message = await verdict(program);
-      if (message !== null) throw new Error(message);
-    });
-    const result = await fc.check(property, { numRuns: runs, seed, endOnFailure: false });
-    if (!result.failed) return;
-    const { counterexample, numShrinks, errorInstance, counterexamplePath } = result;
-    expect.fail(
-      `seed ${String(seed)}, path ${String(counterexamplePath)}, shrunk ${String(numShrinks)} times\n${counterexample === null ? '' : String((errorInstance as Error | null)?.message)}`,
-    );
-  });
+  it(
+    `does as the reference model says (seed ${String(seed)}, ${String(runs)} programs)`,
+    { timeout: 60_000 + runs * 20 },
+    async () => {
+      const property = fc.asyncProperty(programs(), async (program) => {
+        const message = await verdict(program);
+        if (message !== null) throw new Error(message);
+      });
+      const result = await fc.check(property, { numRuns: runs, seed, endOnFailure: false });
+      if (!result.failed) return;
+      const { counterexample, numShrinks, errorInstance, counterexamplePath } = result;
+      expect.fail(
+        `seed ${String(seed)}, path ${String(counterexamplePath)}, shrunk ${String(numShrinks)} times\n${counterexample === null ? '' : String((errorInstance as Error | null)?.message)}`,
+      );
+    },
+  );
 });

@@ -3,8 +3,9 @@ import { CONDITIONS, LOCKS } from './program';
 import type { Block, Statement } from './program';
 
 /**
- * Programs in which several tasks want the same thing at once: one lock, one condition, one event, one promise, or each other's ends. Among
- * programs of all kinds that is too rare for a queue to grow, or for a hand-over to meet a cancellation.
+ * Programs in which several tasks want the same thing at once: one lock, one condition, one event,
+ * one promise, or each other's ends. Among programs of all kinds that is too rare for a queue to
+ * grow, or for a hand-over to meet a cancellation.
  */
 export function contention(): fc.Arbitrary<Block> {
   return fc.oneof(...themes.map((arbitrary) => ({ weight: 1, arbitrary: crowd(arbitrary) })));
@@ -16,12 +17,30 @@ const moment = fc.integer({ min: 0, max: 3 });
 
 const pause: fc.Arbitrary<Statement> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ type: fc.constant('sleep' as const), id, delay: moment }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('yield' as const), id, shielded: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('yield' as const), id, shielded: fc.boolean() }),
+  },
 );
 const disturbance: fc.Arbitrary<Statement> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('task' as const), id, call: fc.constant('cancel' as const), task: near }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('task' as const),
+      id,
+      call: fc.constant('cancel' as const),
+      task: near,
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('cancel' as const), id, scope: near }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('throw' as const), id, what: fc.constant('error' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('throw' as const),
+      id,
+      what: fc.constant('error' as const),
+    }),
+  },
 );
 const doing = (maxLength: number, ...more: fc.Arbitrary<Statement>[]): fc.Arbitrary<Block> =>
   fc.array(
@@ -48,26 +67,49 @@ const locks = LOCKS.map((_kind, lock): fc.Arbitrary<Statement> =>
 
 const conditions = CONDITIONS.map((_lock, number): fc.Arbitrary<Statement> => {
   const condition = fc.constant(number);
-  const wait: fc.Arbitrary<Statement> = fc.record({ type: fc.constant('waitCondition' as const), id, condition });
+  const wait: fc.Arbitrary<Statement> = fc.record({
+    type: fc.constant('waitCondition' as const),
+    id,
+    condition,
+  });
   const notify: fc.Arbitrary<Statement> = fc.record({
     type: fc.constant('notify' as const),
     id,
     condition,
     count: fc.constantFrom(1, 1, 2, null),
   });
-  return fc.record({ type: fc.constant('condition' as const), id, condition, body: doing(3, wait, wait, notify) });
+  return fc.record({
+    type: fc.constant('condition' as const),
+    id,
+    condition,
+    body: doing(3, wait, wait, notify),
+  });
 });
 
 const event: fc.Arbitrary<Statement> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('waitEvent' as const), id, event: fc.constant(0) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('set' as const), id, event: fc.constant(0) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('waitEvent' as const), id, event: fc.constant(0) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('set' as const), id, event: fc.constant(0) }),
+  },
 );
 
 const promise: fc.Arbitrary<Statement> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('waitFor' as const), id, promise: fc.constant(0) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('waitFor' as const), id, promise: fc.constant(0) }),
+  },
   {
     weight: 1,
-    arbitrary: fc.record({ type: fc.constant('settle' as const), id, promise: fc.constant(0), how: fc.constantFrom('resolve', 'reject') }),
+    arbitrary: fc.record({
+      type: fc.constant('settle' as const),
+      id,
+      promise: fc.constant(0),
+      how: fc.constantFrom('resolve', 'reject'),
+    }),
   },
 );
 
@@ -91,7 +133,11 @@ function limited(wanted: fc.Arbitrary<Statement>): fc.Arbitrary<Statement> {
     before: fc.constant([]),
     body: fc.array(wanted, { minLength: 1, maxLength: 2 }),
   });
-  return fc.oneof({ withCrossShrink: true }, { weight: 3, arbitrary: wanted }, { weight: 2, arbitrary: within });
+  return fc.oneof(
+    { withCrossShrink: true },
+    { weight: 3, arbitrary: wanted },
+    { weight: 2, arbitrary: within },
+  );
 }
 
 function crowd(wanted: fc.Arbitrary<Statement>): fc.Arbitrary<Block> {

@@ -10,7 +10,10 @@ interface Place {
   readonly depth: number;
   /** Behind a shield only what ends by itself may be waited for: nothing could end it otherwise. */
   readonly bounded: boolean;
-  /** Locks are taken in ascending order, so that no two tasks hold what the other waits for: a condition takes its lock back for sure. */
+  /**
+   * Locks are taken in ascending order, so that no two tasks hold what the other waits for: a
+   * condition takes its lock back for sure.
+   */
   readonly locks: number;
   /** The condition whose lock was the last one taken, if any: only then may be waited for it. */
   readonly condition: number | null;
@@ -23,16 +26,35 @@ const reference = fc.nat({ max: 7 });
 /** Few different times, so that many things happen at the same one. */
 const delay = fc.integer({ min: 0, max: 9 });
 
-const sleep: fc.Arbitrary<Checkpoint> = fc.record({ type: fc.constant('sleep' as const), id, delay });
+const sleep: fc.Arbitrary<Checkpoint> = fc.record({
+  type: fc.constant('sleep' as const),
+  id,
+  delay,
+});
 const sleepUntil: fc.Arbitrary<Checkpoint> = fc.record({
   type: fc.constant('sleepUntil' as const),
   id,
   deadline: fc.integer({ min: 0, max: 20 }),
 });
-const yieldOnce: fc.Arbitrary<Checkpoint> = fc.record({ type: fc.constant('yield' as const), id, shielded: fc.boolean() });
-const sleepForever: fc.Arbitrary<Checkpoint> = fc.record({ type: fc.constant('sleepForever' as const), id });
-const waitEvent: fc.Arbitrary<Checkpoint> = fc.record({ type: fc.constant('waitEvent' as const), id, event: fc.nat({ max: EVENTS - 1 }) });
-const waitFor: fc.Arbitrary<Checkpoint> = fc.record({ type: fc.constant('waitFor' as const), id, promise: fc.nat({ max: PROMISES - 1 }) });
+const yieldOnce: fc.Arbitrary<Checkpoint> = fc.record({
+  type: fc.constant('yield' as const),
+  id,
+  shielded: fc.boolean(),
+});
+const sleepForever: fc.Arbitrary<Checkpoint> = fc.record({
+  type: fc.constant('sleepForever' as const),
+  id,
+});
+const waitEvent: fc.Arbitrary<Checkpoint> = fc.record({
+  type: fc.constant('waitEvent' as const),
+  id,
+  event: fc.nat({ max: EVENTS - 1 }),
+});
+const waitFor: fc.Arbitrary<Checkpoint> = fc.record({
+  type: fc.constant('waitFor' as const),
+  id,
+  promise: fc.nat({ max: PROMISES - 1 }),
+});
 
 function checkpoint(bounded: boolean): fc.Arbitrary<Checkpoint> {
   const ending = [
@@ -57,7 +79,10 @@ function statement(place: Place): fc.Arbitrary<Statement> {
   if (arbitrary === undefined) {
     arbitrary = fc.oneof(
       { depthSize: 'max', withCrossShrink: true },
-      ...weighted(place).map(([weight, arbitrary]) => ({ weight: Math.round(weight * 10), arbitrary })),
+      ...weighted(place).map(([weight, arbitrary]) => ({
+        weight: Math.round(weight * 10),
+        arbitrary,
+      })),
     );
     made.set(key, arbitrary);
   }
@@ -72,7 +97,11 @@ function block(place: Place, maxLength = place.depth > 1 ? 4 : 3): fc.Arbitrary<
 /** Where it makes sense to start tasks, some are started. */
 function groupBody(place: Place): fc.Arbitrary<Block> {
   const task = fc.oneof(...starts(place).map(([weight, arbitrary]) => ({ weight, arbitrary })));
-  const one = fc.oneof({ withCrossShrink: true }, { weight: 1, arbitrary: statement(place) }, { weight: 1, arbitrary: task });
+  const one = fc.oneof(
+    { withCrossShrink: true },
+    { weight: 1, arbitrary: statement(place) },
+    { weight: 1, arbitrary: task },
+  );
   return fc.array(one, { maxLength: 5, size: 'max' });
 }
 
@@ -89,11 +118,33 @@ function weighted(place: Place): Weighted[] {
   const { bounded } = place;
   const simple: Weighted[] = [
     [10, checkpoint(bounded)],
-    [2, fc.record({ type: fc.constant('together' as const), id, parts: fc.array(checkpoint(bounded), { minLength: 1, maxLength: 3 }) })],
+    [
+      2,
+      fc.record({
+        type: fc.constant('together' as const),
+        id,
+        parts: fc.array(checkpoint(bounded), { minLength: 1, maxLength: 3 }),
+      }),
+    ],
     [5, fc.record({ type: fc.constant('cancel' as const), id, scope: reference })],
-    [2, fc.record({ type: fc.constant('reschedule' as const), id, scope: reference, delay: fc.integer({ min: -2, max: 9 }) })],
+    [
+      2,
+      fc.record({
+        type: fc.constant('reschedule' as const),
+        id,
+        scope: reference,
+        delay: fc.integer({ min: -2, max: 9 }),
+      }),
+    ],
     [1, fc.record({ type: fc.constant('observe' as const), id, scope: reference })],
-    [1, fc.record({ type: fc.constant('abort' as const), id, controller: fc.nat({ max: CONTROLLERS - 1 }) })],
+    [
+      1,
+      fc.record({
+        type: fc.constant('abort' as const),
+        id,
+        controller: fc.nat({ max: CONTROLLERS - 1 }),
+      }),
+    ],
     [
       4,
       fc.record({
@@ -103,14 +154,24 @@ function weighted(place: Place): Weighted[] {
         task: reference,
       }),
     ],
-    [0.3, fc.record({ type: fc.constant('release' as const), id, lock: fc.nat({ max: LOCKS.length - 1 }) })],
+    [
+      0.3,
+      fc.record({
+        type: fc.constant('release' as const),
+        id,
+        lock: fc.nat({ max: LOCKS.length - 1 }),
+      }),
+    ],
     [3, fc.record({ type: fc.constant('set' as const), id, event: fc.nat({ max: EVENTS - 1 }) })],
     [
       place.condition === null ? 0.3 : 4,
       fc.record({
         type: fc.constant('notify' as const),
         id,
-        condition: place.condition === null ? fc.nat({ max: CONDITIONS.length - 1 }) : fc.constant(place.condition),
+        condition:
+          place.condition === null
+            ? fc.nat({ max: CONDITIONS.length - 1 })
+            : fc.constant(place.condition),
         count: fc.constantFrom(1, 2, null),
       }),
     ],
@@ -123,16 +184,35 @@ function weighted(place: Place): Weighted[] {
         how: fc.constantFrom('resolve', 'reject'),
       }),
     ],
-    [2, fc.record({ type: fc.constant('throw' as const), id, what: fc.constantFrom('error', 'error', 'error', 'CancelledError') })],
+    [
+      2,
+      fc.record({
+        type: fc.constant('throw' as const),
+        id,
+        what: fc.constantFrom('error', 'error', 'error', 'CancelledError'),
+      }),
+    ],
     [1, fc.record({ type: fc.constant('throwAbort' as const), id, scope: reference })],
   ];
   if (!bounded)
     simple.push([
       4,
-      fc.record({ type: fc.constant('await' as const), id, call: fc.constantFrom('wait', 'join', 'joinOrCancel'), task: reference }),
+      fc.record({
+        type: fc.constant('await' as const),
+        id,
+        call: fc.constantFrom('wait', 'join', 'joinOrCancel'),
+        task: reference,
+      }),
     ]);
   if (!bounded && place.condition !== null)
-    simple.push([12, fc.record({ type: fc.constant('waitCondition' as const), id, condition: fc.constant(place.condition) })]);
+    simple.push([
+      12,
+      fc.record({
+        type: fc.constant('waitCondition' as const),
+        id,
+        condition: fc.constant(place.condition),
+      }),
+    ]);
   return place.depth === 0 ? simple : [...simple, ...nested(place)];
 }
 
@@ -142,12 +222,34 @@ function nested(place: Place): Weighted[] {
   const task: Place = { ...inner, locks: -1, condition: null };
   const list: Weighted[] = [
     [8, scope(inner)],
-    [4, fc.record({ type: fc.constant('shield' as const), id, body: block({ ...inner, bounded: true, condition: null }) })],
+    [
+      4,
+      fc.record({
+        type: fc.constant('shield' as const),
+        id,
+        body: block({ ...inner, bounded: true, condition: null }),
+      }),
+    ],
     [8, fc.record({ type: fc.constant('group' as const), id, body: groupBody(inner) })],
     ...starts(place).map(([weight, arbitrary]): Weighted => [weight * 7, arbitrary]),
-    [4, fc.record({ type: fc.constant('gather' as const), id, bodies: fc.array(block(task), { maxLength: 3 }) })],
+    [
+      4,
+      fc.record({
+        type: fc.constant('gather' as const),
+        id,
+        bodies: fc.array(block(task), { maxLength: 3 }),
+      }),
+    ],
     [6, tryCatch(inner)],
-    [4, fc.record({ type: fc.constant('finally' as const), id, body: block(inner), finalizer: block(inner, 2) })],
+    [
+      4,
+      fc.record({
+        type: fc.constant('finally' as const),
+        id,
+        body: block(inner),
+        finalizer: block(inner, 2),
+      }),
+    ],
   ];
   if (!place.bounded) {
     for (let lock = place.locks + 1; lock < LOCKS.length; lock++) {
@@ -179,29 +281,59 @@ function nested(place: Place): Weighted[] {
     CONDITIONS.forEach((lock, condition) => {
       if (lock <= place.locks) return;
       const body = block({ ...inner, locks: lock, condition });
-      list.push([3, fc.record({ type: fc.constant('condition' as const), id, condition: fc.constant(condition), body })]);
+      list.push([
+        3,
+        fc.record({
+          type: fc.constant('condition' as const),
+          id,
+          condition: fc.constant(condition),
+          body,
+        }),
+      ]);
     });
   }
   return list;
 }
 
 function scope(inner: Place): fc.Arbitrary<Statement> {
-  const kind = fc.constantFrom<ScopeKind[]>('moveOnAfter', 'moveOnAfter', 'moveOnAt', 'timeout', 'timeout', 'timeoutAt', 'openCancelScope');
+  const kind = fc.constantFrom<ScopeKind[]>(
+    'moveOnAfter',
+    'moveOnAfter',
+    'moveOnAt',
+    'timeout',
+    'timeout',
+    'timeoutAt',
+    'openCancelScope',
+  );
   const finite = fc.integer({ min: 0, max: 12 });
   const common = {
     type: fc.constant('scope' as const),
     id,
     kind,
-    signal: fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat({ max: CONTROLLERS - 1 }) }),
-    before: fc.oneof({ weight: 4, arbitrary: fc.constant<Block>([]) }, { weight: 1, arbitrary: block({ ...inner, depth: 0 }, 2) }),
+    signal: fc.oneof(
+      { weight: 2, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: fc.nat({ max: CONTROLLERS - 1 }) },
+    ),
+    before: fc.oneof(
+      { weight: 4, arbitrary: fc.constant<Block>([]) },
+      { weight: 1, arbitrary: block({ ...inner, depth: 0 }, 2) },
+    ),
   };
   const any = fc.record({
     ...common,
-    time: fc.oneof({ weight: 5, arbitrary: finite }, { weight: 3, arbitrary: fc.constant(Infinity) }),
+    time: fc.oneof(
+      { weight: 5, arbitrary: finite },
+      { weight: 3, arbitrary: fc.constant(Infinity) },
+    ),
     body: block(inner, 4),
   });
   // A deadline behind the shield ends what nothing else could.
-  return inner.bounded ? fc.oneof(any, fc.record({ ...common, time: finite, body: block({ ...inner, bounded: false }, 4) })) : any;
+  return inner.bounded
+    ? fc.oneof(
+        any,
+        fc.record({ ...common, time: finite, body: block({ ...inner, bounded: false }, 4) }),
+      )
+    : any;
 }
 
 function tryCatch(inner: Place): fc.Arbitrary<Statement> {
@@ -228,7 +360,9 @@ function tryCatch(inner: Place): fc.Arbitrary<Statement> {
 /** Programs of all kinds, small ones first. */
 export function programs(depth = 4): fc.Arbitrary<Program> {
   const top: Place = { depth, bounded: false, locks: -1, condition: null };
-  const inGroup = groupBody({ ...top, depth: depth - 1 }).map((body): Block => [{ type: 'group', id: 0, body }]);
+  const inGroup = groupBody({ ...top, depth: depth - 1 }).map((body): Block => [
+    { type: 'group', id: 0, body },
+  ]);
   const body = fc.oneof(
     { withCrossShrink: true },
     { weight: 1, arbitrary: block(top, 5) },

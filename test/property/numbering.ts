@@ -9,8 +9,9 @@ interface Surroundings {
 }
 
 /**
- * Gives each statement its id, in the order of the text, and turns references, which are generated as random numbers, into ids: small
- * numbers mean what is near. A statement that could refer to nothing is left out.
+ * Gives each statement its id, in the order of the text, and turns references, which are generated
+ * as random numbers, into ids: small numbers mean what is near. A statement that could refer to
+ * nothing is left out.
  */
 export function numbered(program: Program): Program {
   let last = 0;
@@ -19,11 +20,16 @@ export function numbered(program: Program): Program {
   const groups: number[] = [];
   const tasks: number[] = [];
 
-  const choose = (pick: number, near: readonly number[], all: readonly number[]): number | undefined => {
+  const choose = (
+    pick: number,
+    near: readonly number[],
+    all: readonly number[],
+  ): number | undefined => {
     const candidates = [...near, ...all.filter((id) => !near.includes(id)).reverse()];
     return candidates[pick % candidates.length];
   };
-  const block = (statements: Block, around: Surroundings): Block => statements.flatMap((one) => statement(one, around) ?? []);
+  const block = (statements: Block, around: Surroundings): Block =>
+    statements.flatMap((one) => statement(one, around) ?? []);
 
   function statement(raw: Statement, around: Surroundings): Statement | undefined {
     const id = ++last;
@@ -33,26 +39,52 @@ export function numbered(program: Program): Program {
       case 'scope': {
         scopes.push(id);
         const before = block(raw.before, around);
-        return { ...raw, id, before, body: block(raw.body, { ...around, scopes: [id, ...around.scopes] }) };
+        return {
+          ...raw,
+          id,
+          before,
+          body: block(raw.body, { ...around, scopes: [id, ...around.scopes] }),
+        };
       }
       case 'group':
         scopes.push(id);
         groups.push(id);
-        return { ...raw, id, body: block(raw.body, { ...around, scopes: [id, ...around.scopes], groups: [id, ...around.groups] }) };
+        return {
+          ...raw,
+          id,
+          body: block(raw.body, {
+            ...around,
+            scopes: [id, ...around.scopes],
+            groups: [id, ...around.groups],
+          }),
+        };
       case 'startSoon':
       case 'start': {
         const group = choose(raw.group, around.groups, groups);
         if (group === undefined) return undefined;
         if (raw.type === 'start') tasks.push(id);
-        return { ...raw, id, group, body: block(raw.body, { ...around, tasks: [id, ...around.tasks] }) };
+        return {
+          ...raw,
+          id,
+          group,
+          body: block(raw.body, { ...around, tasks: [id, ...around.tasks] }),
+        };
       }
       case 'gather':
-        return { ...raw, id, bodies: raw.bodies.map((body) => block(body, { ...around, tasks: [id, ...around.tasks] })) };
+        return {
+          ...raw,
+          id,
+          bodies: raw.bodies.map((body) =>
+            block(body, { ...around, tasks: [id, ...around.tasks] }),
+          ),
+        };
       case 'cancel':
       case 'reschedule':
       case 'observe': {
         const scope = choose(raw.scope, around.scopes, scopes);
-        return scope === undefined || (scope === 0 && raw.type === 'reschedule') ? undefined : { ...raw, id, scope };
+        return scope === undefined || (scope === 0 && raw.type === 'reschedule')
+          ? undefined
+          : { ...raw, id, scope };
       }
       case 'throwAbort': {
         const scope = choose(raw.scope, around.scopes, []);
@@ -63,10 +95,12 @@ export function numbered(program: Program): Program {
         return task === undefined ? undefined : { ...raw, id, task };
       }
       case 'await': {
-        // To wait for a task that one is part of would be to wait for ever; for oneself, it is refused.
+        // To wait for a task that one is part of would be to wait for ever; for oneself, it is
+        // refused.
         const [self, ...ancestors] = around.tasks;
         const others = tasks.filter((task) => !around.tasks.includes(task)).reverse();
-        const own = self !== undefined && tasks.includes(self) && !ancestors.includes(self) ? [self] : [];
+        const own =
+          self !== undefined && tasks.includes(self) && !ancestors.includes(self) ? [self] : [];
         const task = choose(raw.task, others, own);
         return task === undefined ? undefined : { ...raw, id, task };
       }
@@ -77,7 +111,12 @@ export function numbered(program: Program): Program {
       case 'try':
         return { ...raw, id, body: block(raw.body, around), handler: block(raw.handler, around) };
       case 'finally':
-        return { ...raw, id, body: block(raw.body, around), finalizer: block(raw.finalizer, around) };
+        return {
+          ...raw,
+          id,
+          body: block(raw.body, around),
+          finalizer: block(raw.finalizer, around),
+        };
       default:
         return { ...raw, id };
     }

@@ -19,7 +19,10 @@ export function attemptNow<T>(fn: () => T): Settled<T> {
   }
 }
 
-/** Bodies have their names as values; what has none is `ok`, but where undefined takes the place of a body's value. */
+/**
+ * Bodies have their names as values; what has none is `ok`, but where undefined takes the place of
+ * a body's value.
+ */
 export function describeValue(value: unknown, nothing: string): string {
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value ?? nothing);
 }
@@ -29,13 +32,22 @@ export const isCancelled = (error: unknown): boolean =>
 
 /** As Node's own functions reject when the signal they were given aborts. */
 export function abortError(reason: unknown): Error {
-  return Object.assign(new Error('The operation was aborted', { cause: reason }), { name: 'AbortError', code: 'ABORT_ERR' });
+  return Object.assign(new Error('The operation was aborted', { cause: reason }), {
+    name: 'AbortError',
+    code: 'ABORT_ERR',
+  });
 }
 
 const made = new WeakSet<Error>();
-/** A new CancelledError, whose cause is the one given: not one that was made here already, or an AbortError, but theirs. */
+/**
+ * A new CancelledError, whose cause is the one given: not one that was made here already, or an
+ * AbortError, but theirs.
+ */
 export function becauseOf(error: unknown): CancelledError {
-  const cause = error instanceof Error && (made.has(error) || error.name === 'AbortError') ? error.cause : error;
+  const cause =
+    error instanceof Error && (made.has(error) || error.name === 'AbortError')
+      ? error.cause
+      : error;
   const because = new CancelledError('', { cause });
   made.add(because);
   return because;

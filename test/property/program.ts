@@ -1,7 +1,8 @@
 /**
- * The small language of the property test. A program is a tree of statements; it is generated at random, run by the library
- * (`run.ts`), and judged by the reference model (`model/`). Each statement is executed at most once, and its `id` names
- * what it makes: scope `s3`, group `g4`, task `t5`, error `E6`, value `v7`.
+ * The small language of the property test. A program is a tree of statements; it is generated at
+ * random, run by the library (`run.ts`), and judged by the reference model (`model/`). Each
+ * statement is executed at most once, and its `id` names what it makes: scope `s3`, group `g4`,
+ * task `t5`, error `E6`, value `v7`.
  */
 export type Block = readonly Statement[];
 
@@ -15,7 +16,8 @@ export type Checkpoint =
   | { readonly type: 'waitFor'; readonly id: number; readonly promise: number };
 
 export type ScopeKind = 'moveOnAfter' | 'moveOnAt' | 'timeout' | 'timeoutAt' | 'openCancelScope';
-export type AfterCatch = 'swallow' | 'rethrow' | 'replace' | 'wrap' | 'wrap alone' | 'cancel anew' | 'cancel because';
+export type AfterCatch =
+  'swallow' | 'rethrow' | 'replace' | 'wrap' | 'wrap alone' | 'cancel anew' | 'cancel because';
 
 export interface ScopeStatement {
   readonly type: 'scope';
@@ -30,7 +32,10 @@ export interface ScopeStatement {
   readonly body: Block;
 }
 
-/** A reference to a scope, a group or a task is the id of the statement that makes it; at run time it may not exist yet: then nothing is done. */
+/**
+ * A reference to a scope, a group or a task is the id of the statement that makes it; at run time
+ * it may not exist yet: then nothing is done.
+ */
 export type Statement =
   | Checkpoint
   /** Several checkpoints at once in one task, as `Promise.allSettled` has them. */
@@ -38,15 +43,35 @@ export type Statement =
   | ScopeStatement
   | { readonly type: 'shield'; readonly id: number; readonly body: Block }
   | { readonly type: 'cancel'; readonly id: number; readonly scope: number }
-  | { readonly type: 'reschedule'; readonly id: number; readonly scope: number; readonly delay: number }
+  | {
+      readonly type: 'reschedule';
+      readonly id: number;
+      readonly scope: number;
+      readonly delay: number;
+    }
   | { readonly type: 'observe'; readonly id: number; readonly scope: number }
   | { readonly type: 'abort'; readonly id: number; readonly controller: number }
   | { readonly type: 'group'; readonly id: number; readonly body: Block }
-  | { readonly type: 'startSoon'; readonly id: number; readonly group: number; readonly body: Block }
+  | {
+      readonly type: 'startSoon';
+      readonly id: number;
+      readonly group: number;
+      readonly body: Block;
+    }
   | { readonly type: 'start'; readonly id: number; readonly group: number; readonly body: Block }
   | { readonly type: 'gather'; readonly id: number; readonly bodies: readonly Block[] }
-  | { readonly type: 'task'; readonly id: number; readonly call: 'cancel' | 'done' | 'cancelled'; readonly task: number }
-  | { readonly type: 'await'; readonly id: number; readonly call: 'wait' | 'join' | 'joinOrCancel'; readonly task: number }
+  | {
+      readonly type: 'task';
+      readonly id: number;
+      readonly call: 'cancel' | 'done' | 'cancelled';
+      readonly task: number;
+    }
+  | {
+      readonly type: 'await';
+      readonly id: number;
+      readonly call: 'wait' | 'join' | 'joinOrCancel';
+      readonly task: number;
+    }
   | {
       readonly type: 'lock';
       readonly id: number;
@@ -57,13 +82,31 @@ export type Statement =
   | { readonly type: 'release'; readonly id: number; readonly lock: number }
   | { readonly type: 'set'; readonly id: number; readonly event: number }
   /** Holds the lock of the condition while the body runs. */
-  | { readonly type: 'condition'; readonly id: number; readonly condition: number; readonly body: Block }
+  | {
+      readonly type: 'condition';
+      readonly id: number;
+      readonly condition: number;
+      readonly body: Block;
+    }
   | { readonly type: 'waitCondition'; readonly id: number; readonly condition: number }
   /** At most `count` of those that wait; all of them if null. */
-  | { readonly type: 'notify'; readonly id: number; readonly condition: number; readonly count: number | null }
+  | {
+      readonly type: 'notify';
+      readonly id: number;
+      readonly condition: number;
+      readonly count: number | null;
+    }
   /** Settles the promise that `waitFor` waits for. */
-  | { readonly type: 'settle'; readonly id: number; readonly promise: number; readonly how: 'resolve' | 'reject' }
-  /** An error of its own; a CancelledError that belongs to no scope; Node's AbortError for the signal of a scope, if it is aborted. */
+  | {
+      readonly type: 'settle';
+      readonly id: number;
+      readonly promise: number;
+      readonly how: 'resolve' | 'reject';
+    }
+  /**
+   * An error of its own; a CancelledError that belongs to no scope; Node's AbortError for the
+   * signal of a scope, if it is aborted.
+   */
   | { readonly type: 'throw'; readonly id: number; readonly what: 'error' | 'CancelledError' }
   | { readonly type: 'throwAbort'; readonly id: number; readonly scope: number }
   | {
@@ -75,7 +118,12 @@ export type Statement =
       readonly handler: Block;
       readonly then: AfterCatch;
     }
-  | { readonly type: 'finally'; readonly id: number; readonly body: Block; readonly finalizer: Block };
+  | {
+      readonly type: 'finally';
+      readonly id: number;
+      readonly body: Block;
+      readonly finalizer: Block;
+    };
 
 export interface Program {
   /** Whether the whole is bootstrapped with the signal of controller 0. */
@@ -83,7 +131,10 @@ export interface Program {
   readonly body: Block;
 }
 
-/** Every program ends at this time at the latest, unless it is stuck behind a shield: its whole body is in a `moveOnAfter(HORIZON)`, which is scope 0. */
+/**
+ * Every program ends at this time at the latest, unless it is stuck behind a shield: its whole body
+ * is in a `moveOnAfter(HORIZON)`, which is scope 0.
+ */
 export const HORIZON = 1_000;
 
 export const EVENTS = 3;
@@ -94,7 +145,10 @@ export const LOCKS = ['plain', 'fair', 'plain'] as const;
 /** Which lock each condition has. */
 export const CONDITIONS = [0, 1, 2] as const;
 
-/** Something seen to happen in a running program, at its virtual time: what the library did, and what the model must allow. */
+/**
+ * Something seen to happen in a running program, at its virtual time: what the library did, and
+ * what the model must allow.
+ */
 export interface TraceEvent {
   readonly time: number;
   readonly task: string;

@@ -13,7 +13,17 @@ import { CancelledError, InvalidStateError, TimeoutError } from '#lib/errors';
 import { abortError, attempt, attemptNow, becauseOf, describeValue, isCancelled } from './outcomes';
 import type { Settled } from './outcomes';
 import { CONDITIONS, CONTROLLERS, EVENTS, HORIZON, LOCKS, PROMISES } from './program';
-import type { AfterCatch, Block, Checkpoint, Observation, Program, ScopeFlags, ScopeStatement, Statement, TraceEvent } from './program';
+import type {
+  AfterCatch,
+  Block,
+  Checkpoint,
+  Observation,
+  Program,
+  ScopeFlags,
+  ScopeStatement,
+  Statement,
+  TraceEvent,
+} from './program';
 import { WatchedClock } from './watched-clock';
 
 /** What a run left behind, or did that no program may do; empty if all is well. */
@@ -46,7 +56,13 @@ export async function run(program: Program): Promise<Run> {
     const stuck = seen === Infinity;
     if (!stuck) complaints.push(...runner.leftovers(), ...clock.leftovers());
     if (runner.trace.length > seen) complaints.push('the program goes on after its end');
-    return { trace: runner.trace, scopes: runner.scopeFlags(), tasks: runner.taskStates(), stuck, complaints };
+    return {
+      trace: runner.trace,
+      scopes: runner.scopeFlags(),
+      tasks: runner.taskStates(),
+      stuck,
+      complaints,
+    };
   } finally {
     process.off('unhandledRejection', onUnhandled);
   }
@@ -63,7 +79,11 @@ class Runner {
   readonly #events: IEvent[];
   readonly #locks: ILock[];
   readonly #conditions: ICondition[];
-  readonly #promises: { promise: Promise<string>; resolve: (value: string) => void; reject: (reason: Error) => void }[];
+  readonly #promises: {
+    promise: Promise<string>;
+    resolve: (value: string) => void;
+    reject: (reason: Error) => void;
+  }[];
   /** The errors of the program, by name: what comes back must be the very same. */
   readonly #errors = new Map<string, Error>();
   /** The ids of the tasks. Whatever a task does, it remains the current one. */
@@ -75,12 +95,18 @@ class Runner {
     this.#backend = backend;
     this.#complaints = complaints;
     this.#events = Array.from({ length: EVENTS }, () => backend.createEvent());
-    const locks = LOCKS.map((kind) => (kind === 'fair' ? backend.createFairLock() : backend.createLock()));
+    const locks = LOCKS.map((kind) =>
+      kind === 'fair' ? backend.createFairLock() : backend.createLock(),
+    );
     // The last lock is the own one of its condition.
     this.#conditions = CONDITIONS.map((lock) =>
-      lock === LOCKS.length - 1 ? backend.createConditionVar() : backend.createConditionVar(locks[lock]),
+      lock === LOCKS.length - 1
+        ? backend.createConditionVar()
+        : backend.createConditionVar(locks[lock]),
     );
-    this.#locks = locks.map((lock, index) => (index === LOCKS.length - 1 ? this.#conditions.at(-1)! : lock));
+    this.#locks = locks.map((lock, index) =>
+      index === LOCKS.length - 1 ? this.#conditions.at(-1)! : lock,
+    );
     this.#promises = Array.from({ length: PROMISES }, () => {
       let resolve!: (value: string) => void;
       let reject!: (reason: Error) => void;
@@ -94,30 +120,53 @@ class Runner {
   }
 
   async run(program: Program): Promise<void> {
-    const horizon: Statement = { type: 'scope', id: 0, kind: 'moveOnAfter', time: HORIZON, signal: null, before: [], body: program.body };
+    const horizon: Statement = {
+      type: 'scope',
+      id: 0,
+      kind: 'moveOnAfter',
+      time: HORIZON,
+      signal: null,
+      before: [],
+      body: program.body,
+    };
     const outcome = await attempt(() =>
-      this.#backend.bootstrap(() => this.#task('main', 0, [horizon]), program.signal ? { signal: this.#controllers[0]!.signal } : {}),
+      this.#backend.bootstrap(
+        () => this.#task('main', 0, [horizon]),
+        program.signal ? { signal: this.#controllers[0]!.signal } : {},
+      ),
     );
     this.#see('bootstrap', 0, this.#describe(outcome));
   }
 
   scopeFlags(): Map<number, ScopeFlags> {
     return new Map(
-      [...this.#scopes].map(([id, scope]) => [id, { cancelCalled: scope.cancelCalled(), cancelledCaught: scope.cancelledCaught() }]),
+      [...this.#scopes].map(([id, scope]) => [
+        id,
+        { cancelCalled: scope.cancelCalled(), cancelledCaught: scope.cancelledCaught() },
+      ]),
     );
   }
 
   taskStates(): Map<number, string> {
-    return new Map([...this.#tasks].map(([id, task]) => [id, task.cancelled() ? 'cancelled' : task.done() ? 'done' : 'running']));
+    return new Map(
+      [...this.#tasks].map(([id, task]) => [
+        id,
+        task.cancelled() ? 'cancelled' : task.done() ? 'done' : 'running',
+      ]),
+    );
   }
 
   leftovers(): string[] {
     const listeners = this.#controllers.flatMap(({ signal }) => getEventListeners(signal, 'abort'));
     return [
-      ...(listeners.length === 0 ? [] : [`${String(listeners.length)} listeners left on the caller's signals`]),
+      ...(listeners.length === 0
+        ? []
+        : [`${String(listeners.length)} listeners left on the caller's signals`]),
       ...(contextStorage.getStore() === undefined ? [] : ['the context of a task is left']),
       ...(formatTaskTree() === this.#others ? [] : [`still running:\n${formatTaskTree()}`]),
-      ...this.#locks.flatMap((lock, index) => (lock.locked() ? [`lock ${String(index)} is still held`] : [])),
+      ...this.#locks.flatMap((lock, index) =>
+        lock.locked() ? [`lock ${String(index)} is still held`] : [],
+      ),
     ];
   }
 
@@ -141,7 +190,9 @@ class Runner {
   // Outcomes
 
   #describe(outcome: Settled, nothing = 'ok'): string {
-    return 'value' in outcome ? describeValue(outcome.value, nothing) : this.#describeError(outcome.error);
+    return 'value' in outcome
+      ? describeValue(outcome.value, nothing)
+      : this.#describeError(outcome.error);
   }
 
   #describeError(error: unknown): string {
@@ -155,7 +206,9 @@ class Runner {
     if (error instanceof TimeoutError) return 'timeout';
     if (error instanceof InvalidStateError) return 'misuse';
     if (error instanceof Error && this.#errors.has(error.message)) {
-      return this.#errors.get(error.message) === error ? error.message : `a copy of ${error.message}`;
+      return this.#errors.get(error.message) === error
+        ? error.message
+        : `a copy of ${error.message}`;
     }
     return `unexpected ${String(error)}`;
   }
@@ -167,7 +220,12 @@ class Runner {
   }
 
   /** Waits, shows how it ended, and lets an error go on. */
-  async #conclude(task: string, node: number, wait: () => Promise<unknown>, nothing?: string): Promise<void> {
+  async #conclude(
+    task: string,
+    node: number,
+    wait: () => Promise<unknown>,
+    nothing?: string,
+  ): Promise<void> {
     const outcome = await attempt(wait);
     this.#see(task, node, this.#describe(outcome, nothing));
     if ('error' in outcome) throw outcome.error;
@@ -207,7 +265,13 @@ class Runner {
         see('call');
         const outcomes = await Promise.allSettled(one.parts.map((part) => this.#begin(part)));
         see(
-          outcomes.map((part) => this.#describe(part.status === 'fulfilled' ? { value: part.value } : { error: part.reason })).join(', '),
+          outcomes
+            .map((part) =>
+              this.#describe(
+                part.status === 'fulfilled' ? { value: part.value } : { error: part.reason },
+              ),
+            )
+            .join(', '),
         );
         return;
       }
@@ -216,7 +280,9 @@ class Runner {
       case 'shield':
         see('call');
         return this.#conclude(task, one.id, () =>
-          backend.ignoreCancellation(() => this.#body(task, one.id, () => this.#block(one.body, task))),
+          backend.ignoreCancellation(() =>
+            this.#body(task, one.id, () => this.#block(one.body, task)),
+          ),
         );
       case 'cancel':
         this.#scopes.get(one.scope)?.cancel();
@@ -241,7 +307,9 @@ class Runner {
           see('skip');
           return;
         }
-        see(`called=${String(scope.cancelCalled())} aborted=${String(scope.signal.aborted)} deadline=${String(scope.when())}`);
+        see(
+          `called=${String(scope.cancelCalled())} aborted=${String(scope.signal.aborted)} deadline=${String(scope.when())}`,
+        );
         return;
       }
       case 'abort':
@@ -263,7 +331,9 @@ class Runner {
       case 'startSoon': {
         const group = this.#groups.get(one.group);
         const name = `t${String(one.id)}`;
-        const outcome = attemptNow(() => group?.startSoon(() => this.#task(name, one.id, one.body), { name }));
+        const outcome = attemptNow(() =>
+          group?.startSoon(() => this.#task(name, one.id, one.body), { name }),
+        );
         see(group === undefined ? 'skip' : 'error' in outcome ? this.#describe(outcome) : 'ok');
         return;
       }
@@ -272,7 +342,9 @@ class Runner {
         see(group === undefined ? 'skip' : 'call');
         if (group === undefined) return;
         const name = `t${String(one.id)}`;
-        const outcome = await attempt(() => group.start(() => this.#task(name, one.id, one.body), { name }));
+        const outcome = await attempt(() =>
+          group.start(() => this.#task(name, one.id, one.body), { name }),
+        );
         see('error' in outcome ? this.#describe(outcome) : 'ok');
         if ('error' in outcome) throw outcome.error;
         this.#tasks.set(one.id, outcome.value);
@@ -280,7 +352,9 @@ class Runner {
       }
       case 'gather': {
         see('call');
-        const bodies = one.bodies.map((body, index) => () => this.#task(`t${String(one.id)}.${String(index)}`, one.id, body));
+        const bodies = one.bodies.map(
+          (body, index) => () => this.#task(`t${String(one.id)}.${String(index)}`, one.id, body),
+        );
         return this.#conclude(task, one.id, () => backend.gather(...bodies));
       }
       case 'task': {
@@ -312,7 +386,13 @@ class Runner {
         return this.#conclude(task, one.id, () => this.#conditions[one.condition]!.wait());
       case 'notify': {
         const condition = this.#conditions[one.condition]!;
-        see(this.#describe(attemptNow(() => (one.count === null ? condition.notifyAll() : condition.notify(one.count)))));
+        see(
+          this.#describe(
+            attemptNow(() =>
+              one.count === null ? condition.notifyAll() : condition.notify(one.count),
+            ),
+          ),
+        );
         return;
       }
       case 'settle': {
@@ -379,7 +459,12 @@ class Runner {
     this.#scopes.set(one.id, scope);
     await this.#block(one.before, task);
     this.#see(task, one.id, 'enter');
-    await this.#conclude(task, one.id, () => scope.run(() => this.#body(task, one.id, () => this.#block(one.body, task))), 'undefined');
+    await this.#conclude(
+      task,
+      one.id,
+      () => scope.run(() => this.#body(task, one.id, () => this.#block(one.body, task))),
+      'undefined',
+    );
   }
 
   async #exclusive(lock: ILock, one: Find<'lock' | 'condition'>, task: string): Promise<void> {
@@ -401,7 +486,9 @@ class Runner {
     try {
       await this.#block(one.body, task);
     } finally {
-      const outcome = attemptNow(() => (one.how === 'guard' ? acquired.value[Symbol.dispose]() : lock.release()));
+      const outcome = attemptNow(() =>
+        one.how === 'guard' ? acquired.value[Symbol.dispose]() : lock.release(),
+      );
       if (one.how === 'guard') acquired.value[Symbol.dispose]();
       this.#see(task, one.id, 'error' in outcome ? this.#describe(outcome) : 'released');
       // eslint-disable-next-line no-unsafe-finally -- as a `finally` that releases would

@@ -19,7 +19,9 @@ export function toText(program: Program): string {
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
 const block = (statements: Block): string[] => statements.flatMap(statement);
 const arrow = (before: string, body: Block, after: string): string[] =>
-  body.length === 0 ? [`${before}async () => {}${after}`] : [`${before}async () => {`, ...indent(block(body)), `}${after}`];
+  body.length === 0
+    ? [`${before}async () => {}${after}`]
+    : [`${before}async () => {`, ...indent(block(body)), `}${after}`];
 
 const scope = (id: number): string => `s${String(id)}`;
 
@@ -63,7 +65,11 @@ function statement(one: Statement): string[] {
     case 'together':
       return [`await Promise.allSettled([${one.parts.map(checkpoint).join(', ')}]);`];
     case 'scope':
-      return [`const s${id} = backend.${opening(one)};`, ...block(one.before), ...arrow(`await s${id}.run(`, one.body, ');')];
+      return [
+        `const s${id} = backend.${opening(one)};`,
+        ...block(one.before),
+        ...arrow(`await s${id}.run(`, one.body, ');'),
+      ];
     case 'shield':
       return arrow('await backend.ignoreCancellation(', one.body, ');');
     case 'cancel':
@@ -75,13 +81,20 @@ function statement(one: Statement): string[] {
     case 'abort':
       return [`controllers[${String(one.controller)}].abort();`];
     case 'group':
-      return [`const g${id} = backend.createTaskGroup(), s${id} = g${id}.cancelScope;`, ...arrow(`await g${id}.run(`, one.body, ');')];
+      return [
+        `const g${id} = backend.createTaskGroup(), s${id} = g${id}.cancelScope;`,
+        ...arrow(`await g${id}.run(`, one.body, ');'),
+      ];
     case 'startSoon':
       return arrow(`g${String(one.group)}.startSoon(/* t${id} */ `, one.body, ');');
     case 'start':
       return arrow(`const t${id} = await g${String(one.group)}.start(`, one.body, ');');
     case 'gather':
-      return ['await backend.gather(', ...indent(one.bodies.flatMap((body) => arrow('', body, ','))), ');'];
+      return [
+        'await backend.gather(',
+        ...indent(one.bodies.flatMap((body) => arrow('', body, ','))),
+        ');',
+      ];
     case 'task':
       return [`t${String(one.task)}.${one.call}();`];
     case 'await':
@@ -89,8 +102,16 @@ function statement(one: Statement): string[] {
     case 'lock': {
       const lock = `lock${String(one.lock)}`;
       if (one.how === 'runExclusive') return arrow(`await ${lock}.runExclusive(`, one.body, ');');
-      if (one.how === 'guard') return ['{', ...indent([`using _ = await ${lock}.acquire();`, ...block(one.body)]), '}'];
-      return [`await ${lock}.acquire();`, 'try {', ...indent(block(one.body)), '} finally {', `  ${lock}.release();`, '}'];
+      if (one.how === 'guard')
+        return ['{', ...indent([`using _ = await ${lock}.acquire();`, ...block(one.body)]), '}'];
+      return [
+        `await ${lock}.acquire();`,
+        'try {',
+        ...indent(block(one.body)),
+        '} finally {',
+        `  ${lock}.release();`,
+        '}',
+      ];
     }
     case 'release':
       return [`lock${String(one.lock)}.release();`];
@@ -101,9 +122,15 @@ function statement(one: Statement): string[] {
     case 'waitCondition':
       return [`await condition${String(one.condition)}.wait();`];
     case 'notify':
-      return [`condition${String(one.condition)}.${one.count === null ? 'notifyAll()' : `notify(${String(one.count)})`};`];
+      return [
+        `condition${String(one.condition)}.${one.count === null ? 'notifyAll()' : `notify(${String(one.count)})`};`,
+      ];
     case 'settle':
-      return [one.how === 'resolve' ? `resolve${String(one.promise)}();` : `reject${String(one.promise)}(new Error('E${id}'));`];
+      return [
+        one.how === 'resolve'
+          ? `resolve${String(one.promise)}();`
+          : `reject${String(one.promise)}(new Error('E${id}'));`,
+      ];
     case 'throw':
       return [one.what === 'error' ? `throw new Error('E${id}');` : 'throw new CancelledError();'];
     case 'throwAbort':
@@ -118,7 +145,13 @@ function statement(one: Statement): string[] {
       return ['try {', ...indent(block(one.body)), '} catch (e) {', ...indent(handler), '}'];
     }
     case 'finally':
-      return ['try {', ...indent(block(one.body)), '} finally {', ...indent(block(one.finalizer)), '}'];
+      return [
+        'try {',
+        ...indent(block(one.body)),
+        '} finally {',
+        ...indent(block(one.finalizer)),
+        '}',
+      ];
     default:
       return [`await ${checkpoint(one)};`];
   }

@@ -1,7 +1,10 @@
 import type { Alarm } from '#lib/concurrency/clock';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 
-/** A clock that stands still until it is told to go on, and knows whether anybody still waits for it. */
+/**
+ * A clock that stands still until it is told to go on, and knows whether anybody still waits for
+ * it.
+ */
 export class WatchedClock extends VirtualClock {
   readonly #alarms: { deadline: number; held: boolean }[] = [];
 

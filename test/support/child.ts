@@ -7,13 +7,25 @@ export const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
 
 const children = new Set<ChildProcess>();
 
-/** A child that ends with this test file at the latest: nothing that a failed test leaves behind outlives it. */
+/**
+ * A child that ends with this test file at the latest: nothing that a failed test leaves behind
+ * outlives it.
+ */
 export function spawnChild(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly stdio?: StdioOptions },
+  options: {
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly stdio?: StdioOptions;
+  },
 ): ChildProcess {
-  const child = spawn(command, args, { cwd: packageRoot, env: childEnvironment(), stdio: 'pipe', ...options });
+  const child = spawn(command, args, {
+    cwd: packageRoot,
+    env: childEnvironment(),
+    stdio: 'pipe',
+    ...options,
+  });
   children.add(child);
   child.once('close', () => children.delete(child));
   return child;
@@ -24,10 +36,13 @@ afterAll(() => {
 });
 
 /**
- * Calls back when a child has ended and all of its pipes are closed. The event 'close' does not wait for the one to its stdin: a test that counts
- * fds would see that go later.
+ * Calls back when a child has ended and all of its pipes are closed. The event 'close' does not
+ * wait for the one to its stdin: a test that counts fds would see that go later.
  */
-export function onceGone(child: ChildProcess, callback: (code: number | null, signal: NodeJS.Signals | null) => void): void {
+export function onceGone(
+  child: ChildProcess,
+  callback: (code: number | null, signal: NodeJS.Signals | null) => void,
+): void {
   child.once('close', (code, signal) => {
     const { stdin } = child;
     if (stdin === null || stdin.closed) callback(code, signal);
@@ -35,11 +50,16 @@ export function onceGone(child: ChildProcess, callback: (code: number | null, si
   });
 }
 
-/** This process' environment without what the test runner put into it; a variable given as undefined is taken out. */
+/**
+ * This process' environment without what the test runner put into it; a variable given as undefined
+ * is taken out.
+ */
 export function childEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, ...extra };
   for (const name of Object.keys(env)) {
-    const fromRunner = /^(VITEST|NODE_OPTIONS$|NODE_V8_COVERAGE$|NODE_ENV$|FORCE_COLOR$|TEST$)/.test(name) && !(name in extra);
+    const fromRunner =
+      /^(VITEST|NODE_OPTIONS$|NODE_V8_COVERAGE$|NODE_ENV$|FORCE_COLOR$|TEST$)/.test(name) &&
+      !(name in extra);
     if (fromRunner || env[name] === undefined) Reflect.deleteProperty(env, name);
   }
   return env;
@@ -65,7 +85,10 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** Runs a program to its end. Rejects, with its output in the message, if it does not end in time or cannot be started; a failure status is a result. */
+/**
+ * Runs a program to its end. Rejects, with its output in the message, if it does not end in time or
+ * cannot be started; a failure status is a result.
+ */
 export function run(command: string, options: RunOptions = {}): Promise<Outcome> {
   const { args = [], cwd = packageRoot, env, input = '', timeout = 30_000 } = options;
   return new Promise((resolve, reject) => {
@@ -81,7 +104,11 @@ export function run(command: string, options: RunOptions = {}): Promise<Outcome>
     child.stdin?.end(input);
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
-      reject(new Error(`${command} ${args.join(' ')} did not end within ${String(timeout)} ms.\nstdout: ${stdout}\nstderr: ${stderr}`));
+      reject(
+        new Error(
+          `${command} ${args.join(' ')} did not end within ${String(timeout)} ms.\nstdout: ${stdout}\nstderr: ${stderr}`,
+        ),
+      );
     }, timeout);
     child.once('error', (error) => {
       clearTimeout(timer);
@@ -95,12 +122,21 @@ export function run(command: string, options: RunOptions = {}): Promise<Outcome>
 }
 
 /** Runs a `.mjs` or `.cjs` fixture with this Node. `execArgv` are Node's own flags. */
-export function runNode(script: string | URL, options: RunOptions & { readonly execArgv?: readonly string[] } = {}): Promise<Outcome> {
+export function runNode(
+  script: string | URL,
+  options: RunOptions & { readonly execArgv?: readonly string[] } = {},
+): Promise<Outcome> {
   const file = script instanceof URL ? fileURLToPath(script) : script;
-  return run(process.execPath, { ...options, args: [...(options.execArgv ?? []), file, ...(options.args ?? [])] });
+  return run(process.execPath, {
+    ...options,
+    args: [...(options.execArgv ?? []), file, ...(options.args ?? [])],
+  });
 }
 
-/** Runs source text as an ES module (or, with `commonjs`, as CommonJS). In the package root it may `import 'sockscope'`. */
+/**
+ * Runs source text as an ES module (or, with `commonjs`, as CommonJS). In the package root it may
+ * `import 'sockscope'`.
+ */
 export function runCode(
   source: string,
   options: RunOptions & { readonly execArgv?: readonly string[]; readonly commonjs?: boolean } = {},
@@ -108,6 +144,12 @@ export function runCode(
   const type = options.commonjs === true ? 'commonjs' : 'module';
   return run(process.execPath, {
     ...options,
-    args: [...(options.execArgv ?? []), `--input-type=${type}`, '-e', source, ...(options.args ?? [])],
+    args: [
+      ...(options.execArgv ?? []),
+      `--input-type=${type}`,
+      '-e',
+      source,
+      ...(options.args ?? []),
+    ],
   });
 }

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, expect, vi } from 'vitest';
 /** Linux tells what each fd is; elsewhere /dev/fd gives the numbers alone. */
 const directory = existsSync('/proc/self/fd') ? '/proc/self/fd' : '/dev/fd';
 
-/** The open fds of this process (all of its threads), each with what it refers to: `socket:[1234]`, `pipe:[5]`, a path. */
+/**
+ * The open fds of this process (all of its threads), each with what it refers to: `socket:[1234]`,
+ * `pipe:[5]`, a path.
+ */
 export function openFds(): ReadonlyMap<number, string> {
   const fds = new Map<number, string>();
   for (const name of readdirSync(directory)) {
@@ -26,10 +29,12 @@ export function openFdCount(): number {
 }
 
 /**
- * Called at the top of a test file: the file must end with the open fds it began with, whatever its tests did.
+ * Called at the top of a test file: the file must end with the open fds it began with, whatever its
+ * tests did.
  *
- * Handles close in a later turn of the event loop, so the end waits (up to 5 seconds) for the count to come down.
- * The epoll set that the library makes at its first wait, and keeps for the life of the thread, is no leak.
+ * Handles close in a later turn of the event loop, so the end waits (up to 5 seconds) for the count
+ * to come down. The epoll set that the library makes at its first wait, and keeps for the life of
+ * the thread, is no leak.
  */
 export function expectNoLeaks(): void {
   let before: ReadonlyMap<number, string>;
@@ -39,7 +44,9 @@ export function expectNoLeaks(): void {
   afterAll(async () => {
     await vi.waitFor(
       () => {
-        const leaked = [...openFds()].filter(([fd, target]) => before.get(fd) !== target).map(([fd, target]) => `${String(fd)} ${target}`);
+        const leaked = [...openFds()]
+          .filter(([fd, target]) => before.get(fd) !== target)
+          .map(([fd, target]) => `${String(fd)} ${target}`);
         const reactor = leaked.findIndex((line) => line.endsWith('[eventpoll]'));
         if (reactor !== -1) leaked.splice(reactor, 1);
         expect(leaked, 'fds left open by this test file').toEqual([]);

@@ -1,10 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 
 /**
- * Collects garbage until `done` says so: finalizers run in a later turn of the event loop, some after a second collection.
- * Fails after 100 rounds. Needs `--expose-gc`, which vitest.config.mts gives.
+ * Collects garbage until `done` says so: finalizers run in a later turn of the event loop, some
+ * after a second collection. Fails after 100 rounds. Needs `--expose-gc`, which vitest.config.mts
+ * gives.
  */
-export async function collectUntil(done: () => boolean, what = 'the object to be collected'): Promise<void> {
+export async function collectUntil(
+  done: () => boolean,
+  what = 'the object to be collected',
+): Promise<void> {
   const { gc } = globalThis;
   if (gc === undefined) throw new Error('run with --expose-gc');
   for (let round = 0; round < 100; round++) {

@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { onceGone, spawnChild } from './child';
 
 /**
- * What every peer program begins with: the modules that peers use, and both ends of the line protocol.
- * One JSON value per line; bytes travel as lists of numbers or hex, as the test likes.
+ * What every peer program begins with: the modules that peers use, and both ends of the line
+ * protocol. One JSON value per line; bytes travel as lists of numbers or hex, as the test likes.
  */
 const prelude = `
 import array, errno, json, os, select, signal, socket, struct, sys, threading, time
@@ -19,30 +19,30 @@ export interface PythonPeer extends AsyncDisposable {
   readonly pid: number;
   /** Gives it one value: its next `hear()` returns it. */
   tell(value: unknown): void;
-  /** The next value that it `say`s. Rejects, with its traceback, if it ends instead, or says nothing for `timeout` (15,000 ms). */
+  /**
+   * The next value that it `say`s. Rejects, with its traceback, if it ends instead, or says nothing
+   * for `timeout` (15,000 ms).
+   */
   hear<T = unknown>(timeout?: number): Promise<T>;
-  /** Ends its stdin and waits for its end. Rejects, with its traceback, if its exit status is not 0. */
+  /**
+   * Ends its stdin and waits for its end. Rejects, with its traceback, if its exit status is not 0.
+   */
   end(timeout?: number): Promise<void>;
   kill(signal?: NodeJS.Signals): void;
 }
 
 /**
- * Starts python3 with `program`, which has `hear()` (the next value told to it; at the end of its input it exits) and
- * `say(value)`, and the modules socket, struct, array, os, errno, select, signal, threading, time, json and sys.
+ * Starts python3 with `program`, which has `hear()` (the next value told to it; at the end of its
+ * input it exits) and `say(value)`, and the modules socket, struct, array, os, errno, select,
+ * signal, threading, time, json and sys.
  *
  * @param options.fds Fds that it inherits, as its fds 3, 4, ...
  * @param options.args Its sys.argv[1:].
  *
- * @example
- * const peer = startPython(`
- * listener = socket.create_server(('127.0.0.1', 0))
- * say(listener.getsockname()[1])
- * connection, _ = listener.accept()
- * connection.sendall(connection.recv(100))
- * `);
- * const port = await peer.hear<number>();
- * // connect, send, receive
- * await peer.end();
+ * @example const peer = startPython(` listener = socket.create_server(('127.0.0.1', 0))
+ *   say(listener.getsockname()[1]) connection, _ = listener.accept()
+ *   connection.sendall(connection.recv(100)) `); const port = await peer.hear<number>(); //
+ *   connect, send, receive await peer.end();
  */
 export function startPython(
   program: string,

@@ -7,8 +7,8 @@ let folder: string | undefined;
 let count = 0;
 
 /**
- * A fresh path for a Unix socket, in a folder of this test file's own that is removed at the file's end.
- * Nothing exists there. It is short: sun_path holds 104 bytes on macOS and 108 on Linux.
+ * A fresh path for a Unix socket, in a folder of this test file's own that is removed at the file's
+ * end. Nothing exists there. It is short: sun_path holds 104 bytes on macOS and 108 on Linux.
  */
 export function shortSocketPath(): string {
   folder ??= mkdtempSync(join(tmpdir(), 'ss-'));

@@ -46,14 +46,18 @@ describe('collectUntil', () => {
     await collectUntil(() => collected === 1);
     const held = {};
     const reference = new WeakRef(held);
-    await expect(collectUntil(() => reference.deref() === undefined)).rejects.toThrow('100 collections');
+    await expect(collectUntil(() => reference.deref() === undefined)).rejects.toThrow(
+      '100 collections',
+    );
     expect(held).toBeDefined();
   });
 });
 
 describe('runCode', () => {
   it('gives exit status, signal and output', async () => {
-    const failed = await runCode('process.stdout.write("out"); process.stderr.write("err"); process.exit(3)');
+    const failed = await runCode(
+      'process.stdout.write("out"); process.stderr.write("err"); process.exit(3)',
+    );
     expect(failed).toEqual({ code: 3, signal: null, stdout: 'out', stderr: 'err' });
     const killed = await runCode('process.kill(process.pid, "SIGKILL")');
     expect(killed).toMatchObject({ code: null, signal: 'SIGKILL' });
@@ -70,7 +74,9 @@ describe('runCode', () => {
   });
 
   it('kills and reports a child that does not end in time', async () => {
-    await expect(runCode('console.log("stuck"); setInterval(() => {}, 1000)', { timeout: 1_000 })).rejects.toThrow(/did not end[^]*stuck/);
+    await expect(
+      runCode('console.log("stuck"); setInterval(() => {}, 1000)', { timeout: 1_000 }),
+    ).rejects.toThrow(/did not end[^]*stuck/);
   });
 });
 

@@ -42,7 +42,8 @@ import {
 } from '#lib/index';
 
 /** Compiles only if both types are the same. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(..._proof: Same<A, B> extends true ? [] : ['these types differ', A, B]): void {
   return;
 }
@@ -158,7 +159,12 @@ export async function networking(backend: AsyncBackend): Promise<void> {
   void base;
   same<Awaited<ReturnType<typeof readable.recv>>, Uint8Array>();
   // Any view of memory, shared or not.
-  const views: Bytes[] = [new Uint8Array(1), new Float64Array(1), new DataView(new SharedArrayBuffer(1)), Buffer.alloc(1)];
+  const views: Bytes[] = [
+    new Uint8Array(1),
+    new Float64Array(1),
+    new DataView(new SharedArrayBuffer(1)),
+    Buffer.alloc(1),
+  ];
   await readable.recvIntoMany(views);
   await writable.sendAllFromIterable(new Set(views));
   // @ts-expect-error A buffer has no place to write to until it is a view.
@@ -173,12 +179,22 @@ export async function networking(backend: AsyncBackend): Promise<void> {
   // @ts-expect-error A datagram has no end of stream.
   await datagram.sendEof();
 
-  const listeners: AsyncListener<AsyncStreamTransport>[] = await backend.createTcpListeners(null, 0, { backlog: 5, reusePort: true });
+  const listeners: AsyncListener<AsyncStreamTransport>[] = await backend.createTcpListeners(
+    null,
+    0,
+    { backlog: 5, reusePort: true },
+  );
   const group = backend.createTaskGroup();
   void listeners[0]?.serve(async (connection) => connection.aclose(), group);
-  const udp: AsyncDatagramListener<InetAddress>[] = await backend.createUdpListeners(['127.0.0.1', '::1'], 0);
+  const udp: AsyncDatagramListener<InetAddress>[] = await backend.createUdpListeners(
+    ['127.0.0.1', '::1'],
+    0,
+  );
   void udp[0]?.serve(async (_data, address) => udp[0]?.sendTo(Buffer.alloc(1), address));
-  const unix: AsyncDatagramListener<UnixPath> = await backend.createUnixDatagramListener(Buffer.from('\0name'), { mode: 0o600 });
+  const unix: AsyncDatagramListener<UnixPath> = await backend.createUnixDatagramListener(
+    Buffer.from('\0name'),
+    { mode: 0o600 },
+  );
   // @ts-expect-error A Unix listener sends to paths.
   await unix.sendTo(Buffer.alloc(1), { address: '::1', port: 1, family: 'IPv6' });
 
@@ -189,8 +205,13 @@ export async function networking(backend: AsyncBackend): Promise<void> {
   // @ts-expect-error The fallback is of the attribute's type.
   stream.extra(attribute, 'none');
 
-  const found: AddrInfo[] = await backend.getaddrinfo('localhost', 'http', { family, flags: constants['AI_PASSIVE'] ?? 0 });
-  const [host, service] = await backend.getnameinfo(found[0]?.address ?? { address: '::1', port: 1, family: 'IPv6' });
+  const found: AddrInfo[] = await backend.getaddrinfo('localhost', 'http', {
+    family,
+    flags: constants['AI_PASSIVE'] ?? 0,
+  });
+  const [host, service] = await backend.getnameinfo(
+    found[0]?.address ?? { address: '::1', port: 1, family: 'IPv6' },
+  );
   same<[typeof host, typeof service], [string, string]>();
 }
 
@@ -221,7 +242,11 @@ export function sockets(): void {
 }
 
 export async function threads(backend: AsyncBackend, transferred: PortalHandle): Promise<void> {
-  const result = await backend.runInThread<number>({ module: new URL('file:///work.mjs'), name: 'work' }, [1], { abandonOnCancel: true });
+  const result = await backend.runInThread<number>(
+    { module: new URL('file:///work.mjs'), name: 'work' },
+    [1],
+    { abandonOnCancel: true },
+  );
   same<typeof result, number>();
   const functions = { add: async (a: number, b: number) => a + b, name: () => 'text' };
   const portal: ThreadsPortal<typeof functions> = backend.createThreadsPortal(functions);

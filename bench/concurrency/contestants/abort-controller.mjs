@@ -1,4 +1,5 @@
-// Cancellation written by hand: an AbortController for each scope, linked to the signal around it by a listener that is removed again.
+// Cancellation written by hand: an AbortController for each scope, linked to the signal around it
+// by a listener that is removed again.
 import { setMaxListeners } from 'node:events';
 
 /**

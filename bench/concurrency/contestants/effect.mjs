@@ -7,27 +7,33 @@ export function contestant({ Effect, Fiber, Deferred, Semaphore }) {
   });
   const resolved = Effect.promise(() => Promise.resolve());
 
-  const cascade = (/** @type {number} */ width, /** @type {number} */ depth) => (/** @type {number} */ n) =>
-    Effect.gen(function* () {
-      for (let i = 0; i < n; i++) {
-        const ready = yield* Deferred.make();
-        let asleep = 0;
-        const nest = (/** @type {number} */ level) =>
-          level > 0
-            ? Effect.scoped(Effect.suspend(() => nest(level - 1)))
-            : Effect.suspend(() => (++asleep === width ? Effect.andThen(Deferred.succeed(ready, undefined), Effect.never) : Effect.never));
-        const top = yield* Effect.forkChild(
-          Effect.gen(function* () {
-            for (let task = 0; task < width; task++) yield* Effect.forkChild(nest(depth));
-            yield* Effect.never;
-          }),
-        );
-        yield* Deferred.await(ready);
-        yield* Fiber.interrupt(top);
-      }
-    });
+  const cascade =
+    (/** @type {number} */ width, /** @type {number} */ depth) => (/** @type {number} */ n) =>
+      Effect.gen(function* () {
+        for (let i = 0; i < n; i++) {
+          const ready = yield* Deferred.make();
+          let asleep = 0;
+          const nest = (/** @type {number} */ level) =>
+            level > 0
+              ? Effect.scoped(Effect.suspend(() => nest(level - 1)))
+              : Effect.suspend(() =>
+                  ++asleep === width
+                    ? Effect.andThen(Deferred.succeed(ready, undefined), Effect.never)
+                    : Effect.never,
+                );
+          const top = yield* Effect.forkChild(
+            Effect.gen(function* () {
+              for (let task = 0; task < width; task++) yield* Effect.forkChild(nest(depth));
+              yield* Effect.never;
+            }),
+          );
+          yield* Deferred.await(ready);
+          yield* Fiber.interrupt(top);
+        }
+      });
 
-  const both = (/** @type {(first: boolean) => any} */ player) => Effect.all([player(true), player(false)], { concurrency: 'unbounded' });
+  const both = (/** @type {(first: boolean) => any} */ player) =>
+    Effect.all([player(true), player(false)], { concurrency: 'unbounded' });
 
   /** @type {Record<string, (n: number) => any>} */
   const work = {
@@ -43,7 +49,8 @@ export function contestant({ Effect, Fiber, Deferred, Semaphore }) {
       Effect.gen(function* () {
         for (let done = 0; done < n; done += 1_000) {
           const fibers = [];
-          for (let i = 0; i < 1_000; i++) fibers.push(yield* Effect.forkChild(Effect.sync(() => i)));
+          for (let i = 0; i < 1_000; i++)
+            fibers.push(yield* Effect.forkChild(Effect.sync(() => i)));
           for (const fiber of fibers) yield* Fiber.join(fiber);
         }
       }),
@@ -83,7 +90,12 @@ export function contestant({ Effect, Fiber, Deferred, Semaphore }) {
 
   return {
     name: 'effect',
-    cases: Object.fromEntries(Object.entries(work).map(([key, body]) => [key, (/** @type {number} */ n) => Effect.runPromise(body(n))])),
+    cases: Object.fromEntries(
+      Object.entries(work).map(([key, body]) => [
+        key,
+        (/** @type {number} */ n) => Effect.runPromise(body(n)),
+      ]),
+    ),
     async sleepers(/** @type {number} */ count) {
       let fiber;
       await new Promise((resolve) => {

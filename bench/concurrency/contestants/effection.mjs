@@ -82,7 +82,12 @@ export function contestant({ run, scoped, spawn, call, race, sleep, suspend, wit
 
   return {
     name: 'effection',
-    cases: Object.fromEntries(Object.entries(work).map(([key, body]) => [key, (/** @type {number} */ n) => run(() => body(n))])),
+    cases: Object.fromEntries(
+      Object.entries(work).map(([key, body]) => [
+        key,
+        (/** @type {number} */ n) => run(() => body(n)),
+      ]),
+    ),
     async sleepers(/** @type {number} */ count) {
       let task;
       await new Promise((resolve) => {

@@ -96,7 +96,10 @@ const work = {
 
 export const name = 'sockscope';
 export const cases = Object.fromEntries(
-  Object.entries(work).map(([key, run]) => [key, (/** @type {number} */ n) => backend.bootstrap(() => run(n))]),
+  Object.entries(work).map(([key, run]) => [
+    key,
+    (/** @type {number} */ n) => backend.bootstrap(() => run(n)),
+  ]),
 );
 
 /** Keeps `count` tasks asleep until `release` is called. @param {number} count */

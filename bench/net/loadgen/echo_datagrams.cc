@@ -19,7 +19,8 @@ constexpr size_t kMaxDatagram = 65536;
 constexpr size_t kHeader = 8;
 constexpr uint64_t kLostAfter = 100'000'000;
 
-// One message under way. Its datagram begins with its place and its turn: an answer that comes after it was given up is recognised.
+// One message under way. Its datagram begins with its place and its turn: an answer that comes
+// after it was given up is recognised.
 struct Slot {
   uint32_t socket;
   uint32_t turn = 0;

@@ -5,7 +5,8 @@
 
 #include <vector>
 
-// Counts of durations in nanoseconds, in buckets of at most 1/64 of their value: constant memory, and no sorting at the end.
+// Counts of durations in nanoseconds, in buckets of at most 1/64 of their value: constant memory,
+// and no sorting at the end.
 class Histogram {
  public:
   Histogram() : counts_(kBuckets) {}

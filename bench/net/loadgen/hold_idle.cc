@@ -50,7 +50,8 @@ void Pause(double seconds) {
 
 }  // namespace
 
-// The result's `rssBefore` is the server's memory with one connection, that was used; `rss` its memory with all.
+// The result's `rssBefore` is the server's memory with one connection, that was used; `rss` its
+// memory with all.
 void HoldIdle(const Options& options) {
   const Payload payload(options.size, options.lines);
   const int warm = ConnectStream(options, 0);

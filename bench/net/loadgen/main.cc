@@ -1,5 +1,6 @@
-// The load for the network benchmarks: one thread over epoll, compiled on demand, and kept so that it is never what is measured. Its
-// own CPU time is in the result, so that a run in which it was the bottleneck can be told.
+// The load for the network benchmarks: one thread over epoll, compiled on demand, and kept so that
+// it is never what is measured. Its own CPU time is in the result, so that a run in which it was
+// the bottleneck can be told.
 #include <signal.h>
 #include <unistd.h>
 

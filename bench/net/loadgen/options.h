@@ -10,7 +10,8 @@
 
 struct Options {
   std::string mode;
-  // Where the server is: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH. In mode `receive`, where to listen.
+  // Where the server is: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH. In mode
+  // `receive`, where to listen.
   bool is_inet = false;
   bool is_stream = false;
   std::string host;

@@ -31,7 +31,8 @@ double Ticks(uint64_t ticks) { return static_cast<double>(ticks) / static_cast<d
 void AddProcess(pid_t pid, Usage* usage) {
   const std::string folder = "/proc/" + std::to_string(pid);
   const std::string stat = ReadFile(folder + "/stat");
-  // The name, in parentheses, may hold anything; fields are counted from behind it (proc(5): utime is 14, stime 15, rss 24).
+  // The name, in parentheses, may hold anything; fields are counted from behind it (proc(5): utime
+  // is 14, stime 15, rss 24).
   const size_t name_end = stat.rfind(')');
   uint64_t user, system;
   if (name_end == std::string::npos ||

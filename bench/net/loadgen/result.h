@@ -21,8 +21,9 @@ struct Usage {
   double machine_steal = 0;
 };
 
-// Of all threads of the processes, those that have ended included: a garbage collector's helpers count. In clock ticks (10 ms), as
-// /proc/PID/stat has it; the kernel guesses the split between user and system from where its timer interrupts found the process.
+// Of all threads of the processes, those that have ended included: a garbage collector's helpers
+// count. In clock ticks (10 ms), as /proc/PID/stat has it; the kernel guesses the split between
+// user and system from where its timer interrupts found the process.
 Usage ReadUsage(const Options& options);
 
 // One run: warm-up first, then the time that counts.

@@ -14,8 +14,8 @@ namespace {
 
 constexpr unsigned kBatch = 32;
 
-// A datagram of one byte asks the server how many others it has received: 8 bytes, little end first. The question is repeated, since
-// the queue that it goes to was full a moment ago.
+// A datagram of one byte asks the server how many others it has received: 8 bytes, little end
+// first. The question is repeated, since the queue that it goes to was full a moment ago.
 uint64_t AskCount(int fd) {
   for (int attempt = 0; attempt < 200; attempt++) {
     if (send(fd, "?", 1, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS) FailErrno("send");
@@ -39,7 +39,8 @@ void DropAnswers(int fd) {
   }
 }
 
-// As fast as it goes, until the time is up. UDP drops what the server does not take; a Unix datagram waits.
+// As fast as it goes, until the time is up. UDP drops what the server does not take; a Unix
+// datagram waits.
 uint64_t Flood(const Options& options, int fd, const Payload& payload, double seconds) {
   mmsghdr messages[kBatch] = {};
   iovec parts[kBatch];

@@ -14,7 +14,8 @@
 
 namespace {
 
-// 28,000 ports of each source address are enough for a second's worth of TIME_WAIT, after which loopback reuses them.
+// 28,000 ports of each source address are enough for a second's worth of TIME_WAIT, after which
+// loopback reuses them.
 constexpr int kSourceAddresses = 100;
 constexpr int kBufferBytes = 4 << 20;
 // The standard ones, epoll, and what /proc is read with.

@@ -20,13 +20,14 @@ Address ServerAddress(const Options& options);
 // As many open files as this user may have: they must do for so many connections.
 void RaiseFileLimit(int connections);
 
-// A connected stream socket, non-blocking from then on. Connection `index` of TCP over loopback comes from one of many addresses
-// of 127.0.0.0/8, so that ports do not run out.
+// A connected stream socket, non-blocking from then on. Connection `index` of TCP over loopback
+// comes from one of many addresses of 127.0.0.0/8, so that ports do not run out.
 int ConnectStream(const Options& options, int index);
 // The same without waiting for the connection.
 int BeginConnectStream(const Options& options, int index);
 
-// A datagram socket connected to the server. A Unix one is bound to a name of its own, so that the server can answer.
+// A datagram socket connected to the server. A Unix one is bound to a name of its own, so that the
+// server can answer.
 int ConnectDatagram(const Options& options, int index, bool non_blocking);
 // A bound datagram socket, and what to tell the sender. A Unix socket's file is removed first.
 int BindDatagram(const Options& options, std::string* told);

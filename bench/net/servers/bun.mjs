@@ -1,5 +1,13 @@
 // Bun.listen and Bun.udpSocket. `size`: of what a source sends.
-import { announce, countAnswer, followCommands, serverArguments, sourcePacket, unknownKind, work } from './server-process.mjs';
+import {
+  announce,
+  countAnswer,
+  followCommands,
+  serverArguments,
+  sourcePacket,
+  unknownKind,
+  work,
+} from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
 // Not by name: this file is also read by tools that know Node alone.
@@ -55,13 +63,18 @@ const data = {
 function serveStream() {
   const handler = data[kind];
   if (handler === undefined) throw unknownKind(kind);
-  const where = address.transport === 'unix' ? { unix: address.path } : { hostname: address.host, port: address.port };
+  const where =
+    address.transport === 'unix'
+      ? { unix: address.path }
+      : { hostname: address.host, port: address.port };
   const server = listen({
     ...where,
     allowHalfOpen: true,
     socket: {
       open(socket) {
-        socket.data = { state: { rest: Buffer.alloc(0), line: Buffer.alloc(0), ending: false, count: 0 } };
+        socket.data = {
+          state: { rest: Buffer.alloc(0), line: Buffer.alloc(0), ending: false, count: 0 },
+        };
       },
       data: handler,
       drain,
@@ -84,7 +97,10 @@ function ignoreGone(error) {
 
 async function serveDatagrams() {
   let count = 0;
-  const answers = { echo: (chunk) => chunk, sink: (chunk) => (chunk.length > 1 ? void count++ : countAnswer(count)) };
+  const answers = {
+    echo: (chunk) => chunk,
+    sink: (chunk) => (chunk.length > 1 ? void count++ : countAnswer(count)),
+  };
   const answer = answers[kind];
   if (answer === undefined) throw unknownKind(kind);
   const server = await udpSocket({

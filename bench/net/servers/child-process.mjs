@@ -1,4 +1,5 @@
-// Accepts here, and sends each connection to a child process (`subprocess.send(message, socket)`), which echoes.
+// Accepts here, and sends each connection to a child process (`subprocess.send(message, socket)`),
+// which echoes.
 import { fork } from 'node:child_process';
 import net from 'node:net';
 import process from 'node:process';
@@ -18,15 +19,21 @@ function accept() {
   if (kind !== 'handover') throw unknownKind(kind);
   const child = fork(import.meta.filename, ['child']);
   child.on('exit', () => process.exit(1));
-  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-    socket.on('error', () => undefined);
-    child.send('connection', socket);
-  });
+  const server = net.createServer(
+    { pauseOnConnect: true, allowHalfOpen: true, noDelay: true },
+    (socket) => {
+      socket.on('error', () => undefined);
+      child.send('connection', socket);
+    },
+  );
   // It has started.
   child.once('message', () => {
     server.listen({ port: address.port, host: address.host, backlog: 4096 }, () => {
       const bound = server.address();
-      announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0, [process.pid, child.pid ?? 0]);
+      announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0, [
+        process.pid,
+        child.pid ?? 0,
+      ]);
     });
   });
 }

@@ -1,4 +1,5 @@
-// net.mjs in the `workers` processes of node:cluster: the primary accepts, and hands each connection over (round-robin, its default).
+// net.mjs in the `workers` processes of node:cluster: the primary accepts, and hands each
+// connection over (round-robin, its default).
 import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
@@ -19,8 +20,12 @@ function startWorker() {
   const worker = cluster.fork();
   worker.on('exit', () => process.exit(1));
   worker.process.stderr?.pipe(process.stderr);
-  return new Promise((resolve) => worker.once('listening', ({ port }) => resolve({ pid: worker.process.pid ?? 0, port })));
+  return new Promise((resolve) =>
+    worker.once('listening', ({ port }) => resolve({ pid: worker.process.pid ?? 0, port })),
+  );
 }
 
-const workers = await Promise.all(Array.from({ length: Number(options.workers ?? 1) }, startWorker));
+const workers = await Promise.all(
+  Array.from({ length: Number(options.workers ?? 1) }, startWorker),
+);
 announce(address, workers[0].port, [process.pid, ...workers.map(({ pid }) => pid)]);

@@ -98,4 +98,7 @@ async function source(to, going) {
 }
 
 if (kind === 'source') followCommands(source);
-else await (address.transport === 'tcp' || address.transport === 'unix' ? serveStream() : serveDatagrams()).catch(fail);
+else
+  await (
+    address.transport === 'tcp' || address.transport === 'unix' ? serveStream() : serveDatagrams()
+  ).catch(fail);

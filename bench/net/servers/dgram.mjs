@@ -1,6 +1,14 @@
 // node:dgram. `size`: of what a source sends.
 import dgram from 'node:dgram';
-import { announce, countAnswer, fail, followCommands, serverArguments, sourcePacket, unknownKind } from './server-process.mjs';
+import {
+  announce,
+  countAnswer,
+  fail,
+  followCommands,
+  serverArguments,
+  sourcePacket,
+  unknownKind,
+} from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
 /** Sends between two turns of the loop. */
@@ -10,14 +18,17 @@ function serve() {
   const socket = dgram.createSocket('udp4');
   let count = 0;
   socket.on('error', fail);
-  if (kind === 'echo') socket.on('message', (data, sender) => socket.send(data, sender.port, sender.address));
+  if (kind === 'echo')
+    socket.on('message', (data, sender) => socket.send(data, sender.port, sender.address));
   else if (kind === 'sink') {
     socket.on('message', (data, sender) => {
       if (data.length > 1) count++;
       else socket.send(countAnswer(count), sender.port, sender.address);
     });
   } else throw unknownKind(kind);
-  socket.bind({ port: address.port, address: address.host }, () => announce(address, socket.address().port));
+  socket.bind({ port: address.port, address: address.host }, () =>
+    announce(address, socket.address().port),
+  );
 }
 
 /** @param {import('./server-process.mjs').Address} to @param {() => boolean} going */
@@ -28,7 +39,8 @@ function source(to, going) {
   socket.on('error', () => undefined);
   return new Promise((resolve) => {
     let pending = 0;
-    // Callbacks of sends that complete at once run before everything else: without a real turn of the loop `stop` would never be read.
+    // Callbacks of sends that complete at once run before everything else: without a real turn of
+    // the loop `stop` would never be read.
     const sent = () => {
       if (--pending === 0) setImmediate(sendSome);
     };

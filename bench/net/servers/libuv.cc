@@ -1,5 +1,6 @@
-// The floor: the same work on libuv alone, which is what Node.js stands on. Arguments, output and end as in server-process.mjs.
-// Data is received into one buffer per loop and written at once; only what the kernel does not take is copied and queued.
+// The floor: the same work on libuv alone, which is what Node.js stands on. Arguments, output and
+// end as in server-process.mjs. Data is received into one buffer per loop and written at once; only
+// what the kernel does not take is copied and queued.
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>

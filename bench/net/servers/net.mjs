@@ -1,7 +1,15 @@
-// node:net. `style`: data (`data` → `write`, the base of all ratios), await (`for await`), onread (one reused buffer). `reuse`: others listen on
-// the same port.
+// node:net. `style`: data (`data` → `write`, the base of all ratios), await (`for await`), onread
+// (one reused buffer). `reuse`: others listen on the same port.
 import net from 'node:net';
-import { announce, countAnswer, fail, RECEIVE_BYTES, serverArguments, unknownKind, work } from './server-process.mjs';
+import {
+  announce,
+  countAnswer,
+  fail,
+  RECEIVE_BYTES,
+  serverArguments,
+  unknownKind,
+  work,
+} from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
 const style = options.style ?? 'data';
@@ -28,22 +36,30 @@ async function echoAwaiting(socket) {
 }
 
 /**
- * Node documents `onread` for sockets that connect, and has no way to ask for it on those that a server accepts: a new socket takes
- * the accepted one's handle over.
- * @param {net.Socket} accepted @param {(socket: net.Socket, chunk: Uint8Array) => boolean} take False: no more until it resumes.
+ * Node documents `onread` for sockets that connect, and has no way to ask for it on those that a
+ * server accepts: a new socket takes the accepted one's handle over.
+ * @param {net.Socket} accepted @param {(socket: net.Socket, chunk: Uint8Array) => boolean} take
+ *   False: no more until it resumes.
  */
 function reuseBuffer(accepted, take) {
   const { _handle: handle } = /** @type {net.Socket & { _handle: object }} */ (accepted);
   Object.assign(accepted, { _handle: null });
   const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
-  const init = { handle, allowHalfOpen: true, onread: { buffer, callback: (count) => take(socket, buffer.subarray(0, count)) } };
+  const init = {
+    handle,
+    allowHalfOpen: true,
+    onread: { buffer, callback: (count) => take(socket, buffer.subarray(0, count)) },
+  };
   const socket = new net.Socket(/** @type {net.SocketConstructorOpts} */ (init));
   socket.on('error', ignoreReset);
   socket.resume();
   return socket;
 }
 
-/** What has not gone to the kernel at once still lies in the buffer: nothing more may be received into it until it has. */
+/**
+ * What has not gone to the kernel at once still lies in the buffer: nothing more may be received
+ * into it until it has.
+ */
 const echoReused = (/** @type {net.Socket} */ socket, /** @type {Uint8Array} */ chunk) => {
   work(busy);
   const written = socket.write(chunk, () => {
@@ -93,7 +109,8 @@ function echo(socket) {
     own.on('end', () => own.end());
     return;
   }
-  if (options.timeout !== undefined) socket.setTimeout(Number(options.timeout), () => socket.destroy());
+  if (options.timeout !== undefined)
+    socket.setTimeout(Number(options.timeout), () => socket.destroy());
   onData(socket, (chunk) => {
     work(busy);
     return socket.write(chunk);
@@ -107,16 +124,24 @@ function ignoreReset(error) {
 
 const handler = { echo, lines, sink }[kind];
 if (handler === undefined) throw unknownKind(kind);
-const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: style === 'onread' }, (socket) => {
-  socket.on('error', ignoreReset);
-  handler(socket);
-});
+const server = net.createServer(
+  { allowHalfOpen: true, noDelay: true, pauseOnConnect: style === 'onread' },
+  (socket) => {
+    socket.on('error', ignoreReset);
+    handler(socket);
+  },
+);
 const ready = () => {
   const bound = server.address();
   announce(address, bound !== null && typeof bound === 'object' ? bound.port : 0);
 };
 if (address.transport === 'unix') server.listen({ path: address.path, backlog: 4096 }, ready);
 else {
-  const where = { port: address.port, host: address.host, backlog: 4096, reusePort: options.reuse !== undefined };
+  const where = {
+    port: address.port,
+    host: address.host,
+    backlog: 4096,
+    reusePort: options.reuse !== undefined,
+  };
   server.listen(where, ready);
 }

@@ -1,22 +1,24 @@
-// What the servers in JavaScript share, under Node, Bun and Deno: how the runner starts them, and how they end with it.
+// What the servers in JavaScript share, under Node, Bun and Deno: how the runner starts them, and
+// how they end with it.
 //
 //   PROGRAM KIND ADDRESS [NAME=VALUE ...]
 //
-// KIND is what the server does:
-//   echo      sends back what it receives
-//   lines     the same, line by line
-//   sink      streams: discards, and answers the end with the number of bytes; datagrams: answers one of a single byte with the number of others
-//   source    datagrams: sends to the address that it is told on stdin (`send udp:127.0.0.1:5`), until `stop`
-//   handover  accepts, and leaves the connection to another process, which echoes
+// KIND is what the server does: echo      sends back what it receives lines     the same, line by
+// line sink      streams: discards, and answers the end with the number of bytes; datagrams:
+// answers one of a single byte with the number of others source    datagrams: sends to the address
+// that it is told on stdin (`send udp:127.0.0.1:5`), until `stop` handover  accepts, and leaves the
+// connection to another process, which echoes
 //
-// ADDRESS is where it listens: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH.
-// When it is ready it prints {"address": …, "pids": […]}. It ends when its stdin does.
+// ADDRESS is where it listens: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH. When it is
+// ready it prints {"address": …, "pids": […]}. It ends when its stdin does.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
 /** @typedef {{ transport: string, host: string, port: number, path: string }} Address */
 
-/** How much a stream server receives at once, in all of them: what libuv, and so node:net, takes. */
+/**
+ * How much a stream server receives at once, in all of them: what libuv, and so node:net, takes.
+ */
 export const RECEIVE_BYTES = 65536;
 
 /**
@@ -38,11 +40,14 @@ export function serverArguments() {
 }
 
 /**
- * Tells the runner where this server listens, and which processes do its work. From now on it ends when its stdin ends: with the runner.
+ * Tells the runner where this server listens, and which processes do its work. From now on it ends
+ * when its stdin ends: with the runner.
  * @param {Address} asked @param {number} [port] The port that was bound. @param {number[]} [pids]
  */
 export function announce({ transport, host, path }, port = 0, pids = [process.pid]) {
-  const address = transport.startsWith('unix') ? `${transport}:${path}` : `${transport}:${host}:${String(port)}`;
+  const address = transport.startsWith('unix')
+    ? `${transport}:${path}`
+    : `${transport}:${host}:${String(port)}`;
   console.log(JSON.stringify({ address, pids }));
   process.stdin.resume();
   process.stdin.on('end', () => process.exit(0));
@@ -50,7 +55,8 @@ export function announce({ transport, host, path }, port = 0, pids = [process.pi
 
 /**
  * Runs `send` from each `send ADDRESS` on stdin to the next `stop`.
- * @param {(address: Address, going: () => boolean) => Promise<void> | void} send Returns, or resolves, soon after `going()` is false.
+ * @param {(address: Address, going: () => boolean) => Promise<void> | void} send Returns, or
+ *   resolves, soon after `going()` is false.
  */
 export function followCommands(send) {
   let turn = 0;
@@ -59,7 +65,8 @@ export function followCommands(send) {
     turn++;
     const [command, address = ''] = line.split(' ');
     const mine = turn;
-    if (command === 'send') Promise.resolve(send(parseAddress(address), () => mine === turn)).catch(fail);
+    if (command === 'send')
+      Promise.resolve(send(parseAddress(address), () => mine === turn)).catch(fail);
   });
 }
 

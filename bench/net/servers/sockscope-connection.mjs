@@ -1,17 +1,20 @@
-// What this library's stream servers do with a connection, however they came by it. `timeout`: milliseconds, a timeout scope around every
-// receive. `buffers`: how many buffers a connection has, so that up to that many less one may be on their way out while the next one is filled.
-// `recv`: `recv` instead of `recvInto`, so that no connection holds memory while it waits.
+// What this library's stream servers do with a connection, however they came by it. `timeout`:
+// milliseconds, a timeout scope around every receive. `buffers`: how many buffers a connection has,
+// so that up to that many less one may be on their way out while the next one is filled. `recv`:
+// `recv` instead of `recvInto`, so that no connection holds memory while it waits.
 import { countAnswer, RECEIVE_BYTES, unknownKind, work } from './server-process.mjs';
 
 /** @typedef {import('sockscope').AsyncStreamTransport} Transport */
 
 /** The load generator resets what is under way when its time is up. @param {unknown} error */
 function ignoreReset(error) {
-  if (!['ECONNRESET', 'EPIPE'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
+  if (!['ECONNRESET', 'EPIPE'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? ''))
+    throw error;
 }
 
 /**
- * @param {string} kind @param {Record<string, string>} options @param {import('sockscope').AsyncBackend} backend
+ * @param {string} kind @param {Record<string, string>} options @param
+ *   {import('sockscope').AsyncBackend} backend
  * @returns {(transport: Transport) => Promise<void>} Serves a connection to its end, and closes it.
  */
 export function connectionHandler(kind, options, backend) {
@@ -23,9 +26,11 @@ export function connectionHandler(kind, options, backend) {
     timeout > 0
       ? (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) =>
           backend.timeout(timeout).run(() => transport.recvInto(buffer))
-      : (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) => transport.recvInto(buffer);
+      : (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) =>
+          transport.recvInto(buffer);
 
-  // Each is one async function to its end: another one around it would be memory that a connection holds, and none of this library's.
+  // Each is one async function to its end: another one around it would be memory that a connection
+  // holds, and none of this library's.
 
   /** @param {Transport} transport */
   async function echo(transport) {
@@ -60,7 +65,8 @@ export function connectionHandler(kind, options, backend) {
           await before;
           await transport.sendAll(buffer.memory.subarray(0, count));
         })();
-        // A send that fails is told where it is awaited; a receive may fail first, and then it no longer is.
+        // A send that fails is told where it is awaited; a receive may fail first, and then it no
+        // longer is.
         last.catch(() => undefined);
       }
       await last;
@@ -74,7 +80,8 @@ export function connectionHandler(kind, options, backend) {
   /** @param {Transport} transport */
   async function echoReceived(transport) {
     try {
-      for (let data; (data = await transport.recv(RECEIVE_BYTES)).length > 0;) await transport.sendAll(data);
+      for (let data; (data = await transport.recv(RECEIVE_BYTES)).length > 0;)
+        await transport.sendAll(data);
     } catch (error) {
       ignoreReset(error);
     } finally {

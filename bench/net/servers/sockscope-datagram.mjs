@@ -1,14 +1,25 @@
-// This library's datagrams. `backend`: native or node. `size`: of what a source sends. `send`: one (`send`, a call for each) or many
-// (`sendMany`, 64 at once, segmented by the kernel on UDP).
+// This library's datagrams. `backend`: native or node. `size`: of what a source sends. `send`: one
+// (`send`, a call for each) or many (`sendMany`, 64 at once, segmented by the kernel on UDP).
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
-import { announce, countAnswer, fail, followCommands, serverArguments, sourcePacket, unknownKind } from './server-process.mjs';
+import {
+  announce,
+  countAnswer,
+  fail,
+  followCommands,
+  serverArguments,
+  sourcePacket,
+  unknownKind,
+} from './server-process.mjs';
 
 /** @typedef {import('sockscope').AsyncDatagramListener<any>} Listener */
 
 const { kind, address, options } = serverArguments();
 const backend = newBuiltinBackend(options.backend === 'node' ? 'node' : 'native');
 
-/** The load generator has gone before it could say so, or has left questions behind. @param {unknown} error */
+/**
+ * The load generator has gone before it could say so, or has left questions behind. @param
+ * {unknown} error
+ */
 function ignoreGone(error) {
   const { code = '' } = /** @type {NodeJS.ErrnoException} */ (error);
   if (!['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTCONN', 'EPIPE'].includes(code)) throw error;
@@ -22,7 +33,9 @@ function echo(listener) {
 /** @param {Listener} listener */
 function sink(listener) {
   let count = 0;
-  return listener.serve((data, sender) => (data.length > 1 ? void count++ : listener.sendTo(countAnswer(count), sender)));
+  return listener.serve((data, sender) =>
+    data.length > 1 ? void count++ : listener.sendTo(countAnswer(count), sender),
+  );
 }
 
 /** @param {import('./server-process.mjs').Address} to @param {() => boolean} going */
@@ -30,9 +43,12 @@ async function source(to, going) {
   const packet = sourcePacket(Number(options.size));
   const packets = Array.from({ length: 64 }, () => packet);
   const unix = to.transport === 'unix-dgram';
-  const endpoint = unix ? await backend.createUnixDatagramEndpoint(to.path) : await backend.createUdpEndpoint(to.host, to.port);
+  const endpoint = unix
+    ? await backend.createUnixDatagramEndpoint(to.path)
+    : await backend.createUdpEndpoint(to.host, to.port);
   try {
-    while (going()) await (options.send === 'one' ? endpoint.send(packet) : endpoint.sendMany(packets));
+    while (going())
+      await (options.send === 'one' ? endpoint.send(packet) : endpoint.sendMany(packets));
   } catch (error) {
     ignoreGone(error);
   } finally {

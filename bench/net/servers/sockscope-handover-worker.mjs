@@ -1,4 +1,5 @@
-// The other half of sockscope-handover.mjs: connections come as file descriptors over fd 3. It ends when that does.
+// The other half of sockscope-handover.mjs: connections come as file descriptors over fd 3. It ends
+// when that does.
 import { ancillaryBufferSize, newBuiltinBackend } from 'sockscope';
 import { fail } from './server-process.mjs';
 import { connectionHandler } from './sockscope-connection.mjs';
@@ -16,7 +17,8 @@ await backend
       for (;;) {
         const { bytes, ancillary } = await channel.recvWithAncillaryInto(note, room);
         if (bytes === 0) break;
-        for (const fd of ancillary.fds ?? []) group.startSoon(async () => serveOne(await backend.wrapStreamSocket(fd)));
+        for (const fd of ancillary.fds ?? [])
+          group.startSoon(async () => serveOne(await backend.wrapStreamSocket(fd)));
       }
     });
   })

@@ -11,9 +11,13 @@ const backend = newBuiltinBackend('native');
 const note = new Uint8Array(1);
 
 const [ours, theirs] = Socket.pair();
-const worker = spawn(process.execPath, [fileURLToPath(new URL('./sockscope-handover-worker.mjs', import.meta.url))], {
-  stdio: ['ignore', 'inherit', 'inherit', theirs.fd],
-});
+const worker = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('./sockscope-handover-worker.mjs', import.meta.url))],
+  {
+    stdio: ['ignore', 'inherit', 'inherit', theirs.fd],
+  },
+);
 theirs.close();
 worker.on('exit', () => process.exit(1));
 
@@ -23,9 +27,14 @@ await backend
     const turn = backend.createFairLock();
     // The worker has started.
     await channel.recvInto(note);
-    const [listener] = await backend.createTcpListeners(address.host, address.port, { backlog: 4096 });
+    const [listener] = await backend.createTcpListeners(address.host, address.port, {
+      backlog: 4096,
+    });
     const bound = listener.extra(SocketAttribute.localAddress);
-    announce(address, typeof bound === 'object' && 'port' in bound ? bound.port : 0, [process.pid, worker.pid ?? 0]);
+    announce(address, typeof bound === 'object' && 'port' in bound ? bound.port : 0, [
+      process.pid,
+      worker.pid ?? 0,
+    ]);
     await listener.serve(async (transport) => {
       const fds = [transport.extra(SocketAttribute.socket).fd];
       await turn.runExclusive(() => channel.sendAllWithAncillary([note], { fds }));

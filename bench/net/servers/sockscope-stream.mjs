@@ -1,5 +1,5 @@
-// This library's streams. `backend`: native or node. `reuse`: others listen on the same port. What else it can be told, sockscope-connection.mjs
-// says.
+// This library's streams. `backend`: native or node. `reuse`: others listen on the same port. What
+// else it can be told, sockscope-connection.mjs says.
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
 import { announce, fail, serverArguments } from './server-process.mjs';
 import { connectionHandler } from './sockscope-connection.mjs';
@@ -9,9 +9,13 @@ const backend = newBuiltinBackend(options.backend === 'node' ? 'node' : 'native'
 const serveOne = connectionHandler(kind, options, backend);
 
 async function listen() {
-  if (address.transport === 'unix') return backend.createUnixStreamListener(address.path, { backlog: 4096 });
+  if (address.transport === 'unix')
+    return backend.createUnixStreamListener(address.path, { backlog: 4096 });
   const reusePort = options.reuse !== undefined;
-  const [listener] = await backend.createTcpListeners(address.host, address.port, { backlog: 4096, reusePort });
+  const [listener] = await backend.createTcpListeners(address.host, address.port, {
+    backlog: 4096,
+    reusePort,
+  });
   return listener;
 }
 

@@ -1,13 +1,24 @@
 // The package `unix-dgram`. `size`: of what a source sends.
 import { importOpponent } from '../../opponents/index.mjs';
-import { announce, countAnswer, fail, followCommands, serverArguments, sourcePacket, unknownKind } from './server-process.mjs';
+import {
+  announce,
+  countAnswer,
+  fail,
+  followCommands,
+  serverArguments,
+  sourcePacket,
+  unknownKind,
+} from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
 const { default: unix } = await importOpponent('unix-dgram');
 
 function serve() {
   let count = 0;
-  const answer = { echo: (data) => data, sink: (data) => (data.length > 1 ? void count++ : Buffer.from(countAnswer(count))) }[kind];
+  const answer = {
+    echo: (data) => data,
+    sink: (data) => (data.length > 1 ? void count++ : Buffer.from(countAnswer(count))),
+  }[kind];
   if (answer === undefined) throw unknownKind(kind);
   const socket = unix.createSocket('unix_dgram', (data, sender) => {
     const reply = answer(data);
@@ -23,7 +34,10 @@ function ignore() {
   return undefined;
 }
 
-/** Connected, so that the package says when there is room again. @param {import('./server-process.mjs').Address} to @param {() => boolean} going */
+/**
+ * Connected, so that the package says when there is room again. @param
+ * {import('./server-process.mjs').Address} to @param {() => boolean} going
+ */
 function source(to, going) {
   const packet = Buffer.from(sourcePacket(Number(options.size)));
   const socket = unix.createSocket('unix_dgram');

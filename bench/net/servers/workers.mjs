@@ -1,5 +1,6 @@
-// A stream server of this folder in several threads, each of which listens by itself on the same port (SO_REUSEPORT): the kernel deals the
-// connections out. `program`: the server's file, which must know `reuse`. `workers`: how many.
+// A stream server of this folder in several threads, each of which listens by itself on the same
+// port (SO_REUSEPORT): the kernel deals the connections out. `program`: the server's file, which
+// must know `reuse`. `workers`: how many.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
@@ -13,10 +14,15 @@ async function startWorker(port) {
   const told = Object.entries({ ...settings, reuse: '1' }).map((setting) => setting.join('='));
   const argv = [kind, `tcp:${address.host}:${String(port)}`, ...told];
   // Its input stays open, and its output is not the runner's.
-  const worker = new Worker(new URL(`./${program}`, import.meta.url), { argv, stdin: true, stdout: true });
+  const worker = new Worker(new URL(`./${program}`, import.meta.url), {
+    argv,
+    stdin: true,
+    stdout: true,
+  });
   worker.on('error', fail);
   worker.on('exit', () => process.exit(1));
-  for await (const line of createInterface({ input: worker.stdout })) return parseAddress(JSON.parse(line).address).port;
+  for await (const line of createInterface({ input: worker.stdout }))
+    return parseAddress(JSON.parse(line).address).port;
   throw new Error(`${program} ended before it was ready`);
 }
 

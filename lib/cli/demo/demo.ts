@@ -21,7 +21,10 @@ Options:
   -h, --help    this help
 `;
 
-/** The native server's CPU time per request is compared with that of the same server on Node's own modules. */
+/**
+ * The native server's CPU time per request is compared with that of the same server on Node's own
+ * modules.
+ */
 const SERVERS = ['native', 'node'] as const;
 const WARM_UP_MS = 250;
 
@@ -45,7 +48,10 @@ export async function demo(args: string[]): Promise<number> {
     return 0;
   }
   const seconds = Number(values.seconds);
-  if (!(seconds > 0 && seconds <= 60)) throw new UsageError(`--seconds must be a number above 0, of at most 60, not "${values.seconds}"`);
+  if (!(seconds > 0 && seconds <= 60))
+    throw new UsageError(
+      `--seconds must be a number above 0, of at most 60, not "${values.seconds}"`,
+    );
   const backend = newBuiltinBackend('native');
   const native = nativeInfo();
   say(
@@ -66,9 +72,13 @@ async function tour(backend: AsyncBackend, folder: string, duration: number): Pr
     for (const name of SERVERS) servers.push(await ServerProcess.start(backend, name, folder));
     const [native] = servers;
     if (native === undefined) throw new Error('no native server');
-    say(`echo servers are up: TCP, Unix stream, UDP and Unix datagram (processes ${servers.map(({ pid }) => String(pid)).join(' and ')})`);
+    say(
+      `echo servers are up: TCP, Unix stream, UDP and Unix datagram (processes ${servers.map(({ pid }) => String(pid)).join(' and ')})`,
+    );
 
-    say(`passing a TCP connection to another process, by its fd ... ${await handOverConnection(backend, native.addresses.handOver ?? '')}`);
+    say(
+      `passing a TCP connection to another process, by its fd ... ${await handOverConnection(backend, native.addresses.handOver ?? '')}`,
+    );
     say(`a client that sends nothing, and its deadline ... ${await cancelSlowClient(backend)}`);
 
     const rows: Row[] = [];
@@ -83,7 +93,8 @@ async function tour(backend: AsyncBackend, folder: string, duration: number): Pr
         const after = await server.usage();
         const user = after.user - before.user;
         const cpu = user + after.system - before.system;
-        if (load.roundTrips === 0) throw new Error(`${KIND_NAMES[kind]} on ${name}: no echo came back`);
+        if (load.roundTrips === 0)
+          throw new Error(`${KIND_NAMES[kind]} on ${name}: no echo came back`);
         rows.push({
           kind,
           server: name,
@@ -116,10 +127,22 @@ function summary(rows: readonly Row[]): string {
       Math.round(row.rate).toLocaleString('en'),
       row.cpu.toFixed(2),
       row.userCpu.toFixed(2),
-      row.server === 'native' ? (other === undefined ? '– (node has none)' : `${(row.cpu / other.cpu).toFixed(2)}x`) : '',
+      row.server === 'native'
+        ? other === undefined
+          ? '– (node has none)'
+          : `${(row.cpu / other.cpu).toFixed(2)}x`
+        : '',
     ];
   });
-  const header = ['echo server', 'on', 'round trips', 'per second', 'server CPU µs each', 'of it user', 'native : node'];
+  const header = [
+    'echo server',
+    'on',
+    'round trips',
+    'per second',
+    'server CPU µs each',
+    'of it user',
+    'native : node',
+  ];
   return `${formatTable(header, cells)}\n\nThe clients run in one process beside the servers and are the bottleneck: compare CPU per round trip, not rates.`;
 }
 

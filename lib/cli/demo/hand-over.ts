@@ -2,7 +2,8 @@ import type { AsyncBackend, InetAddress } from '../../index';
 import { SocketAttribute } from '../../index';
 
 /**
- * Accepts a TCP connection here, and gives it to the process that listens on `path`, which answers on it.
+ * Accepts a TCP connection here, and gives it to the process that listens on `path`, which answers
+ * on it.
  * @returns what the client was told, by the other process
  */
 export async function handOverConnection(backend: AsyncBackend, path: string): Promise<string> {
@@ -17,18 +18,21 @@ export async function handOverConnection(backend: AsyncBackend, path: string): P
           listener.serve(async (connection) => {
             const control = await backend.createUnixStreamConnection(path);
             const { fd } = connection.extra(SocketAttribute.socket);
-            // The kernel duplicates the fd: the other process has one of its own when this returns, and ours is closed.
+            // The kernel duplicates the fd: the other process has one of its own when this returns,
+            // and ours is closed.
             await control.sendAllWithAncillary([Uint8Array.of(0)], { fds: [fd] });
             await connection.aclose();
             await control.aclose();
           }),
         );
         const client = await backend.createTcpConnection('127.0.0.1', port);
-        for (let data = await client.recv(1024); data.length > 0; data = await client.recv(1024)) greeting += Buffer.from(data).toString();
+        for (let data = await client.recv(1024); data.length > 0; data = await client.recv(1024))
+          greeting += Buffer.from(data).toString();
         await client.aclose();
         group.cancelScope.cancel();
       });
-      if (!greeting.startsWith('process ')) throw new Error(`the other process said nothing sensible: "${greeting}"`);
+      if (!greeting.startsWith('process '))
+        throw new Error(`the other process said nothing sensible: "${greeting}"`);
       return greeting;
     });
   } finally {

@@ -12,8 +12,16 @@ const CLIENTS = 32;
 /** No echo takes this long on one machine: a client that waits longer has found a defect. */
 const ECHO_TIMEOUT_MS = 5000;
 
-/** Keeps a server busy for `duration` ms: each client is a task, each echo is compared, each has a timeout. */
-export async function generateLoad(backend: AsyncBackend, kind: Kind, addresses: Addresses, duration: number): Promise<Load> {
+/**
+ * Keeps a server busy for `duration` ms: each client is a task, each echo is compared, each has a
+ * timeout.
+ */
+export async function generateLoad(
+  backend: AsyncBackend,
+  kind: Kind,
+  addresses: Addresses,
+  duration: number,
+): Promise<Load> {
   let roundTrips = 0;
   const clients: Client[] = [];
   try {
@@ -42,18 +50,32 @@ interface Client {
   readonly close: () => Promise<void>;
 }
 
-async function connect(backend: AsyncBackend, kind: Kind, addresses: Addresses, index: number): Promise<Client> {
+async function connect(
+  backend: AsyncBackend,
+  kind: Kind,
+  addresses: Addresses,
+  index: number,
+): Promise<Client> {
   const message = new Uint8Array(MESSAGE_BYTES).fill(index);
   switch (kind) {
     case 'tcp':
-      return streamClient(await backend.createTcpConnection('127.0.0.1', addresses.tcp ?? 0), message);
+      return streamClient(
+        await backend.createTcpConnection('127.0.0.1', addresses.tcp ?? 0),
+        message,
+      );
     case 'unix':
       return streamClient(await backend.createUnixStreamConnection(addresses.unix ?? ''), message);
     case 'udp':
-      return datagramClient(await backend.createUdpEndpoint('127.0.0.1', addresses.udp ?? 0), message);
+      return datagramClient(
+        await backend.createUdpEndpoint('127.0.0.1', addresses.udp ?? 0),
+        message,
+      );
     case 'unixgram':
       // '' lets the kernel choose a name, without which there would be no answer.
-      return datagramClient(await backend.createUnixDatagramEndpoint(addresses.unixgram ?? '', { localPath: '' }), message);
+      return datagramClient(
+        await backend.createUnixDatagramEndpoint(addresses.unixgram ?? '', { localPath: '' }),
+        message,
+      );
   }
 }
 

@@ -1,14 +1,31 @@
 import { join } from 'node:path';
-import { type AsyncBackend, type AsyncStreamTransport, type InetAddress, newBuiltinBackend, SocketAttribute } from '../../index';
+import {
+  type AsyncBackend,
+  type AsyncStreamTransport,
+  type InetAddress,
+  newBuiltinBackend,
+  SocketAttribute,
+} from '../../index';
 import { ignoringPeer } from '../ignoring-peer';
 import { type Addresses, MESSAGE_BYTES } from './messages';
 
-/** Echo servers of every kind, and one that takes connections over by their fds, on the native backend. */
-export async function serveNative(folder: string, onReady: (addresses: Addresses) => void, signal: AbortSignal): Promise<void> {
+/**
+ * Echo servers of every kind, and one that takes connections over by their fds, on the native
+ * backend.
+ */
+export async function serveNative(
+  folder: string,
+  onReady: (addresses: Addresses) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const backend = newBuiltinBackend('native');
   await backend.bootstrap(() =>
     backend.openCancelScope({ signal }).run(async () => {
-      const paths = { unix: join(folder, 'n.s'), unixgram: join(folder, 'n.d'), handOver: join(folder, 'n.h') };
+      const paths = {
+        unix: join(folder, 'n.s'),
+        unixgram: join(folder, 'n.d'),
+        handOver: join(folder, 'n.h'),
+      };
       const [tcp] = await backend.createTcpListeners('127.0.0.1', 0);
       const [udp] = await backend.createUdpListeners('127.0.0.1', 0);
       const unix = await backend.createUnixStreamListener(paths.unix);
@@ -25,8 +42,12 @@ export async function serveNative(folder: string, onReady: (addresses: Addresses
         await backend.createTaskGroup().run((group) => {
           group.startSoon(() => tcp.serve(echoStream));
           group.startSoon(() => unix.serve(echoStream));
-          group.startSoon(() => udp.serve((data, address) => ignoringPeer(() => udp.sendTo(data, address))));
-          group.startSoon(() => unixgram.serve((data, address) => ignoringPeer(() => unixgram.sendTo(data, address))));
+          group.startSoon(() =>
+            udp.serve((data, address) => ignoringPeer(() => udp.sendTo(data, address))),
+          );
+          group.startSoon(() =>
+            unixgram.serve((data, address) => ignoringPeer(() => unixgram.sendTo(data, address))),
+          );
           group.startSoon(() => handOver.serve((control) => takeOver(backend, control)));
         });
       } finally {
@@ -40,7 +61,11 @@ async function echoStream(connection: AsyncStreamTransport): Promise<void> {
   const buffer = new Uint8Array(16 * MESSAGE_BYTES);
   try {
     await ignoringPeer(async () => {
-      for (let size = await connection.recvInto(buffer); size > 0; size = await connection.recvInto(buffer)) {
+      for (
+        let size = await connection.recvInto(buffer);
+        size > 0;
+        size = await connection.recvInto(buffer)
+      ) {
         await connection.sendAll(buffer.subarray(0, size));
       }
     });

@@ -4,8 +4,15 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Addresses } from './messages';
 
-/** The same echo servers on node:net and node:dgram, as one writes them there: `data` to `write`. Unix datagrams they do not have. */
-export async function serveNode(folder: string, onReady: (addresses: Addresses) => void, signal: AbortSignal): Promise<void> {
+/**
+ * The same echo servers on node:net and node:dgram, as one writes them there: `data` to `write`.
+ * Unix datagrams they do not have.
+ */
+export async function serveNode(
+  folder: string,
+  onReady: (addresses: Addresses) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const path = join(folder, 'j.s');
   const echo = (socket: Socket): void => {
     socket.setNoDelay(true);

@@ -2,7 +2,10 @@ import type { Addresses, FromServer, ToServer } from './messages';
 import { serveNative } from './serve-native';
 import { serveNode } from './serve-node';
 
-/** The process of one backend's echo servers: `server-main.js native|node FOLDER`, with an IPC channel to its parent. */
+/**
+ * The process of one backend's echo servers: `server-main.js native|node FOLDER`, with an IPC
+ * channel to its parent.
+ */
 
 function send(message: FromServer): void {
   process.send?.(message);
@@ -32,7 +35,10 @@ serve(
     process.disconnect();
   },
   (error: unknown) => {
-    send({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    send({
+      type: 'failed',
+      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
     process.exitCode = 1;
     process.disconnect();
   },

@@ -6,7 +6,10 @@ import type { Addresses, FromServer, ToServer } from './messages';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** A backend's echo servers in a process of their own, so that their CPU time can be told from the clients'. */
+/**
+ * A backend's echo servers in a process of their own, so that their CPU time can be told from the
+ * clients'.
+ */
 export class ServerProcess {
   readonly addresses: Addresses;
   readonly pid: number | undefined;
@@ -20,8 +23,15 @@ export class ServerProcess {
     this.addresses = addresses;
   }
 
-  static async start(backend: AsyncBackend, name: 'native' | 'node', folder: string): Promise<ServerProcess> {
-    const child = fork(join(__dirname, 'server-main.js'), [name, folder], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  static async start(
+    backend: AsyncBackend,
+    name: 'native' | 'node',
+    folder: string,
+  ): Promise<ServerProcess> {
+    const child = fork(join(__dirname, 'server-main.js'), [name, folder], {
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     try {
       const ready = await answer(backend, child, 'ready');
       return new ServerProcess(backend, child, ready.addresses);
@@ -41,7 +51,9 @@ export class ServerProcess {
     if (this.#child.exitCode !== null) return;
     const ended = once(this.#child, 'exit');
     if (this.#child.connected) this.#tell({ type: 'stop' });
-    const graceful = await this.#backend.moveOnAfter(2000).run(() => this.#backend.waitFor(ended).then(() => true));
+    const graceful = await this.#backend
+      .moveOnAfter(2000)
+      .run(() => this.#backend.waitFor(ended).then(() => true));
     if (graceful !== true) this.#child.kill('SIGKILL');
   }
 
@@ -50,7 +62,9 @@ export class ServerProcess {
   }
 }
 
-/** The next message, which must be of this type. Rejects if the process fails, ends or keeps silent. */
+/**
+ * The next message, which must be of this type. Rejects if the process fails, ends or keeps silent.
+ */
 async function answer<T extends FromServer['type']>(
   backend: AsyncBackend,
   child: ChildProcess,
@@ -71,7 +85,8 @@ async function answer<T extends FromServer['type']>(
       ),
     );
     if (message.type === 'failed') throw new Error(`a server process failed: ${message.message}`);
-    if (message.type !== type) throw new Error(`a server process said "${message.type}" instead of "${type}"`);
+    if (message.type !== type)
+      throw new Error(`a server process said "${message.type}" instead of "${type}"`);
     return message as Extract<FromServer, { type: T }>;
   } finally {
     // Takes the listeners off; the promise of the one that lost has nobody waiting.

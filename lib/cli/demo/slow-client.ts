@@ -36,6 +36,7 @@ export async function cancelSlowClient(backend: AsyncBackend): Promise<string> {
   } finally {
     await listener.aclose();
   }
-  if (!outcome.startsWith('cancelled')) throw new Error(`the slow client was not cancelled: ${outcome}`);
+  if (!outcome.startsWith('cancelled'))
+    throw new Error(`the slow client was not cancelled: ${outcome}`);
   return `${outcome}, and its connection closed`;
 }

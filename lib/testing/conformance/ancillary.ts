@@ -63,8 +63,15 @@ function receivedFd(scenario: Scenario, { fds = [] }: AncillaryData): number {
   return fds[0] as number;
 }
 
-/** Defines what control messages have to do, over Unix streams and, where a kind is given, Unix datagrams. Backends that have none refuse: other suites see to that. */
-export function testAncillaryData(runner: TestRunner, subject: ConformanceSubject, datagrams?: DatagramKind): void {
+/**
+ * Defines what control messages have to do, over Unix streams and, where a kind is given, Unix
+ * datagrams. Backends that have none refuse: other suites see to that.
+ */
+export function testAncillaryData(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  datagrams?: DatagramKind,
+): void {
   if (lacks(subject, 'ancillary data')) return;
   defineSuite(runner, subject, 'control messages on a Unix stream', (test) => {
     test('pass an fd with data: another fd of the same file, while the sender keeps his', async (scenario) => {
@@ -136,7 +143,9 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       await rejectsWith(BAD_RANGE, () => b.recvWithAncillary(-1, ROOM));
       await rejectsWith(BAD_RANGE, () => b.recvWithAncillary(8, -1));
       await rejectsWith(BAD_TYPE, () => b.recvWithAncillaryInto('x' as never, ROOM));
-      await rejectsWith([BAD_TYPE, BAD_RANGE, 'EBADF'], () => a.sendAllWithAncillary([bytes('x')], { fds: [-1] }));
+      await rejectsWith([BAD_TYPE, BAD_RANGE, 'EBADF'], () =>
+        a.sendAllWithAncillary([bytes('x')], { fds: [-1] }),
+      );
       await rejectsWith('EBADF', () => a.sendAllWithAncillary([bytes('x')], { fds: [1_000_000] }));
       await b.aclose();
       await rejectsWith(CLOSED, () => b.recvWithAncillary(8, ROOM));
@@ -157,16 +166,24 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       const { backend } = scenario;
       const listener = await datagrams.listen(scenario);
       const path = localAddress(listener) as UnixPath;
-      const transport = scenario.own(await backend.createUnixDatagramEndpoint(path, { localPath: scenario.freshPath() }));
+      const transport = scenario.own(
+        await backend.createUnixDatagramEndpoint(path, { localPath: scenario.freshPath() }),
+      );
       await backend.createTaskGroup().run(async (group) => {
         const seen: string[] = [];
         group.startSoon(() =>
           listener.serveWithAncillary(async (data, ancillary, address) => {
             seen.push(text(data), readFileSync(receivedFd(scenario, ancillary ?? {}), 'latin1'));
-            await listener.sendWithAncillaryTo(bytes('back'), { fds: [openFile(scenario, 'of the listener')] }, address);
+            await listener.sendWithAncillaryTo(
+              bytes('back'),
+              { fds: [openFile(scenario, 'of the listener')] },
+              address,
+            );
           }, ROOM),
         );
-        await transport.sendWithAncillary(bytes('there'), { fds: [openFile(scenario, 'of the transport')] });
+        await transport.sendWithAncillary(bytes('there'), {
+          fds: [openFile(scenario, 'of the transport')],
+        });
         const { data, ancillary } = await transport.recvWithAncillary(ROOM);
         assert.equal(text(data), 'back');
         assert.equal(readFileSync(receivedFd(scenario, ancillary), 'latin1'), 'of the listener');

@@ -6,7 +6,10 @@ import { SocketAttribute } from '../../transports/attributes';
 import type { AsyncDatagramTransport } from '../../transports/transport';
 import type { Scenario } from './harness';
 
-/** The other end: a datagram socket that no code of the backend under test touches. Nothing in it is a checkpoint. */
+/**
+ * The other end: a datagram socket that no code of the backend under test touches. Nothing in it is
+ * a checkpoint.
+ */
 export interface DatagramPeer {
   /** Where it is bound. */
   readonly address: InetAddress | UnixPath;
@@ -18,7 +21,10 @@ export interface DatagramPeer {
   close(): Promise<void>;
 }
 
-/** A family of datagram sockets: how to come by each end. Opening those under test is a checkpoint, as the backend's methods are. */
+/**
+ * A family of datagram sockets: how to come by each end. Opening those under test is a checkpoint,
+ * as the backend's methods are.
+ */
 export interface DatagramKind {
   /** For the names of the tests: 'UDP'. */
   readonly name: string;
@@ -27,7 +33,10 @@ export interface DatagramKind {
   readonly mostBytes: number | null;
   /** A peer, closed with the scenario. */
   peer(scenario: Scenario): Promise<DatagramPeer>;
-  /** A transport connected to the peer, with an address that the peer can answer to. Closed with the scenario. */
+  /**
+   * A transport connected to the peer, with an address that the peer can answer to. Closed with the
+   * scenario.
+   */
   connect(scenario: Scenario, peer: DatagramPeer): Promise<AsyncDatagramTransport>;
   /** A bound listener. Closed with the scenario. */
   listen(scenario: Scenario): Promise<AsyncDatagramListener<InetAddress | UnixPath>>;
@@ -66,7 +75,9 @@ export async function udpPeer(scenario: Scenario): Promise<DatagramPeer> {
       }),
     take: () => {
       const datagram = received.shift();
-      return datagram === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(datagram);
+      return datagram === undefined
+        ? new Promise((resolve) => waiting.push(resolve))
+        : Promise.resolve(datagram);
     },
     close: async () => {
       const closed = once(socket, 'close');
@@ -95,6 +106,8 @@ export const UDP: DatagramKind = {
 };
 
 /** Where a transport or listener is bound. */
-export function localAddress(resource: { extra: AsyncDatagramTransport['extra'] }): InetAddress | UnixPath {
+export function localAddress(resource: {
+  extra: AsyncDatagramTransport['extra'];
+}): InetAddress | UnixPath {
   return resource.extra(SocketAttribute.localAddress) as InetAddress | UnixPath;
 }

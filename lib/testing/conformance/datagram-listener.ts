@@ -7,8 +7,15 @@ import {
   BAD_RANGE, BAD_TYPE, BUSY, bytes, CANCELLED, CLOSED, type ConformanceSubject, defineSuite, endsQuietly, lacks, NO_ATTRIBUTE, rejectsWith, text, type TestRunner, throwsWith, turns, UNSUPPORTED, until,
 } from './harness'; // prettier-ignore
 
-/** Defines what every bound datagram socket has to do: serving, its handlers' tasks, answering, cancelling, closing. */
-export function testDatagramListener(runner: TestRunner, subject: ConformanceSubject, kind: DatagramKind): void {
+/**
+ * Defines what every bound datagram socket has to do: serving, its handlers' tasks, answering,
+ * cancelling, closing.
+ */
+export function testDatagramListener(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  kind: DatagramKind,
+): void {
   defineSuite(runner, subject, `a ${kind.name} listener`, (test) => {
     test('each datagram is a task, whose address can be answered', async (scenario) => {
       const { backend } = scenario;
@@ -95,10 +102,14 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
       await backend.createTaskGroup().run(async (group) => {
         const seen: Uint8Array[] = [];
         group.startSoon(() => listener.serve((data) => void seen.push(data)));
-        for (const data of ['aaaa', 'bbbb', 'cccc']) await peer.send(bytes(data), localAddress(listener));
+        for (const data of ['aaaa', 'bbbb', 'cccc'])
+          await peer.send(bytes(data), localAddress(listener));
         await until(() => seen.length === 3, 'all are handled');
         seen[1]?.fill(0);
-        assert.deepEqual([text(seen[0] ?? bytes('')), text(seen[2] ?? bytes(''))], ['aaaa', 'cccc']);
+        assert.deepEqual(
+          [text(seen[0] ?? bytes('')), text(seen[2] ?? bytes(''))],
+          ['aaaa', 'cccc'],
+        );
         group.cancelScope.cancel();
       });
     });
@@ -108,9 +119,15 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
       const received: string[] = [];
-      await backend.gather(...Array.from({ length: 50 }, (_, i) => () => listener.sendTo(bytes(String(i)), peer.address)), async () => {
-        for (let i = 0; i < 50; i++) received.push(text((await peer.take()).data));
-      });
+      await backend.gather(
+        ...Array.from(
+          { length: 50 },
+          (_, i) => () => listener.sendTo(bytes(String(i)), peer.address),
+        ),
+        async () => {
+          for (let i = 0; i < 50; i++) received.push(text((await peer.take()).data));
+        },
+      );
       assert.deepEqual(
         received.sort((a, b) => Number(a) - Number(b)),
         Array.from({ length: 50 }, (_, i) => String(i)),
@@ -161,7 +178,10 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
         scope.cancel();
         await endsQuietly(served);
       }
-      assert.deepEqual(seen, Array.from({ length: 5 }, (_, i) => [`between ${i}`, `now ${i}`]).flat());
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 5 }, (_, i) => [`between ${i}`, `now ${i}`]).flat(),
+      );
     });
 
     test('a second serve is refused, and the first does not notice', async (scenario) => {
@@ -190,7 +210,10 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
           throw error;
         });
       });
-      const told = assert.rejects(served, (error: AggregateError) => error instanceof AggregateError && error.errors[0] === failure);
+      const told = assert.rejects(
+        served,
+        (error: AggregateError) => error instanceof AggregateError && error.errors[0] === failure,
+      );
       await peer.send(bytes('.'), localAddress(listener));
       await peer.send(bytes('!'), localAddress(listener));
       await told;
@@ -205,7 +228,9 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
       const storage = new AsyncLocalStorage<string>();
       await backend.createTaskGroup().run(async (group) => {
         const seen: unknown[] = [];
-        storage.run('mine', () => group.startSoon(() => listener.serve(() => void seen.push(storage.getStore()))));
+        storage.run('mine', () =>
+          group.startSoon(() => listener.serve(() => void seen.push(storage.getStore()))),
+        );
         for (let i = 1; i <= 3; i++) {
           await peer.send(bytes('x'), localAddress(listener));
           await until(() => seen.length === i, 'the handler is called');
@@ -220,7 +245,9 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
       await backend.createTaskGroup().run(async (group) => {
-        const serving = await group.start(() => rejectsWith(CLOSED, () => listener.serve(() => undefined)));
+        const serving = await group.start(() =>
+          rejectsWith(CLOSED, () => listener.serve(() => undefined)),
+        );
         await turns();
         await listener.aclose();
         await serving.join();
@@ -252,20 +279,31 @@ export function testDatagramListener(runner: TestRunner, subject: ConformanceSub
     test('refuses handlers, buffers and addresses that are none', async (scenario) => {
       const listener = await kind.listen(scenario);
       const { address } = await kind.peer(scenario);
-      for (const handler of [undefined, null, 'echo', {}]) await rejectsWith(BAD_TYPE, () => listener.serve(handler as never));
-      for (const data of [null, 'text', 5, new ArrayBuffer(8)]) await rejectsWith(BAD_TYPE, () => listener.sendTo(data as never, address));
-      for (const other of [null, undefined, 5, {}]) await rejectsWith(BAD_TYPE, () => listener.sendTo(bytes('x'), other as never));
+      for (const handler of [undefined, null, 'echo', {}])
+        await rejectsWith(BAD_TYPE, () => listener.serve(handler as never));
+      for (const data of [null, 'text', 5, new ArrayBuffer(8)])
+        await rejectsWith(BAD_TYPE, () => listener.sendTo(data as never, address));
+      for (const other of [null, undefined, 5, {}])
+        await rejectsWith(BAD_TYPE, () => listener.sendTo(bytes('x'), other as never));
       if (kind.family === 'unix') return;
       const inet = address as InetAddress;
       await rejectsWith(BAD_RANGE, () => listener.sendTo(bytes('x'), { ...inet, port: 65536 }));
       await assert.rejects(listener.sendTo(bytes('x'), { ...inet, address: 'not an address' }));
-      await assert.rejects(listener.sendTo(bytes('x'), { address: '::1', port: inet.port, family: 'IPv6' }));
-      if (kind.mostBytes !== null) await rejectsWith('EMSGSIZE', () => listener.sendTo(new Uint8Array((kind.mostBytes ?? 0) + 1), address));
+      await assert.rejects(
+        listener.sendTo(bytes('x'), { address: '::1', port: inet.port, family: 'IPv6' }),
+      );
+      if (kind.mostBytes !== null)
+        await rejectsWith('EMSGSIZE', () =>
+          listener.sendTo(new Uint8Array((kind.mostBytes ?? 0) + 1), address),
+        );
     });
 
     test('knows its own address, and no peer', async (scenario) => {
       const listener = await kind.listen(scenario);
-      assert.equal(listener.extra(SocketAttribute.family), scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'));
+      assert.equal(
+        listener.extra(SocketAttribute.family),
+        scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'),
+      );
       throwsWith(NO_ATTRIBUTE, () => listener.extra(SocketAttribute.remoteAddress));
       assert.equal(listener.backend(), scenario.backend);
       await listener.aclose();

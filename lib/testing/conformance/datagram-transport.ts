@@ -15,12 +15,20 @@ interface Link {
 }
 
 /** Defines what every connected datagram socket has to do. */
-export function testDatagramTransport(runner: TestRunner, subject: ConformanceSubject, kind: DatagramKind): void {
+export function testDatagramTransport(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  kind: DatagramKind,
+): void {
   const open = async (scenario: Scenario): Promise<Link> => {
     const peer = await kind.peer(scenario);
     const transport = await kind.connect(scenario, peer);
     const address = localAddress(transport);
-    return { transport, peer, deliver: (data) => peer.send(typeof data === 'string' ? bytes(data) : data, address) };
+    return {
+      transport,
+      peer,
+      deliver: (data) => peer.send(typeof data === 'string' ? bytes(data) : data, address),
+    };
   };
 
   defineSuite(runner, subject, `a connected ${kind.name} socket`, (test) => {
@@ -35,7 +43,10 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
       await deliver('a');
       await deliver('');
       await deliver('bc');
-      assert.deepEqual([text(await transport.recv()), text(await transport.recv()), text(await transport.recv())], ['a', '', 'bc']);
+      assert.deepEqual(
+        [text(await transport.recv()), text(await transport.recv()), text(await transport.recv())],
+        ['a', '', 'bc'],
+      );
     });
 
     test('sends any view, and the right part of its memory', async (scenario) => {
@@ -106,13 +117,16 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
 
     test('sendMany sends all, in order, of whatever sizes', async (scenario) => {
       const { transport, peer } = await open(scenario);
-      const packets = Array.from({ length: 40 }, (_, i) => numbered(i < 20 ? 400 : 4 * ((i * 7) % 50), i));
+      const packets = Array.from({ length: 40 }, (_, i) =>
+        numbered(i < 20 ? 400 : 4 * ((i * 7) % 50), i),
+      );
       await transport.sendMany([]);
       // The receiver's queue need not have room for all at once.
       await scenario.backend.gather(
         () => transport.sendMany(packets),
         async () => {
-          for (const packet of packets) assert.deepEqual(Buffer.from((await peer.take()).data), Buffer.from(packet));
+          for (const packet of packets)
+            assert.deepEqual(Buffer.from((await peer.take()).data), Buffer.from(packet));
         },
       );
     });
@@ -121,7 +135,9 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
       if (kind.mostBytes === null) return;
       const { transport, peer } = await open(scenario);
       const packets = [bytes('a'), bytes('b'), new Uint8Array(kind.mostBytes + 1), bytes('c')];
-      const { packetsSent } = await rejectsWith<Error & { packetsSent?: number }>('EMSGSIZE', () => transport.sendMany(packets));
+      const { packetsSent } = await rejectsWith<Error & { packetsSent?: number }>('EMSGSIZE', () =>
+        transport.sendMany(packets),
+      );
       assert.equal(packetsSent, 2);
       await transport.send(bytes('after'));
       const received = [await peer.take(), await peer.take(), await peer.take()];
@@ -142,7 +158,8 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
       await deliver(longest);
       const [only] = await transport.recvMany(2);
       assert.ok(only !== undefined && Buffer.from(only).equals(longest));
-      if (kind.mostBytes !== null) await rejectsWith('EMSGSIZE', () => transport.send(new Uint8Array(most + 1)));
+      if (kind.mostBytes !== null)
+        await rejectsWith('EMSGSIZE', () => transport.send(new Uint8Array(most + 1)));
     });
 
     test('a second receiver is refused, and the first does not notice', async (scenario) => {
@@ -195,7 +212,8 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
             if (round < 300) setTimeout(() => scope.cancel(), 0);
             await scope.run(async () => {
               while (received.length < count) {
-                const batch = round % 2 === 0 ? [await transport.recv()] : await transport.recvMany(3);
+                const batch =
+                  round % 2 === 0 ? [await transport.recv()] : await transport.recvMany(3);
                 received.push(...batch.map((data) => Number(text(data))));
               }
             });
@@ -214,13 +232,21 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
       const { transport, peer } = await open(scenario);
       const detached = new Uint8Array(8);
       structuredClone(detached.buffer, { transfer: [detached.buffer] });
-      for (const data of [null, undefined, 'text', 5, new ArrayBuffer(8), detached] as unknown as Uint8Array[]) {
+      for (const data of [
+        null,
+        undefined,
+        'text',
+        5,
+        new ArrayBuffer(8),
+        detached,
+      ] as unknown as Uint8Array[]) {
         await rejectsWith(BAD_TYPE, () => transport.send(data));
         await rejectsWith(BAD_TYPE, () => transport.sendMany([bytes('never'), data]));
         await rejectsWith(BAD_TYPE, () => transport.recvInto(data));
       }
       await rejectsWith(BAD_TYPE, () => transport.sendMany(bytes('x') as unknown as Uint8Array[]));
-      for (const max of [0, -1, 1.5, NaN]) await rejectsWith(BAD_RANGE, () => transport.recvMany(max));
+      for (const max of [0, -1, 1.5, NaN])
+        await rejectsWith(BAD_RANGE, () => transport.recvMany(max));
       await transport.send(bytes('x'));
       assert.equal(text((await peer.take()).data), 'x');
     });
@@ -302,14 +328,20 @@ export function testDatagramTransport(runner: TestRunner, subject: ConformanceSu
 
     test('knows its addresses, its family and its backend', async (scenario) => {
       const { transport, peer } = await open(scenario);
-      assert.equal(transport.extra(SocketAttribute.family), scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'));
+      assert.equal(
+        transport.extra(SocketAttribute.family),
+        scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'),
+      );
       assert.deepEqual(transport.extra(SocketAttribute.remoteAddress), peer.address);
       assert.equal(transport.backend(), scenario.backend);
       await transport.send(bytes('x'));
       assert.deepEqual((await peer.take()).from, localAddress(transport));
       await transport.aclose();
       throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.localAddress));
-      assert.equal(transport.extra(SocketAttribute.family, -1), transport.extra(SocketAttribute.family, -1));
+      assert.equal(
+        transport.extra(SocketAttribute.family, -1),
+        transport.extra(SocketAttribute.family, -1),
+      );
     });
 
     test('ancillary data is refused where there is none', async (scenario) => {

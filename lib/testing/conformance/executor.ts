@@ -46,7 +46,9 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
     test('runs as many calls at once as it has threads, and the others after them', async (scenario) => {
       const executor = executorOf(scenario, 2);
       const gate = new ThreadGate();
-      const calls = Array.from({ length: 3 }, () => executor.run(threadFunction('passGate'), [gate.shared]));
+      const calls = Array.from({ length: 3 }, () =>
+        executor.run(threadFunction('passGate'), [gate.shared]),
+      );
       await gate.reached(2);
       assert.equal(await hasSettled(Promise.race(calls)), false);
       assert.equal(gate.count, 2);
@@ -76,7 +78,9 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       const executor = executorOf(scenario);
       const gate = new ThreadGate();
       const scope = scenario.backend.openCancelScope();
-      const running = scope.run(() => executor.run(threadFunction('passGate'), [gate.shared], { abandonOnCancel: true }));
+      const running = scope.run(() =>
+        executor.run(threadFunction('passGate'), [gate.shared], { abandonOnCancel: true }),
+      );
       await gate.reached(1);
       scope.cancel();
       await endsQuietly(running);
@@ -121,7 +125,10 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       const executor = executorOf(scenario);
       const gate = new ThreadGate();
       gate.open();
-      for await (const value of executor.map(threadFunction('passGate'), Array<unknown>(50).fill(gate.shared))) {
+      for await (const value of executor.map(
+        threadFunction('passGate'),
+        Array<unknown>(50).fill(gate.shared),
+      )) {
         if (value === 1) break;
       }
       // One that had begun ends unheard; this one waits behind it.

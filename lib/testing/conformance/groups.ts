@@ -26,7 +26,9 @@ async function failuresOf(running: Promise<unknown>): Promise<unknown[]> {
 /** Defines what task groups and gather have to do. */
 export function testGroups(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a task group', (test) => {
-    test('resolves to what its body returns, when every task has ended, also those that tasks started', async ({ backend }) => {
+    test('resolves to what its body returns, when every task has ended, also those that tasks started', async ({
+      backend,
+    }) => {
       assert.equal(await backend.createTaskGroup().run(() => 5), 5);
       const ended: string[] = [];
       const group = backend.createTaskGroup();
@@ -49,7 +51,10 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       await backend.createTaskGroup().run((group) => {
         for (const name of ['one', 'two', 'three']) {
           storage.run(`context of ${name}`, () =>
-            group.startSoon(() => void seen.push([backend.getCurrentTask().name, storage.getStore()]), { name }),
+            group.startSoon(
+              () => void seen.push([backend.getCurrentTask().name, storage.getStore()]),
+              { name },
+            ),
           );
         }
         assert.deepEqual(seen, []);
@@ -60,7 +65,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('start resolves when the task has begun, to its handle, also if it failed at once', async ({ backend }) => {
+    test('start resolves when the task has begun, to its handle, also if it failed at once', async ({
+      backend,
+    }) => {
       const failure = new Error('at once');
       const failures = await failuresOf(
         backend.createTaskGroup().run(async (group) => {
@@ -103,7 +110,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(began, 0);
     });
 
-    test('the first failure of a task cancels the others and the body, and arrives as an AggregateError', async ({ backend }) => {
+    test('the first failure of a task cancels the others and the body, and arrives as an AggregateError', async ({
+      backend,
+    }) => {
       const failure = new Error('of a task');
       const cancelled: string[] = [];
       const wait = async (name: string): Promise<void> => {
@@ -150,7 +159,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(new Set(failures), new Set([first, second, third]));
     });
 
-    test("the body's failure alone is that error; with others, it is in the AggregateError", async ({ backend }) => {
+    test("the body's failure alone is that error; with others, it is in the AggregateError", async ({
+      backend,
+    }) => {
       const [ofBody, ofTask] = [new Error('of the body'), new Error('of a task')];
       await assert.rejects(
         backend.createTaskGroup().run((group) => {
@@ -173,7 +184,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(new Set(failures), new Set([ofBody, ofTask]));
     });
 
-    test('cancelled from outside, its tasks end before the scope around it does', async ({ backend }) => {
+    test('cancelled from outside, its tasks end before the scope around it does', async ({
+      backend,
+    }) => {
       for (const where of ['in the body', 'at the end']) {
         const scope = backend.openCancelScope();
         const ended: unknown[] = [];
@@ -234,7 +247,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(result, 5);
     });
 
-    test('takes tasks while it is cancelled, which feel it at their first checkpoint', async ({ backend }) => {
+    test('takes tasks while it is cancelled, which feel it at their first checkpoint', async ({
+      backend,
+    }) => {
       const steps: string[] = [];
       await backend.createTaskGroup().run((group) => {
         group.cancelScope.cancel();
@@ -272,12 +287,17 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('the first failure cancels the rest, and failures are an AggregateError', async ({ backend }) => {
+    test('the first failure cancels the rest, and failures are an AggregateError', async ({
+      backend,
+    }) => {
       const [first, second] = [new Error('1'), new Error('2')];
       const cancelled: unknown[] = [];
       const failures = await failuresOf(
         backend.gather(
-          () => backend.sleepForever().catch((error: unknown) => (cancelled.push(error), Promise.reject(error))),
+          () =>
+            backend
+              .sleepForever()
+              .catch((error: unknown) => (cancelled.push(error), Promise.reject(error))),
           async () => {
             await backend.coroYield();
             throw first;
@@ -309,7 +329,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       scope.cancel();
       await endsQuietly(running);
       assert.equal(ended, 3);
-      await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => backend.gather(() => assert.fail('it began'))));
+      await scenario.inCancelledScope(() =>
+        rejectsWith(CANCELLED, () => backend.gather(() => assert.fail('it began'))),
+      );
     });
   });
 }

@@ -41,7 +41,9 @@ export interface ConformanceSubject {
   readonly lacks?: readonly Feature[];
 }
 
-/** One test: a backend, and what must be closed at its end. Closing is shielded from cancellation. */
+/**
+ * One test: a backend, and what must be closed at its end. Closing is shielded from cancellation.
+ */
 export class Scenario {
   readonly backend: AsyncBackend;
   readonly subject: ConformanceSubject;
@@ -99,15 +101,24 @@ export class Scenario {
         errors.push(error);
       }
     }
-    if (errors.length > 0) throw new AggregateError(errors, 'What the test opened could not be closed');
+    if (errors.length > 0)
+      throw new AggregateError(errors, 'What the test opened could not be closed');
   }
 }
 
-/** Defines a test: its name, a plain sentence, and its body, which runs as the root task of the scenario's backend. */
+/**
+ * Defines a test: its name, a plain sentence, and its body, which runs as the root task of the
+ * scenario's backend.
+ */
 export type DefineTest = (name: string, body: (scenario: Scenario) => Promise<void>) => void;
 
 /** Defines the tests of one suite over one subject. */
-export function defineSuite(runner: TestRunner, subject: ConformanceSubject, title: string, define: (test: DefineTest) => void): void {
+export function defineSuite(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  title: string,
+  define: (test: DefineTest) => void,
+): void {
   runner.describe(`${title} (${subject.name})`, () => {
     define((name, body) => {
       runner.it(name, async () => {
@@ -133,7 +144,9 @@ export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await setImmediate();
 }
 
-/** Waits, some turns at a time, until `condition` holds; two thousand times a millisecond at most. */
+/**
+ * Waits, some turns at a time, until `condition` holds; two thousand times a millisecond at most.
+ */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   for (let i = 0; i < 2000; i++) {
     if (condition()) return;
@@ -142,7 +155,10 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   assert.fail(`it never came to be: ${what}`);
 }
 
-/** Whether a promise has settled after some turns of the event loop. It is nobody's unhandled rejection. */
+/**
+ * Whether a promise has settled after some turns of the event loop. It is nobody's unhandled
+ * rejection.
+ */
 export async function hasSettled(promise: Promise<unknown>, count?: number): Promise<boolean> {
   let settled = false;
   const note = (): void => {

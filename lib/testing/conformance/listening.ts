@@ -32,11 +32,14 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
         port: number,
         options?: { reusePort?: boolean },
       ): Promise<AsyncBaseTransport[]> =>
-        transport === 'TCP' ? backend.createTcpListeners(host, port, options) : backend.createUdpListeners(host, port, options);
+        transport === 'TCP'
+          ? backend.createTcpListeners(host, port, options)
+          : backend.createUdpListeners(host, port, options);
       const listenAndOwn = async (
         scenario: Scenario,
         ...args: [string | readonly string[] | null, number, { reusePort?: boolean }?]
-      ): Promise<AsyncBaseTransport[]> => (await listen(scenario, ...args)).map((listener) => scenario.own(listener));
+      ): Promise<AsyncBaseTransport[]> =>
+        (await listen(scenario, ...args)).map((listener) => scenario.own(listener));
 
       test('null and the empty string are every interface, each family with a port of its own', async (scenario) => {
         for (const host of [null, '']) {
@@ -59,15 +62,17 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
           listeners.map((listener) => addressOf(listener).address),
           ['127.0.0.1', '127.0.0.2'],
         );
-        for (const listener of listeners) assert.equal(listener.extra(SocketAttribute.family), scenario.constant('AF_INET'));
+        for (const listener of listeners)
+          assert.equal(listener.extra(SocketAttribute.family), scenario.constant('AF_INET'));
       });
 
       test('an address in use is EADDRINUSE, and what was bound beside it is closed', async (scenario) => {
         const [first] = await listenAndOwn(scenario, '127.0.0.1', 0);
         assert.ok(first !== undefined);
         const { port } = addressOf(first);
-        const error = await rejectsWith<NodeJS.ErrnoException & { port?: number }>('EADDRINUSE', () =>
-          listen(scenario, ['127.0.0.2', '127.0.0.1'], port),
+        const error = await rejectsWith<NodeJS.ErrnoException & { port?: number }>(
+          'EADDRINUSE',
+          () => listen(scenario, ['127.0.0.2', '127.0.0.1'], port),
         );
         assert.ok(error.errno !== undefined && error.errno < 0);
         assert.equal(error.port, port);
@@ -80,15 +85,18 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
         assert.ok(listeners[0] !== undefined);
         const { port } = addressOf(listeners[0]);
         await listenAndOwn(scenario, '127.0.0.2', port);
-        await assert.rejects(listen(scenario, ['127.0.0.1', '127.0.0.2'], port), (error: AggregateError & { code: string }) => {
-          assert.ok(error instanceof AggregateError);
-          assert.deepEqual(
-            error.errors.map(({ code }: { code: string }) => code),
-            ['EADDRINUSE', 'EADDRINUSE'],
-          );
-          assert.equal(error.code, 'EADDRINUSE');
-          return true;
-        });
+        await assert.rejects(
+          listen(scenario, ['127.0.0.1', '127.0.0.2'], port),
+          (error: AggregateError & { code: string }) => {
+            assert.ok(error instanceof AggregateError);
+            assert.deepEqual(
+              error.errors.map(({ code }: { code: string }) => code),
+              ['EADDRINUSE', 'EADDRINUSE'],
+            );
+            assert.equal(error.code, 'EADDRINUSE');
+            return true;
+          },
+        );
       });
 
       test('an address that is not of this machine is EADDRNOTAVAIL', async (scenario) => {
@@ -98,12 +106,16 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
 
       test('a port can be shared with reusePort, or the backend says that it cannot', async (scenario) => {
         if (lacks(subject, 'port sharing')) {
-          await rejectsWith(UNSUPPORTED, () => listen(scenario, '127.0.0.1', 0, { reusePort: true }));
+          await rejectsWith(UNSUPPORTED, () =>
+            listen(scenario, '127.0.0.1', 0, { reusePort: true }),
+          );
           return;
         }
         const [first] = await listenAndOwn(scenario, '127.0.0.1', 0, { reusePort: true });
         assert.ok(first !== undefined);
-        const [second] = await listenAndOwn(scenario, '127.0.0.1', addressOf(first).port, { reusePort: true });
+        const [second] = await listenAndOwn(scenario, '127.0.0.1', addressOf(first).port, {
+          reusePort: true,
+        });
         assert.ok(second !== undefined);
         assert.equal(addressOf(second).port, addressOf(first).port);
       });
@@ -111,7 +123,8 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       test('refuses hosts and ports that are none', async (scenario) => {
         for (const host of [5, {}, [], [5], ['127.0.0.1', undefined]])
           await rejectsWith(BAD_TYPE, () => listen(scenario, host as never, 0));
-        for (const port of [-1, 65536, 1.5, NaN]) await rejectsWith(BAD_RANGE, () => listen(scenario, '127.0.0.1', port));
+        for (const port of [-1, 65536, 1.5, NaN])
+          await rejectsWith(BAD_RANGE, () => listen(scenario, '127.0.0.1', port));
         await rejectsWith(BAD_TYPE, () => listen(scenario, '127.0.0.1', '80' as unknown as number));
       });
 
@@ -124,15 +137,21 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       });
 
       test('in a cancelled scope nothing is bound', async (scenario) => {
-        await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => listen(scenario, '127.0.0.1', 0)));
+        await scenario.inCancelledScope(() =>
+          rejectsWith(CANCELLED, () => listen(scenario, '127.0.0.1', 0)),
+        );
       });
 
       if (transport === 'UDP') return;
 
       test('refuses a backlog that is none', async ({ backend }) => {
         for (const backlog of [0, -1, 1.5, NaN])
-          await rejectsWith(BAD_RANGE, () => backend.createTcpListeners('127.0.0.1', 0, { backlog }));
-        await rejectsWith(BAD_TYPE, () => backend.createTcpListeners('127.0.0.1', 0, { backlog: '5' as unknown as number }));
+          await rejectsWith(BAD_RANGE, () =>
+            backend.createTcpListeners('127.0.0.1', 0, { backlog }),
+          );
+        await rejectsWith(BAD_TYPE, () =>
+          backend.createTcpListeners('127.0.0.1', 0, { backlog: '5' as unknown as number }),
+        );
       });
 
       test('a closed listener frees its port at once', async (scenario) => {
@@ -151,7 +170,9 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
     test('makes a socket file with the mode that was asked for, and removes it at close', async (scenario) => {
       const path = scenario.freshPath();
       for (const mode of [0o600, 0o666, 0o640]) {
-        const listener = scenario.own(await scenario.backend.createUnixStreamListener(path, { mode }));
+        const listener = scenario.own(
+          await scenario.backend.createUnixStreamListener(path, { mode }),
+        );
         assert.ok(statSync(path).isSocket());
         assert.equal(statSync(path).mode & 0o777, mode);
         assert.equal(listener.extra(SocketAttribute.localAddress), path);
@@ -190,7 +211,9 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
     test('a path in use, or a file that a socket left behind, is EADDRINUSE and stays', async (scenario) => {
       const path = scenario.freshPath();
       const first = scenario.own(await scenario.backend.createUnixStreamListener(path));
-      const { message } = await rejectsWith('EADDRINUSE', () => scenario.backend.createUnixStreamListener(path));
+      const { message } = await rejectsWith('EADDRINUSE', () =>
+        scenario.backend.createUnixStreamListener(path),
+      );
       assert.match(message, /the file exists/);
       await rawConnect(scenario, { path });
       await first.aclose();
@@ -202,10 +225,18 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
 
     test('failing leaves no file', async (scenario) => {
       const path = scenario.freshPath();
-      await rejectsWith(BAD_RANGE, () => scenario.backend.createUnixStreamListener(path, { mode: -1 }));
-      await rejectsWith(BAD_RANGE, () => scenario.backend.createUnixStreamListener(path, { mode: 0o10000 }));
-      await rejectsWith(BAD_RANGE, () => scenario.backend.createUnixStreamListener(path, { backlog: 0 }));
-      await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => scenario.backend.createUnixStreamListener(path)));
+      await rejectsWith(BAD_RANGE, () =>
+        scenario.backend.createUnixStreamListener(path, { mode: -1 }),
+      );
+      await rejectsWith(BAD_RANGE, () =>
+        scenario.backend.createUnixStreamListener(path, { mode: 0o10000 }),
+      );
+      await rejectsWith(BAD_RANGE, () =>
+        scenario.backend.createUnixStreamListener(path, { backlog: 0 }),
+      );
+      await scenario.inCancelledScope(() =>
+        rejectsWith(CANCELLED, () => scenario.backend.createUnixStreamListener(path)),
+      );
       assert.ok(!existsSync(path));
     });
 
@@ -219,12 +250,16 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       await rejectsWith('ENAMETOOLONG', () => scenario.backend.createUnixStreamListener(long));
       assert.ok(!existsSync(long.slice(0, 107)));
       for (const other of [5, null, {}, 'a\0b'])
-        await rejectsWith(BAD_TYPE, () => scenario.backend.createUnixStreamListener(other as never));
+        await rejectsWith(BAD_TYPE, () =>
+          scenario.backend.createUnixStreamListener(other as never),
+        );
     });
 
     test('a path may be bytes', async (scenario) => {
       const path = scenario.freshPath();
-      const listener = scenario.own(await scenario.backend.createUnixStreamListener(Buffer.from(path)));
+      const listener = scenario.own(
+        await scenario.backend.createUnixStreamListener(Buffer.from(path)),
+      );
       await rawConnect(scenario, { path });
       await listener.aclose();
       assert.ok(!existsSync(path));
@@ -256,7 +291,10 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       const path = scenario.freshPath();
       scenario.own(await scenario.backend.createUnixStreamListener(path));
       const server = createServer();
-      await assert.rejects(new Promise((_resolve, reject) => server.once('error', reject).listen({ path })), { code: 'EADDRINUSE' });
+      await assert.rejects(
+        new Promise((_resolve, reject) => server.once('error', reject).listen({ path })),
+        { code: 'EADDRINUSE' },
+      );
       assert.throws(() => portOf(server));
     });
   });

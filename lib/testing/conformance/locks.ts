@@ -49,7 +49,9 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         lock.release();
       });
 
-      test('refuses to be released by who does not hold it, and to be acquired twice by one', async ({ backend }) => {
+      test('refuses to be released by who does not hold it, and to be acquired twice by one', async ({
+        backend,
+      }) => {
         const lock = create(backend);
         throwsWith(BAD_STATE, () => lock.release());
         await lock.acquire();
@@ -80,7 +82,9 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         assert.equal(lock.locked(), false);
       });
 
-      test('runExclusive gives the result, or the error, and releases in either case', async ({ backend }) => {
+      test('runExclusive gives the result, or the error, and releases in either case', async ({
+        backend,
+      }) => {
         const lock = create(backend);
         assert.equal(await lock.runExclusive(() => 5), 5);
         const failure = new Error('inside');
@@ -103,7 +107,9 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         const scope = backend.openCancelScope();
         await backend.createTaskGroup().run(async (group) => {
           await lock.acquire();
-          await group.start(() => scope.run(() => lock.runExclusive(() => void got.push('cancelled'))));
+          await group.start(() =>
+            scope.run(() => lock.runExclusive(() => void got.push('cancelled'))),
+          );
           await group.start(() => lock.runExclusive(() => void got.push('next')));
           await turns(2);
           scope.cancel();
@@ -116,13 +122,19 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         assert.equal(lock.locked(), false);
       });
 
-      test('a waiter that was woken and is cancelled in the same turn passes it on', async ({ backend }) => {
+      test('a waiter that was woken and is cancelled in the same turn passes it on', async ({
+        backend,
+      }) => {
         const lock = create(backend);
         const got: string[] = [];
         const scope = backend.openCancelScope();
         await backend.createTaskGroup().run(async (group) => {
           await lock.acquire();
-          await group.start(() => scope.run(() => lock.runExclusive(() => backend.coroYield().then(() => got.push('first')))));
+          await group.start(() =>
+            scope.run(() =>
+              lock.runExclusive(() => backend.coroYield().then(() => got.push('first'))),
+            ),
+          );
           await group.start(() => lock.runExclusive(() => void got.push('second')));
           await turns(2);
           lock.release();
@@ -161,12 +173,15 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
       const event = backend.createEvent();
       assert.equal(event.isSet(), false);
       const woken: number[] = [];
-      await backend.gather(...Array.from({ length: 3 }, (_, i) => () => event.wait().then(() => void woken.push(i))), async () => {
-        await turns(2);
-        assert.deepEqual(woken, []);
-        event.set();
-        event.set();
-      });
+      await backend.gather(
+        ...Array.from({ length: 3 }, (_, i) => () => event.wait().then(() => void woken.push(i))),
+        async () => {
+          await turns(2);
+          assert.deepEqual(woken, []);
+          event.set();
+          event.set();
+        },
+      );
       assert.deepEqual(woken, [0, 1, 2]);
       assert.equal(event.isSet(), true);
       await event.wait();
@@ -195,7 +210,9 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
       await rejectsWith(BAD_STATE, () => condition.wait());
     });
 
-    test('takes either kind of lock of the library, shares it, and takes nothing else', async ({ backend }) => {
+    test('takes either kind of lock of the library, shares it, and takes nothing else', async ({
+      backend,
+    }) => {
       for (const lock of [backend.createLock(), backend.createFairLock()]) {
         const condition = backend.createConditionVar(lock);
         await condition.acquire();
@@ -203,11 +220,18 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         lock.release();
         assert.equal(condition.locked(), false);
       }
-      const foreign = { acquire: () => undefined, release: () => undefined, locked: () => false, runExclusive: () => undefined };
+      const foreign = {
+        acquire: () => undefined,
+        release: () => undefined,
+        locked: () => false,
+        runExclusive: () => undefined,
+      };
       throwsWith(BAD_TYPE, () => backend.createConditionVar(foreign as never));
     });
 
-    test('notify wakes as many as it says, notifyAll the rest; each holds the lock when it goes on', async ({ backend }) => {
+    test('notify wakes as many as it says, notifyAll the rest; each holds the lock when it goes on', async ({
+      backend,
+    }) => {
       const condition = backend.createConditionVar();
       const woken: number[] = [];
       await backend.createTaskGroup().run(async (group) => {

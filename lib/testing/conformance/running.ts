@@ -18,34 +18,45 @@ import {
 /** Defines what running, sleeping, yielding and waiting for foreign promises have to do. */
 export function testRunning(runner: TestRunner, subject: ConformanceSubject): void {
   runner.describe(`bootstrap (${subject.name})`, () => {
-    runner.it('resolves to what main returns, and rejects with the very error that it throws', async () => {
-      const backend = subject.newBackend();
-      assert.equal(await backend.bootstrap(() => 5), 5);
-      assert.equal(await backend.bootstrap(async () => 6), 6);
-      const failure = new Error('of main');
-      await assert.rejects(
-        backend.bootstrap(() => Promise.reject(failure)),
-        (error) => error === failure,
-      );
-    });
+    runner.it(
+      'resolves to what main returns, and rejects with the very error that it throws',
+      async () => {
+        const backend = subject.newBackend();
+        assert.equal(await backend.bootstrap(() => 5), 5);
+        assert.equal(await backend.bootstrap(async () => 6), 6);
+        const failure = new Error('of main');
+        await assert.rejects(
+          backend.bootstrap(() => Promise.reject(failure)),
+          (error) => error === failure,
+        );
+      },
+    );
 
-    runner.it('is cancelled by its signal, whose reason is the cause; before the beginning, main does not begin', async () => {
-      const backend = subject.newBackend();
-      const controller = new AbortController();
-      const running = backend.bootstrap(() => backend.sleepForever(), { signal: controller.signal });
-      const reason = new Error('enough');
-      controller.abort(reason);
-      assert.equal((await rejectsWith(CANCELLED, () => running)).cause, reason);
-      let began = false;
-      const late = backend.bootstrap(() => void (began = true), { signal: controller.signal });
-      assert.equal((await rejectsWith(CANCELLED, () => late)).cause, reason);
-      assert.equal(began, false);
-    });
+    runner.it(
+      'is cancelled by its signal, whose reason is the cause; before the beginning, main does not begin',
+      async () => {
+        const backend = subject.newBackend();
+        const controller = new AbortController();
+        const running = backend.bootstrap(() => backend.sleepForever(), {
+          signal: controller.signal,
+        });
+        const reason = new Error('enough');
+        controller.abort(reason);
+        assert.equal((await rejectsWith(CANCELLED, () => running)).cause, reason);
+        let began = false;
+        const late = backend.bootstrap(() => void (began = true), { signal: controller.signal });
+        assert.equal((await rejectsWith(CANCELLED, () => late)).cause, reason);
+        assert.equal(began, false);
+      },
+    );
 
     runner.it('names its task, and there is none outside', async () => {
       const backend = subject.newBackend();
       throwsWith(BAD_STATE, () => backend.getCurrentTask());
-      assert.equal(await backend.bootstrap(() => backend.getCurrentTask().name, { name: 'root of all' }), 'root of all');
+      assert.equal(
+        await backend.bootstrap(() => backend.getCurrentTask().name, { name: 'root of all' }),
+        'root of all',
+      );
       throwsWith(BAD_STATE, () => backend.getCurrentTask());
     });
 
@@ -96,7 +107,9 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
   });
 
   defineSuite(runner, subject, 'sleeping and yielding', (test) => {
-    test('the clock never goes back, and a sleep is never shorter than it says', async ({ backend }) => {
+    test('the clock never goes back, and a sleep is never shorter than it says', async ({
+      backend,
+    }) => {
       let before = backend.currentTime();
       for (let i = 0; i < 20; i++) {
         await backend.sleep(i % 3);
@@ -164,8 +177,14 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       });
     });
 
-    test('sleepForever, and a sleep of Infinity, end by cancellation alone', async ({ backend }) => {
-      for (const sleep of [() => backend.sleepForever(), () => backend.sleep(Infinity), () => backend.sleepUntil(Infinity)]) {
+    test('sleepForever, and a sleep of Infinity, end by cancellation alone', async ({
+      backend,
+    }) => {
+      for (const sleep of [
+        () => backend.sleepForever(),
+        () => backend.sleep(Infinity),
+        () => backend.sleepUntil(Infinity),
+      ]) {
         const scope = backend.openCancelScope();
         const running = scope.run(sleep);
         assert.equal(await hasSettled(running), false);
@@ -184,7 +203,9 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       await rejectsWith(BAD_TYPE, () => backend.waitFor(5 as never));
     });
 
-    test('abandons it when cancelled, and its late end is nobody’s unhandled rejection', async ({ backend }) => {
+    test('abandons it when cancelled, and its late end is nobody’s unhandled rejection', async ({
+      backend,
+    }) => {
       let reject = (_error: Error): void => undefined;
       const foreign = new Promise<never>((_resolve, fail) => (reject = fail));
       const scope = backend.openCancelScope();
@@ -198,7 +219,9 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
   });
 
   defineSuite(runner, subject, 'ignoreCancellation', (test) => {
-    test('goes through with its function, in the same task, however often it is cancelled', async ({ backend }) => {
+    test('goes through with its function, in the same task, however often it is cancelled', async ({
+      backend,
+    }) => {
       const { id } = backend.getCurrentTask();
       const scope = backend.openCancelScope();
       let after = false;

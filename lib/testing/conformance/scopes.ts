@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
 import type { CancelScope } from '../../concurrency/cancel-scope';
 import { CancelledError, TimeoutError } from '../../errors';
-import { BAD_STATE, CANCELLED, type ConformanceSubject, defineSuite, endsQuietly, rejectsWith, type TestRunner } from './harness';
+import {
+  BAD_STATE,
+  CANCELLED,
+  type ConformanceSubject,
+  defineSuite,
+  endsQuietly,
+  rejectsWith,
+  type TestRunner,
+} from './harness';
 
 type Flags = { cancelCalled(): boolean; cancelledCaught(): boolean };
 
 function is(scope: Flags, called: boolean, caught: boolean): void {
-  assert.deepEqual({ called: scope.cancelCalled(), caught: scope.cancelledCaught() }, { called, caught });
+  assert.deepEqual(
+    { called: scope.cancelCalled(), caught: scope.cancelledCaught() },
+    { called, caught },
+  );
 }
 
 /** Defines what cancel scopes and timeouts have to do. */
@@ -108,7 +119,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       await rejectsWith(BAD_STATE, () => scope.run(() => undefined));
     });
 
-    test('lets other errors through, and takes its own out of an AggregateError', async ({ backend }) => {
+    test('lets other errors through, and takes its own out of an AggregateError', async ({
+      backend,
+    }) => {
       const failure = new Error('while cleaning up');
       const cleaning = backend.openCancelScope();
       const cleaned = cleaning.run(async () => {
@@ -200,7 +213,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
   });
 
   defineSuite(runner, subject, 'scopes in each other', (test) => {
-    test('only the inner one cancelled: only it catches, and what comes after it goes on', async ({ backend }) => {
+    test('only the inner one cancelled: only it catches, and what comes after it goes on', async ({
+      backend,
+    }) => {
       const outer = backend.openCancelScope();
       const inner = backend.openCancelScope();
       const result = await outer.run(async () => {
@@ -216,7 +231,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(outer, false, false);
     });
 
-    test('whenever the outer one is cancelled too, in either order, it alone catches', async ({ backend }) => {
+    test('whenever the outer one is cancelled too, in either order, it alone catches', async ({
+      backend,
+    }) => {
       const orders: ((outer: CancelScope, inner: CancelScope) => void)[] = [
         (outer) => outer.cancel(),
         (outer, inner) => {
@@ -245,7 +262,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       }
     });
 
-    test('the same deadline on both: the outer one catches, and the inner is no timeout', async ({ backend }) => {
+    test('the same deadline on both: the outer one catches, and the inner is no timeout', async ({
+      backend,
+    }) => {
       const outer = backend.openCancelScope();
       const inner = backend.timeout(Infinity);
       await endsQuietly(
@@ -263,7 +282,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(inner.cancelledCaught(), false);
     });
 
-    test('a deadline that passed unnoticed, while code was busy, counts for the outer scope', async ({ backend }) => {
+    test('a deadline that passed unnoticed, while code was busy, counts for the outer scope', async ({
+      backend,
+    }) => {
       const outer = backend.moveOnAfter(2);
       const inner = backend.timeoutAt(outer.when());
       await endsQuietly(
@@ -276,7 +297,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(inner.cancelledCaught(), false);
     });
 
-    test('an inner scope that was left while both were cancelled stays out of it', async ({ backend }) => {
+    test('an inner scope that was left while both were cancelled stays out of it', async ({
+      backend,
+    }) => {
       const outer = backend.openCancelScope();
       const inner = backend.openCancelScope();
       let after = false;
@@ -294,7 +317,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(inner, true, false);
     });
 
-    test('an expired scope whose last act was shielded lets what follows go on, until the outer deadline', async ({ backend }) => {
+    test('an expired scope whose last act was shielded lets what follows go on, until the outer deadline', async ({
+      backend,
+    }) => {
       const outer = backend.openCancelScope();
       const inner = backend.moveOnAfter(1);
       const steps: string[] = [];
@@ -326,7 +351,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
   });
 
   defineSuite(runner, subject, 'deadlines and timeouts', (test) => {
-    test('a move-on scope ends its body quietly, a timeout with TimeoutError', async ({ backend }) => {
+    test('a move-on scope ends its body quietly, a timeout with TimeoutError', async ({
+      backend,
+    }) => {
       for (const scope of [backend.moveOnAfter(2), backend.moveOnAt(backend.currentTime() + 2)]) {
         await endsQuietly(scope.run(() => backend.sleepForever()));
         is(scope, true, true);
@@ -351,7 +378,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(scope, true, true);
     });
 
-    test('can be moved: later, for ever, into the past; but a cancelled scope stays so', async ({ backend }) => {
+    test('can be moved: later, for ever, into the past; but a cancelled scope stays so', async ({
+      backend,
+    }) => {
       const later = backend.timeout(3);
       await later.run(async () => {
         later.reschedule(backend.currentTime() + 60_000);
@@ -385,7 +414,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('a cancellation from outside goes through a timeout as a cancellation', async ({ backend }) => {
+    test('a cancellation from outside goes through a timeout as a cancellation', async ({
+      backend,
+    }) => {
       const outer = backend.openCancelScope();
       const inner = backend.timeout(60_000);
       assert.equal(
@@ -401,7 +432,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(outer, true, true);
     });
 
-    test('no timeout where only shielded work outlasted it, or the body swallowed it', async ({ backend }) => {
+    test('no timeout where only shielded work outlasted it, or the body swallowed it', async ({
+      backend,
+    }) => {
       const shielded = backend.timeout(0);
       await shielded.run(() => backend.ignoreCancellation(() => backend.sleep(1)));
       is(shielded, true, false);

@@ -143,7 +143,9 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
       await rejectsWith('ECONNRESET', () => transport.recv(100));
     }
     for (let i = 0; i < 2; i++) {
-      const { errno, syscall } = await rejectsWith<NodeJS.ErrnoException>('ECONNRESET', () => transport.recv(100));
+      const { errno, syscall } = await rejectsWith<NodeJS.ErrnoException>('ECONNRESET', () =>
+        transport.recv(100),
+      );
       assert.ok(errno !== undefined && errno < 0);
       assert.equal(typeof syscall, 'string');
       await rejectsWith('ECONNRESET', () => transport.recvInto(new Uint8Array(8)));
@@ -179,11 +181,22 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
   test('knows its addresses and its family, until it is closed', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const { subject } = scenario;
-    assert.equal(transport.extra(SocketAttribute.family), scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'));
+    assert.equal(
+      transport.extra(SocketAttribute.family),
+      scenario.constant(kind.family === 'inet' ? 'AF_INET' : 'AF_UNIX'),
+    );
     if (kind.family === 'inet') {
       const { localAddress, localPort, remoteAddress, remotePort } = peer.socket;
-      assert.deepEqual(transport.extra(SocketAttribute.localAddress), { address: remoteAddress, port: remotePort, family: 'IPv4' });
-      assert.deepEqual(transport.extra(SocketAttribute.remoteAddress), { address: localAddress, port: localPort, family: 'IPv4' });
+      assert.deepEqual(transport.extra(SocketAttribute.localAddress), {
+        address: remoteAddress,
+        port: remotePort,
+        family: 'IPv4',
+      });
+      assert.deepEqual(transport.extra(SocketAttribute.remoteAddress), {
+        address: localAddress,
+        port: localPort,
+        family: 'IPv4',
+      });
     } else {
       const addresses = [
         transport.extra(SocketAttribute.localAddress),
@@ -200,7 +213,10 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     await transport.aclose();
     throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.localAddress));
     throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.remoteAddress));
-    assert.equal(transport.extra<InetAddress | UnixPath | object>(SocketAttribute.remoteAddress, 'nowhere'), 'nowhere');
+    assert.equal(
+      transport.extra<InetAddress | UnixPath | object>(SocketAttribute.remoteAddress, 'nowhere'),
+      'nowhere',
+    );
   });
 
   test('has the attributes that others define only by their fallback', async (scenario) => {
@@ -208,7 +224,8 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     const unknown = typedAttribute<number>('unknown');
     throwsWith(NO_ATTRIBUTE, () => transport.extra(unknown));
     assert.equal(transport.extra(unknown, 5), 5);
-    if (kind.family === 'inet') throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.peerCredentials));
+    if (kind.family === 'inet')
+      throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.peerCredentials));
     if (!lacks(scenario.subject, 'socket options')) return;
     throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.socket));
     throwsWith(NO_ATTRIBUTE, () => transport.extra(SocketAttribute.options));

@@ -53,7 +53,9 @@ export const STREAM_KINDS: readonly StreamKind[] = [
     family: 'inet',
     async open(scenario) {
       const { server, next } = await rawServer(scenario, { host: '127.0.0.1', port: 0 });
-      const transport = scenario.own(await scenario.backend.createTcpConnection('127.0.0.1', portOf(server)));
+      const transport = scenario.own(
+        await scenario.backend.createTcpConnection('127.0.0.1', portOf(server)),
+      );
       return { transport, peer: await next() };
     },
   },

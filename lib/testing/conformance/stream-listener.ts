@@ -56,8 +56,15 @@ async function echo(transport: AsyncStreamTransport): Promise<void> {
   }
 }
 
-/** Defines what every listener of streams has to do: serving, its handlers' tasks, their failures, cancelling, closing. */
-export function testStreamListener(runner: TestRunner, subject: ConformanceSubject, kind: StreamListenerKind): void {
+/**
+ * Defines what every listener of streams has to do: serving, its handlers' tasks, their failures,
+ * cancelling, closing.
+ */
+export function testStreamListener(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  kind: StreamListenerKind,
+): void {
   defineSuite(runner, subject, kind.name, (test) => {
     test('serves each connection in a task of its own, two hundred at once', async (scenario) => {
       const { backend } = scenario;
@@ -220,7 +227,10 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
       const startSoon = (fn: () => Awaitable<unknown>): void => {
         tasks.push(rejectsWith('EILSEQ', () => backend.openCancelScope().run(fn)));
       };
-      const makes: unknown[] = [{ startSoon }, Object.assign(backend.createTaskGroup(), { startSoon })];
+      const makes: unknown[] = [
+        { startSoon },
+        Object.assign(backend.createTaskGroup(), { startSoon }),
+      ];
       for (const group of makes) {
         const serving = backend.openCancelScope();
         const served = serving.run(() =>
@@ -244,7 +254,9 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
         const given: AsyncStreamTransport[] = [];
-        group.startSoon(() => listener.serve((transport) => void given.push(scenario.own(transport))));
+        group.startSoon(() =>
+          listener.serve((transport) => void given.push(scenario.own(transport))),
+        );
         const peer = await dial();
         await until(() => given.length === 1, 'the handler is called');
         const [transport] = given;
@@ -268,7 +280,8 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
             try {
               await echo(transport);
             } catch (error) {
-              if (!['ECONNRESET', 'EPIPE', 'ENOTCONN'].includes((error as { code: string }).code)) throw error;
+              if (!['ECONNRESET', 'EPIPE', 'ENOTCONN'].includes((error as { code: string }).code))
+                throw error;
             }
           }),
         );
@@ -309,7 +322,9 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
-        const serving = await group.start(() => rejectsWith(CLOSED, () => listener.serve(echo, group)));
+        const serving = await group.start(() =>
+          rejectsWith(CLOSED, () => listener.serve(echo, group)),
+        );
         const peer = await dial();
         await peer.write('x');
         await peer.take(1);
@@ -333,7 +348,9 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
       const peer = await dial();
       await peer.write('x');
       const handled: AsyncStreamTransport[] = [];
-      await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => listener.serve((transport) => void handled.push(transport))));
+      await scenario.inCancelledScope(() =>
+        rejectsWith(CANCELLED, () => listener.serve((transport) => void handled.push(transport))),
+      );
       assert.deepEqual(handled, []);
       await backend.createTaskGroup().run(async (group) => {
         group.startSoon(() => listener.serve(echo));
@@ -346,7 +363,8 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
 
     test('refuses what is no handler, and stays ready', async (scenario) => {
       const { listener } = await kind.listen(scenario);
-      for (const handler of [undefined, null, 'echo', {}]) await rejectsWith(BAD_TYPE, () => listener.serve(handler as never));
+      for (const handler of [undefined, null, 'echo', {}])
+        await rejectsWith(BAD_TYPE, () => listener.serve(handler as never));
       const serving = listener.serve(echo);
       assert.equal(await hasSettled(serving), false);
       const told = rejectsWith(CLOSED, () => serving);
@@ -366,5 +384,8 @@ export function testStreamListener(runner: TestRunner, subject: ConformanceSubje
 }
 
 function contains(error: unknown, wanted: Error): boolean {
-  return error === wanted || (error instanceof AggregateError && error.errors.some((part) => contains(part, wanted)));
+  return (
+    error === wanted ||
+    (error instanceof AggregateError && error.errors.some((part) => contains(part, wanted)))
+  );
 }

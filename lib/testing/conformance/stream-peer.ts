@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type ListenOptions, type NetConnectOpts, type Server, type Socket } from 'node:net';
+import {
+  connect,
+  createServer,
+  type ListenOptions,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from 'node:net';
 import type { Scenario } from './harness';
 
-/** The other end of a stream: a net.Socket, which no code of the backend under test touches. It reads only while it is asked to. Nothing in it is a checkpoint. */
+/**
+ * The other end of a stream: a net.Socket, which no code of the backend under test touches. It
+ * reads only while it is asked to. Nothing in it is a checkpoint.
+ */
 export class StreamPeer {
   readonly socket: Socket;
   #chunks: Buffer[] = [];
@@ -76,7 +86,10 @@ export class StreamPeer {
   async #readUntil(condition: () => boolean, what: string): Promise<void> {
     this.socket.resume();
     while (!condition()) {
-      if (this.#isClosed) assert.fail(`the peer was waiting for ${what}, and the connection was closed (${String(this.error)})`);
+      if (this.#isClosed)
+        assert.fail(
+          `the peer was waiting for ${what}, and the connection was closed (${String(this.error)})`,
+        );
       await new Promise<void>((resolve) => (this.#onChange = resolve));
     }
     this.socket.pause();
@@ -84,7 +97,10 @@ export class StreamPeer {
 }
 
 /** Listens with node:net; its connections come out of `next`, in their order. No checkpoint. */
-export async function rawServer(scenario: Scenario, options: ListenOptions): Promise<{ server: Server; next: () => Promise<StreamPeer> }> {
+export async function rawServer(
+  scenario: Scenario,
+  options: ListenOptions,
+): Promise<{ server: Server; next: () => Promise<StreamPeer> }> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   const peers: StreamPeer[] = [];
   const waiting: ((peer: StreamPeer) => void)[] = [];
@@ -102,7 +118,9 @@ export async function rawServer(scenario: Scenario, options: ListenOptions): Pro
     server,
     next: () => {
       const peer = peers.shift();
-      return peer === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(peer);
+      return peer === undefined
+        ? new Promise((resolve) => waiting.push(resolve))
+        : Promise.resolve(peer);
     },
   };
 }

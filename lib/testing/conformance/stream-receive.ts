@@ -16,7 +16,10 @@ import {
 } from './harness';
 import type { StreamKind } from './stream-kinds';
 
-/** What a process may hold of a stream that nobody reads: the kernel's buffers, and a transport's own. */
+/**
+ * What a process may hold of a stream that nobody reads: the kernel's buffers, and a transport's
+ * own.
+ */
 const MOST_READ_AHEAD_MB = 24;
 
 export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void {
@@ -69,7 +72,12 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
   test('recvIntoMany scatters in order, and passes empty views by', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('abcdefgh');
-    const views = [new Uint8Array(3), new Uint8Array(0), new DataView(new ArrayBuffer(2)), new Uint8Array(10)];
+    const views = [
+      new Uint8Array(3),
+      new Uint8Array(0),
+      new DataView(new ArrayBuffer(2)),
+      new Uint8Array(10),
+    ];
     assert.equal(await transport.recvIntoMany(views), 8);
     assert.deepEqual(
       views.map((view) => text(new Uint8Array(view.buffer)).replaceAll('\0', '')),
@@ -101,13 +109,23 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     const { transport, peer } = await kind.open(scenario);
     const detached = new Uint8Array(8);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    for (const size of [-1, 1.5, NaN, Infinity, 2 ** 31]) await rejectsWith(BAD_RANGE, () => transport.recv(size));
+    for (const size of [-1, 1.5, NaN, Infinity, 2 ** 31])
+      await rejectsWith(BAD_RANGE, () => transport.recv(size));
     await rejectsWith(BAD_TYPE, () => transport.recv('8' as unknown as number));
-    for (const buffer of [null, undefined, 'text', [1], new ArrayBuffer(8), detached] as unknown as Uint8Array[]) {
+    for (const buffer of [
+      null,
+      undefined,
+      'text',
+      [1],
+      new ArrayBuffer(8),
+      detached,
+    ] as unknown as Uint8Array[]) {
       await rejectsWith(BAD_TYPE, () => transport.recvInto(buffer));
       await rejectsWith(BAD_TYPE, () => transport.recvIntoMany([buffer]));
     }
-    await rejectsWith(BAD_TYPE, () => transport.recvIntoMany(new Uint8Array(8) as unknown as Uint8Array[]));
+    await rejectsWith(BAD_TYPE, () =>
+      transport.recvIntoMany(new Uint8Array(8) as unknown as Uint8Array[]),
+    );
     await peer.write('still there');
     assert.equal(text(await transport.recv(100)), 'still there');
   });
@@ -183,7 +201,10 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
           await scope.run(async () => {
             for (;;) {
               const target = received.subarray(offset, offset + 1 + (round % 1000));
-              offset += round % 2 === 0 ? await transport.recvInto(target) : await transport.recvIntoMany([target]);
+              offset +=
+                round % 2 === 0
+                  ? await transport.recvInto(target)
+                  : await transport.recvIntoMany([target]);
               if (offset >= length) return;
             }
           });

@@ -99,7 +99,14 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     const { transport, peer } = await kind.open(scenario);
     const detached = new Uint8Array(8);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    for (const data of [null, undefined, 'text', 5, new ArrayBuffer(8), detached] as unknown as Uint8Array[]) {
+    for (const data of [
+      null,
+      undefined,
+      'text',
+      5,
+      new ArrayBuffer(8),
+      detached,
+    ] as unknown as Uint8Array[]) {
       await rejectsWith(BAD_TYPE, () => transport.sendAll(data));
       await rejectsWith(BAD_TYPE, () => transport.sendAllFromIterable([bytes('never sent'), data]));
     }
@@ -142,15 +149,23 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
       let sending: Promise<void> = Promise.resolve();
       const running = scope.run(() => {
         sending =
-          send === 'sendAll' ? transport.sendAll(sent) : transport.sendAllFromIterable([sent.subarray(0, 1000), sent.subarray(1000)]);
+          send === 'sendAll'
+            ? transport.sendAll(sent)
+            : transport.sendAllFromIterable([sent.subarray(0, 1000), sent.subarray(1000)]);
         return sending;
       });
       assert.equal(await hasSettled(running), false);
       scope.cancel();
-      const { bytesSent } = await rejectsWith<Error & { bytesSent?: number }>(CANCELLED, () => sending);
+      const { bytesSent } = await rejectsWith<Error & { bytesSent?: number }>(
+        CANCELLED,
+        () => sending,
+      );
       await endsQuietly(running);
       assert.ok(scope.cancelledCaught());
-      assert.ok(bytesSent !== undefined && bytesSent > 0 && bytesSent < sent.length, String(bytesSent));
+      assert.ok(
+        bytesSent !== undefined && bytesSent > 0 && bytesSent < sent.length,
+        String(bytesSent),
+      );
 
       await rejectsWith(BAD_STATE, () => transport.sendAll(bytes('more')));
       await rejectsWith(BAD_STATE, () => transport.sendAllFromIterable([bytes('more')]));
@@ -178,7 +193,10 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
       if (isTaken) sent++;
     }
     scope.cancel();
-    const { bytesSent = 0 } = await rejectsWith<Error & { bytesSent?: number }>(CANCELLED, () => sending);
+    const { bytesSent = 0 } = await rejectsWith<Error & { bytesSent?: number }>(
+      CANCELLED,
+      () => sending,
+    );
     assert.equal(bytesSent, 0);
     if (lacks(subject, 'taking back a send')) {
       await rejectsWith(BAD_STATE, () => transport.sendAll(bytes('x')));
@@ -249,7 +267,10 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
       }
     });
     for (let i = 0; i < 3; i++) {
-      const { syscall } = await rejectsWith<Error & { syscall?: string }>(['EPIPE', 'ECONNRESET'], () => transport.sendAll(bytes('x')));
+      const { syscall } = await rejectsWith<Error & { syscall?: string }>(
+        ['EPIPE', 'ECONNRESET'],
+        () => transport.sendAll(bytes('x')),
+      );
       assert.equal(typeof syscall, 'string');
     }
     assert.equal(transport.isClosing(), false);

@@ -1,14 +1,27 @@
 import assert from 'node:assert/strict';
-import { CANCELLED, type ConformanceSubject, defineSuite, endsQuietly, hasSettled, rejectsWith, type TestRunner } from './harness';
+import {
+  CANCELLED,
+  type ConformanceSubject,
+  defineSuite,
+  endsQuietly,
+  hasSettled,
+  rejectsWith,
+  type TestRunner,
+} from './harness';
 
 /** Defines what task handles have to do. */
 export function testTasks(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a task', (test) => {
-    test('that returns gives its value to all who join, any number of times', async ({ backend }) => {
+    test('that returns gives its value to all who join, any number of times', async ({
+      backend,
+    }) => {
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => backend.sleep(1).then(() => 5));
         assert.equal(task.done(), false);
-        assert.deepEqual(await Promise.all([task.join(), task.join(), task.joinOrCancel()]), [5, 5, 5]);
+        assert.deepEqual(
+          await Promise.all([task.join(), task.join(), task.joinOrCancel()]),
+          [5, 5, 5],
+        );
         assert.ok(task.done());
         assert.equal(await task.join(), 5);
         assert.equal(await task.joinOrCancel(), 5);
@@ -26,7 +39,8 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
         // The group is being cancelled for it.
         await backend.ignoreCancellation(async () => {
           await task.wait();
-          for (let i = 0; i < 2; i++) await task.join().catch((error: unknown) => joined.push(error));
+          for (let i = 0; i < 2; i++)
+            await task.join().catch((error: unknown) => joined.push(error));
           await task.joinOrCancel().catch((error: unknown) => joined.push(error));
         });
         assert.equal(task.cancelled(), false);
@@ -36,7 +50,9 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       assert.deepEqual(joined, [failure, failure, failure]);
     });
 
-    test('that is cancelled gives CancelledError to who joins, and not to who waits', async ({ backend }) => {
+    test('that is cancelled gives CancelledError to who joins, and not to who waits', async ({
+      backend,
+    }) => {
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => backend.sleepForever());
         assert.equal(task.cancelled(), false);
@@ -77,7 +93,9 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('is cancelled with who joins or cancels, and its end is waited for', async ({ backend }) => {
+    test('is cancelled with who joins or cancels, and its end is waited for', async ({
+      backend,
+    }) => {
       await backend.createTaskGroup().run(async (group) => {
         let ended = false;
         const task = await group.start(async () => {
@@ -99,7 +117,9 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('that swallows it gives its value to who joins or cancels, whose scope has then caught nothing', async ({ backend }) => {
+    test('that swallows it gives its value to who joins or cancels, whose scope has then caught nothing', async ({
+      backend,
+    }) => {
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => backend.sleepForever().catch(() => 42));
         const scope = backend.openCancelScope();

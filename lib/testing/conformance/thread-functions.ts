@@ -18,7 +18,10 @@ export function threadFunction(name: keyof typeof own): ThreadFunction {
 export const add = (a: number, b: number): number => a + b;
 
 /** The thread that it runs in. */
-export const where = (): { readonly isMainThread: boolean; readonly threadId: number } => ({ isMainThread, threadId });
+export const where = (): { readonly isMainThread: boolean; readonly threadId: number } => ({
+  isMainThread,
+  threadId,
+});
 
 /** Of a ThreadGate: counts itself in, and blocks until the gate is open. The count at the end. */
 export function passGate(shared: SharedArrayBuffer): number {
@@ -36,7 +39,9 @@ class OwnClass extends RangeError {
 export function fail(kind: unknown): never {
   switch (kind) {
     case 'of the language':
-      throw Object.assign(new TypeError('wrong', { cause: new Error('because') }), { code: 'WRONG' });
+      throw Object.assign(new TypeError('wrong', { cause: new Error('because') }), {
+        code: 'WRONG',
+      });
     case 'of the library':
       throw new BusyResourceError('busy');
     case 'of its own':
@@ -57,10 +62,15 @@ export function moveBack(bytes: Uint8Array): Uint8Array {
 }
 
 /** A call of a portal: method, function, arguments. */
-export type Call = readonly [method: keyof PortalConnection<PortalFunctions>, name: string, ...args: readonly unknown[]];
+export type Call = readonly [
+  method: keyof PortalConnection<PortalFunctions>,
+  name: string,
+  ...args: readonly unknown[],
+];
 
 /** What came of it: a value, or an error's name, message and code. */
-export type Outcome = readonly ['returned', unknown] | readonly ['thrown', string, string, string | undefined];
+export type Outcome =
+  readonly ['returned', unknown] | readonly ['thrown', string, string, string | undefined];
 
 async function outcomeOf(call: () => unknown): Promise<Outcome> {
   try {
@@ -75,11 +85,15 @@ async function outcomeOf(call: () => unknown): Promise<Outcome> {
 export async function callPortal(handle: PortalHandle, calls: readonly Call[]): Promise<Outcome[]> {
   const portal = connectThreadsPortal<PortalFunctions>(handle);
   const outcomes: Outcome[] = [];
-  for (const [method, name, ...args] of calls) outcomes.push(await outcomeOf(() => portal[method](name, ...args)));
+  for (const [method, name, ...args] of calls)
+    outcomes.push(await outcomeOf(() => portal[method](name, ...args)));
   return outcomes;
 }
 
-/** Begins a call of `name`, makes two of `add` meanwhile, of which the second blocks, and cancels the first. What came of each. */
+/**
+ * Begins a call of `name`, makes two of `add` meanwhile, of which the second blocks, and cancels
+ * the first. What came of each.
+ */
 export async function cancelAmongOthers(handle: PortalHandle, name: string): Promise<Outcome[]> {
   const portal = connectThreadsPortal<PortalFunctions>(handle);
   const call = portal.runCoroutineSoon(name);

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 
-/** Memory in which calls of `passGate` in other threads count themselves in, and wait until it opens. */
+/**
+ * Memory in which calls of `passGate` in other threads count themselves in, and wait until it
+ * opens.
+ */
 export class ThreadGate {
   /** Their argument. */
   readonly shared = new SharedArrayBuffer(8);

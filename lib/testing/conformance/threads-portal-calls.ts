@@ -11,10 +11,17 @@ export function inThread<R>(
   options: { abandonOnCancel?: boolean } = {},
 ): Promise<R> {
   const handle = portal.handle();
-  return backend.runInThread<R>(threadFunction(name), [handle, ...args], { transfer: [handle.port], ...options });
+  return backend.runInThread<R>(threadFunction(name), [handle, ...args], {
+    transfer: [handle.port],
+    ...options,
+  });
 }
 
 /** Makes calls from another thread, one after another. */
-export function callFromThread(backend: AsyncBackend, portal: ThreadsPortal, ...calls: readonly Call[]): Promise<Outcome[]> {
+export function callFromThread(
+  backend: AsyncBackend,
+  portal: ThreadsPortal,
+  ...calls: readonly Call[]
+): Promise<Outcome[]> {
   return inThread(backend, portal, 'callPortal', [calls]);
 }

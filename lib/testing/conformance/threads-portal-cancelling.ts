@@ -34,7 +34,12 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       const { functions, ended, caught } = sleeper(backend);
       const portal = backend.createThreadsPortal(functions);
       await portal.run(async () => {
-        const [cancelled, ...others] = await inThread<Outcome[]>(backend, portal, 'cancelAmongOthers', ['forever']);
+        const [cancelled, ...others] = await inThread<Outcome[]>(
+          backend,
+          portal,
+          'cancelAmongOthers',
+          ['forever'],
+        );
         assert.deepEqual([cancelled?.[0], cancelled?.[3]], ['thrown', CANCELLED]);
         assert.deepEqual(others, [
           ['returned', 2],
@@ -53,7 +58,8 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
         const outcome = await inThread<Outcome>(backend, portal, 'cancelAtOnce', ['forever']);
         assert.deepEqual([outcome[0], outcome[3]], ['thrown', CANCELLED]);
       });
-      // The function has not begun, or has ended at its first checkpoint: else the portal would still wait for it.
+      // The function has not begun, or has ended at its first checkpoint: else the portal would
+      // still wait for it.
       for (const error of caught) assert.ok(error instanceof CancelledError);
     });
 
@@ -68,7 +74,9 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
         },
       });
       await portal.run(async () => {
-        const [cancelled] = await inThread<Outcome[]>(backend, portal, 'cancelAmongOthers', ['stubborn']);
+        const [cancelled] = await inThread<Outcome[]>(backend, portal, 'cancelAmongOthers', [
+          'stubborn',
+        ]);
         assert.deepEqual([cancelled?.[0], cancelled?.[3]], ['thrown', CANCELLED]);
         await ended.wait();
       });
@@ -90,7 +98,10 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       });
       await portal.run(() => inThread(backend, portal, 'cancelAmongOthers', ['stubborn']));
       await until(() => warnings.some(({ code }) => code === 'SOCKSCOPE_PORTAL'), 'a warning');
-      assert.match(warnings.find(({ code }) => code === 'SOCKSCOPE_PORTAL')?.message ?? '', /stubborn.*unheard/);
+      assert.match(
+        warnings.find(({ code }) => code === 'SOCKSCOPE_PORTAL')?.message ?? '',
+        /stubborn.*unheard/,
+      );
     });
 
     test('by the scope around the portal is felt by function and caller', async ({ backend }) => {
@@ -112,7 +123,9 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       assert.deepEqual([outcome?.[0], outcome?.[3]], ['thrown', CANCELLED]);
     });
 
-    test("by a failure of the portal's body lets the portal fail with that error", async ({ backend }) => {
+    test("by a failure of the portal's body lets the portal fail with that error", async ({
+      backend,
+    }) => {
       const { functions, begun } = sleeper(backend);
       const portal = backend.createThreadsPortal(functions);
       const failure = new Error('of the body');
@@ -134,14 +147,20 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
         const scope = backend.openCancelScope();
         await backend.createTaskGroup().run(async (group) => {
           group.startSoon(() =>
-            scope.run(() => inThread(backend, portal, 'callPortal', [[['runCoroutine', 'forever']]], { abandonOnCancel: true })),
+            scope.run(() =>
+              inThread(backend, portal, 'callPortal', [[['runCoroutine', 'forever']]], {
+                abandonOnCancel: true,
+              }),
+            ),
           );
           await begun.wait();
           scope.cancel();
         });
         assert.ok(scope.cancelledCaught());
         await ended.wait();
-        assert.deepEqual(await callFromThread(backend, portal, ['runSync', 'add', 1, 1]), [['returned', 2]]);
+        assert.deepEqual(await callFromThread(backend, portal, ['runSync', 'add', 1, 1]), [
+          ['returned', 2],
+        ]);
       });
     });
   });

@@ -3,7 +3,16 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { connectThreadsPortal } from '../../threads/connect-portal';
-import { BAD_STATE, BAD_TYPE, type ConformanceSubject, defineSuite, hasSettled, rejectsWith, type TestRunner, throwsWith } from './harness';
+import {
+  BAD_STATE,
+  BAD_TYPE,
+  type ConformanceSubject,
+  defineSuite,
+  hasSettled,
+  rejectsWith,
+  type TestRunner,
+  throwsWith,
+} from './harness';
 import { type Call, type Outcome, threadFunction, threadFunctionsFile } from './thread-functions';
 import { callFromThread } from './threads-portal-calls';
 import { testPortalCancelling } from './threads-portal-cancelling';
@@ -29,16 +38,24 @@ export function testThreadsPortal(runner: TestRunner, subject: ConformanceSubjec
 function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a call of a threads portal', (test) => {
     for (const method of METHODS) {
-      test(`${method} calls a function in the portal's thread, and gives its result`, async ({ backend }) => {
+      test(`${method} calls a function in the portal's thread, and gives its result`, async ({
+        backend,
+      }) => {
         const calls: unknown[] = [];
-        const portal = backend.createThreadsPortal({ add: (a: number, b: number) => (calls.push([a, b]), a + b) });
+        const portal = backend.createThreadsPortal({
+          add: (a: number, b: number) => (calls.push([a, b]), a + b),
+        });
         await portal.run(async () => {
-          assert.deepEqual(await callFromThread(backend, portal, [method, 'add', 1, 2]), [['returned', 3]]);
+          assert.deepEqual(await callFromThread(backend, portal, [method, 'add', 1, 2]), [
+            ['returned', 3],
+          ]);
         });
         assert.deepEqual(calls, [[1, 2]]);
       });
 
-      test(`${method} throws what the function throws, and the portal goes on`, async ({ backend }) => {
+      test(`${method} throws what the function throws, and the portal goes on`, async ({
+        backend,
+      }) => {
         const portal = backend.createThreadsPortal({
           fail() {
             throw Object.assign(new RangeError('too far'), { code: 'FAR' });
@@ -46,14 +63,19 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
           add: (a: number, b: number) => a + b,
         });
         await portal.run(async () => {
-          assert.deepEqual(await callFromThread(backend, portal, [method, 'fail'], [method, 'add', 2, 2]), [
-            ['thrown', 'RangeError', 'too far', 'FAR'],
-            ['returned', 4],
-          ]);
+          assert.deepEqual(
+            await callFromThread(backend, portal, [method, 'fail'], [method, 'add', 2, 2]),
+            [
+              ['thrown', 'RangeError', 'too far', 'FAR'],
+              ['returned', 4],
+            ],
+          );
         });
       });
 
-      test(`${method} rejects a name that is none of its functions, and values that cannot be cloned`, async ({ backend }) => {
+      test(`${method} rejects a name that is none of its functions, and values that cannot be cloned`, async ({
+        backend,
+      }) => {
         const portal = backend.createThreadsPortal({ closure: () => () => 1 });
         await portal.run(async () => {
           const [unknown, inherited, closure] = await callFromThread(
@@ -71,7 +93,9 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
     }
 
     for (const method of COROUTINE_METHODS) {
-      test(`${method} waits for an async function, which may use the backend`, async ({ backend }) => {
+      test(`${method} waits for an async function, which may use the backend`, async ({
+        backend,
+      }) => {
         const portal = backend.createThreadsPortal({
           async wait(value: string) {
             await backend.sleep(2);
@@ -79,13 +103,17 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
           },
         });
         await portal.run(async () => {
-          assert.deepEqual(await callFromThread(backend, portal, [method, 'wait', 'x']), [['returned', 'x']]);
+          assert.deepEqual(await callFromThread(backend, portal, [method, 'wait', 'x']), [
+            ['returned', 'x'],
+          ]);
         });
       });
     }
 
     for (const method of ['runSync', 'runSyncSoon'] as const) {
-      test(`${method} refuses a function that waits, and does not begin one that is plainly async`, async ({ backend }) => {
+      test(`${method} refuses a function that waits, and does not begin one that is plainly async`, async ({
+        backend,
+      }) => {
         let begun = 0;
         const portal = backend.createThreadsPortal({
           async waits() {
@@ -95,7 +123,12 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
           hidden: () => Promise.reject(new Error('of nobody')),
         });
         await portal.run(async () => {
-          for (const outcome of await callFromThread(backend, portal, [method, 'waits'], [method, 'hidden'])) {
+          for (const outcome of await callFromThread(
+            backend,
+            portal,
+            [method, 'waits'],
+            [method, 'hidden'],
+          )) {
             assert.deepEqual(outcome.slice(0, 2), ['thrown', 'TypeError']);
             assert.match(outcome[2] as string, /runCoroutine/);
           }
@@ -125,9 +158,13 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
       ];
       await storage.run('of the portal', () =>
         portal.run(async () => {
-          const [sync, coroutine] = await backend.runInThread<Outcome[]>(threadFunction('callPortal'), [handle, calls], {
-            transfer: [handle.port],
-          });
+          const [sync, coroutine] = await backend.runInThread<Outcome[]>(
+            threadFunction('callPortal'),
+            [handle, calls],
+            {
+              transfer: [handle.port],
+            },
+          );
           assert.deepEqual(sync, ['returned', [own, 'of the portal']]);
           const [id, stored] = coroutine?.[1] as ReturnType<typeof context>;
           assert.notEqual(id, own);
@@ -136,7 +173,9 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
       );
     });
 
-    test('may come from several threads at once, each by a handle of its own', async ({ backend }) => {
+    test('may come from several threads at once, each by a handle of its own', async ({
+      backend,
+    }) => {
       let here = 0;
       const all = backend.createEvent();
       const portal = backend.createThreadsPortal({
@@ -162,7 +201,11 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
           const { parentPort, workerData: { file, handle } } = require('node:worker_threads');
           require(file).callPortal(handle, [['runSync', 'add', 1, 2]]).then((outcomes) => parentPort.postMessage(outcomes));
         `;
-        const worker = new Worker(code, { eval: true, workerData: { file: threadFunctionsFile, handle }, transferList: [handle.port] });
+        const worker = new Worker(code, {
+          eval: true,
+          workerData: { file: threadFunctionsFile, handle },
+          transferList: [handle.port],
+        });
         const exited = once(worker, 'exit');
         const [outcomes] = (await backend.waitFor(once(worker, 'message'))) as [Outcome[]];
         assert.deepEqual(outcomes, [['returned', 3]]);
@@ -188,14 +231,21 @@ function testStates(runner: TestRunner, subject: ConformanceSubject): void {
       assertNotRunning(await callFromThread(backend, portal, ...calls));
       const handle = portal.handle();
       await portal.run(() => undefined);
-      assertNotRunning(await backend.runInThread(threadFunction('callPortal'), [handle, calls], { transfer: [handle.port] }));
+      assertNotRunning(
+        await backend.runInThread(threadFunction('callPortal'), [handle, calls], {
+          transfer: [handle.port],
+        }),
+      );
       throwsWith(BAD_STATE, () => portal.handle());
     });
 
     test('runs once', async ({ backend }) => {
       const portal = backend.createThreadsPortal({});
       await portal.run(async () => {
-        assert.match((await rejectsWith(BAD_STATE, () => portal.run(() => undefined))).message, /twice/);
+        assert.match(
+          (await rejectsWith(BAD_STATE, () => portal.run(() => undefined))).message,
+          /twice/,
+        );
       });
       await rejectsWith(BAD_STATE, () => portal.run(() => undefined));
     });
@@ -206,7 +256,8 @@ function testStates(runner: TestRunner, subject: ConformanceSubject): void {
         const handle = portal.handle();
         assert.throws(
           () => connectThreadsPortal(handle),
-          ({ code, message }: Error & { code: string }) => code === BAD_STATE && /different thread/.test(message),
+          ({ code, message }: Error & { code: string }) =>
+            code === BAD_STATE && /different thread/.test(message),
         );
         handle.port.close();
       });
@@ -241,7 +292,11 @@ function testStates(runner: TestRunner, subject: ConformanceSubject): void {
       await begun.wait();
       assert.equal(await hasSettled(running), false);
       const late = METHODS.map((method) => [method, 'slow'] as const);
-      assertNotRunning(await backend.runInThread(threadFunction('callPortal'), [handle, late], { transfer: [handle.port] }));
+      assertNotRunning(
+        await backend.runInThread(threadFunction('callPortal'), [handle, late], {
+          transfer: [handle.port],
+        }),
+      );
       throwsWith(BAD_STATE, () => portal.handle());
       goOn.set();
       await running;

@@ -19,7 +19,9 @@ import { threadFunction, threadFunctionsFile } from './thread-functions';
 import { ThreadGate } from './thread-gate';
 
 /** Newer than the oldest declarations of Node.js that this compiles with. */
-const { typescript: nodeStripsTypes } = process.features as { readonly typescript?: false | 'strip' | 'transform' };
+const { typescript: nodeStripsTypes } = process.features as {
+  readonly typescript?: false | 'strip' | 'transform';
+};
 
 /** A module of a file of its own: its absolute path. */
 function freshModule(scenario: Scenario, extension: string, source: string): string {
@@ -31,36 +33,56 @@ function freshModule(scenario: Scenario, extension: string, source: string): str
 /** Defines what `runInThread` has to do. */
 export function testThreads(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'runInThread', (test) => {
-    test('calls an exported function in another thread, and gives its result', async ({ backend }) => {
+    test('calls an exported function in another thread, and gives its result', async ({
+      backend,
+    }) => {
       assert.equal(await backend.runInThread(threadFunction('add'), [1, 2]), 3);
-      const there = await backend.runInThread<{ isMainThread: boolean; threadId: number }>(threadFunction('where'));
+      const there = await backend.runInThread<{ isMainThread: boolean; threadId: number }>(
+        threadFunction('where'),
+      );
       assert.equal(there.isMainThread, false);
       assert.notEqual(there.threadId, threadId);
     });
 
     test('finds a module by its path, its URL, or its name; without a name of an export, the default', async (scenario) => {
       const { backend } = scenario;
-      const path = freshModule(scenario, 'mjs', 'export default (n) => 2 * n; export const triple = async (n) => 3 * n;');
+      const path = freshModule(
+        scenario,
+        'mjs',
+        'export default (n) => 2 * n; export const triple = async (n) => 3 * n;',
+      );
       const url = pathToFileURL(path);
       assert.equal(await backend.runInThread({ module: path }, [2]), 4);
       assert.equal(await backend.runInThread({ module: url, name: 'triple' }, [2]), 6);
       assert.equal(await backend.runInThread({ module: url.href }, [3]), 6);
-      assert.equal(await backend.runInThread({ module: 'node:path', name: 'basename' }, ['a/b']), 'b');
+      assert.equal(
+        await backend.runInThread({ module: 'node:path', name: 'basename' }, ['a/b']),
+        'b',
+      );
     });
 
     test('runs functions of CommonJS modules, whichever way they are exported', async (scenario) => {
       const { backend } = scenario;
       const named = freshModule(scenario, 'cjs', 'exports.double = (n) => 2 * n;');
       assert.equal(await backend.runInThread({ module: named, name: 'double' }, [2]), 4);
-      const computed = freshModule(scenario, 'cjs', "module.exports = { ['tri' + 'ple']: (n) => 3 * n };");
+      const computed = freshModule(
+        scenario,
+        'cjs',
+        "module.exports = { ['tri' + 'ple']: (n) => 3 * n };",
+      );
       assert.equal(await backend.runInThread({ module: computed, name: 'triple' }, [2]), 6);
       const only = freshModule(scenario, 'cjs', 'module.exports = (n) => 4 * n;');
       assert.equal(await backend.runInThread({ module: only }, [2]), 8);
     });
 
     test('runs functions of TypeScript modules where Node strips types, and elsewhere says what is missing', async (scenario) => {
-      const module = freshModule(scenario, 'mts', 'export const double = (n: number): number => 2 * n;');
-      const call = (): Promise<unknown> => scenario.backend.runInThread({ module, name: 'double' }, [21]);
+      const module = freshModule(
+        scenario,
+        'mts',
+        'export const double = (n: number): number => 2 * n;',
+      );
+      const call = (): Promise<unknown> =>
+        scenario.backend.runInThread({ module, name: 'double' }, [21]);
       if (typeof nodeStripsTypes === 'string') {
         assert.equal(await call(), 42);
         return;
@@ -81,7 +103,9 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       assert.equal(await call, 1);
     });
 
-    test('gives errors with their class, message, own properties, cause, and the stack of the other thread', async ({ backend }) => {
+    test('gives errors with their class, message, own properties, cause, and the stack of the other thread', async ({
+      backend,
+    }) => {
       const thrownBy = (kind: unknown): Promise<unknown> =>
         backend.runInThread(threadFunction('fail'), [kind]).then(
           () => assert.fail('it resolved'),
@@ -89,7 +113,10 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
         );
       const language = (await thrownBy('of the language')) as TypeError & { code: string };
       assert.ok(language instanceof TypeError);
-      assert.deepEqual([language.name, language.message, language.code], ['TypeError', 'wrong', 'WRONG']);
+      assert.deepEqual(
+        [language.name, language.message, language.code],
+        ['TypeError', 'wrong', 'WRONG'],
+      );
       assert.equal((language.cause as Error).message, 'because');
       assert.ok(language.stack?.includes('thread-functions'), language.stack);
       const library = await thrownBy('of the library');
@@ -104,27 +131,50 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
 
     test('refuses a function, telling how to do it, and a relative path', async ({ backend }) => {
       const closure = (() => 1) as unknown as { module: string };
-      assert.match((await rejectsWith(BAD_TYPE, () => backend.runInThread(closure))).message, /export/);
-      assert.match((await rejectsWith(BAD_TYPE, () => backend.runInThread({ module: './x.mjs' }))).message, /relative/);
+      assert.match(
+        (await rejectsWith(BAD_TYPE, () => backend.runInThread(closure))).message,
+        /export/,
+      );
+      assert.match(
+        (await rejectsWith(BAD_TYPE, () => backend.runInThread({ module: './x.mjs' }))).message,
+        /relative/,
+      );
       await rejectsWith(BAD_TYPE, () => backend.runInThread(null as never));
       await rejectsWith(BAD_TYPE, () => backend.runInThread({ module: 5 as never }));
       await rejectsWith(BAD_TYPE, () => backend.runInThread(threadFunction('add'), 5 as never));
     });
 
-    test('says which module has no such function, and what cannot be cloned', async ({ backend }) => {
+    test('says which module has no such function, and what cannot be cloned', async ({
+      backend,
+    }) => {
       const missing = backend.runInThread({ module: threadFunctionsFile, name: 'nothing' });
-      await assert.rejects(missing, (error: Error) => error instanceof TypeError && /thread-functions.*"nothing"/.test(error.message));
-      await assert.rejects(backend.runInThread({ module: 'node:no-such-module' }), /no-such-module/);
-      await assert.rejects(backend.runInThread(threadFunction('add'), [() => 1]), { name: 'DataCloneError' });
-      await assert.rejects(backend.runInThread(threadFunction('uncloneable')), { name: 'DataCloneError' });
+      await assert.rejects(
+        missing,
+        (error: Error) =>
+          error instanceof TypeError && /thread-functions.*"nothing"/.test(error.message),
+      );
+      await assert.rejects(
+        backend.runInThread({ module: 'node:no-such-module' }),
+        /no-such-module/,
+      );
+      await assert.rejects(backend.runInThread(threadFunction('add'), [() => 1]), {
+        name: 'DataCloneError',
+      });
+      await assert.rejects(backend.runInThread(threadFunction('uncloneable')), {
+        name: 'DataCloneError',
+      });
       assert.equal(await backend.runInThread(threadFunction('add'), [1, 1]), 2);
     });
 
-    test('clones arguments, and moves those that are to be transferred, as results', async ({ backend }) => {
+    test('clones arguments, and moves those that are to be transferred, as results', async ({
+      backend,
+    }) => {
       const bytes = new Uint8Array([1, 2]);
       const copied = await backend.runInThread<Uint8Array>(threadFunction('moveBack'), [bytes]);
       assert.deepEqual([...bytes, ...copied], [1, 2, 2, 2]);
-      const moved = await backend.runInThread<Uint8Array>(threadFunction('moveBack'), [bytes], { transfer: [bytes.buffer] });
+      const moved = await backend.runInThread<Uint8Array>(threadFunction('moveBack'), [bytes], {
+        transfer: [bytes.buffer],
+      });
       assert.equal(bytes.byteLength, 0);
       assert.deepEqual([...moved], [2, 2]);
     });
@@ -134,7 +184,9 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       assert.equal(await backend.runInThread(threadFunction('add'), [1, 1]), 2);
     });
 
-    test('when cancelled, any number of times, waits for the function; that is felt at the next checkpoint', async ({ backend }) => {
+    test('when cancelled, any number of times, waits for the function; that is felt at the next checkpoint', async ({
+      backend,
+    }) => {
       const gate = new ThreadGate();
       const scope = backend.openCancelScope();
       let result: unknown;
@@ -157,7 +209,9 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
     test('when cancelled with abandonOnCancel, rejects at once', async ({ backend }) => {
       const gate = new ThreadGate();
       const scope = backend.openCancelScope();
-      const running = scope.run(() => backend.runInThread(threadFunction('passGate'), [gate.shared], { abandonOnCancel: true }));
+      const running = scope.run(() =>
+        backend.runInThread(threadFunction('passGate'), [gate.shared], { abandonOnCancel: true }),
+      );
       await gate.reached(1);
       scope.cancel();
       assert.equal(await running, undefined);
@@ -171,7 +225,9 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       gate.open();
       for (const abandonOnCancel of [false, true]) {
         await scenario.inCancelledScope(async () => {
-          await rejectsWith(CANCELLED, () => backend.runInThread(threadFunction('passGate'), [gate.shared], { abandonOnCancel }));
+          await rejectsWith(CANCELLED, () =>
+            backend.runInThread(threadFunction('passGate'), [gate.shared], { abandonOnCancel }),
+          );
         });
       }
       // Nor later.

@@ -18,7 +18,10 @@ import {
 import { type DatagramPeer, localAddress } from './datagram-kinds';
 import type { StreamPeer } from './stream-peer';
 
-/** A socket from elsewhere, that a backend can take over: an fd, or an object. Making one is no checkpoint. */
+/**
+ * A socket from elsewhere, that a backend can take over: an fd, or an object. Making one is no
+ * checkpoint.
+ */
 export interface Offer<T> {
   /** For the names of the tests: 'the fd of a TCP connection'. */
   readonly name: string;
@@ -32,14 +35,25 @@ export interface WrappingOffers {
   readonly listeningStreams: readonly Offer<{ readonly dial: () => Promise<StreamPeer> }>[];
   readonly connectedDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
   readonly boundDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
-  /** What no method takes, with the codes that it may reject with. They stay open: whoever made them closes them. */
+  /**
+   * What no method takes, with the codes that it may reject with. They stay open: whoever made them
+   * closes them.
+   */
   readonly strangers: readonly Offer<{ readonly codes: readonly string[] }>[];
 }
 
-type Method = 'wrapStreamSocket' | 'wrapListenerSocket' | 'wrapConnectedDatagramSocket' | 'wrapDatagramListenerSocket';
+type Method =
+  | 'wrapStreamSocket'
+  | 'wrapListenerSocket'
+  | 'wrapConnectedDatagramSocket'
+  | 'wrapDatagramListenerSocket';
 
 /** Defines what taking over sockets has to do. */
-export function testWrapping(runner: TestRunner, subject: ConformanceSubject, offers: WrappingOffers): void {
+export function testWrapping(
+  runner: TestRunner,
+  subject: ConformanceSubject,
+  offers: WrappingOffers,
+): void {
   const methods: readonly Method[] = [
     'wrapStreamSocket',
     'wrapListenerSocket',
@@ -47,16 +61,31 @@ export function testWrapping(runner: TestRunner, subject: ConformanceSubject, of
     'wrapDatagramListenerSocket',
   ];
   /** None of the other methods takes it, and it stays the caller's. */
-  const isRefusedElsewhere = async ({ backend }: Scenario, socket: unknown, right: Method): Promise<void> => {
+  const isRefusedElsewhere = async (
+    { backend }: Scenario,
+    socket: unknown,
+    right: Method,
+  ): Promise<void> => {
     for (const method of methods) {
-      if (method !== right) await rejectsWith([BAD_TYPE, UNSUPPORTED], () => backend[method](socket as number));
+      if (method !== right)
+        await rejectsWith([BAD_TYPE, UNSUPPORTED], () => backend[method](socket as number));
     }
   };
-  const isRefusedTwice = async ({ backend }: Scenario, socket: unknown, right: Method): Promise<void> => {
+  const isRefusedTwice = async (
+    { backend }: Scenario,
+    socket: unknown,
+    right: Method,
+  ): Promise<void> => {
     await rejectsWith([BAD_STATE, BUSY], () => backend[right](socket as number));
   };
-  const isLeftInCancelledScope = (scenario: Scenario, socket: unknown, right: Method): Promise<void> =>
-    scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => scenario.backend[right](socket as number)));
+  const isLeftInCancelledScope = (
+    scenario: Scenario,
+    socket: unknown,
+    right: Method,
+  ): Promise<void> =>
+    scenario.inCancelledScope(() =>
+      rejectsWith(CANCELLED, () => scenario.backend[right](socket as number)),
+    );
 
   defineSuite(runner, subject, 'wrapping', (test) => {
     for (const offer of offers.connectedStreams) {
@@ -150,14 +179,19 @@ export function testWrapping(runner: TestRunner, subject: ConformanceSubject, of
     for (const offer of offers.strangers) {
       test(`${offer.name} is refused by all methods, and stays the caller's`, async (scenario) => {
         const { socket, codes } = await offer.open(scenario);
-        for (const method of methods) await rejectsWith([...codes, UNSUPPORTED], () => scenario.backend[method](socket as number));
+        for (const method of methods)
+          await rejectsWith([...codes, UNSUPPORTED], () =>
+            scenario.backend[method](socket as number),
+          );
       });
     }
 
     test('what is no socket at all is refused', async ({ backend }) => {
       for (const method of methods) {
-        for (const other of [undefined, null, '5', {}, [], true]) await rejectsWith(BAD_TYPE, () => backend[method](other as never));
-        for (const fd of [-1, 1.5, NaN]) await rejectsWith([BAD_RANGE, UNSUPPORTED], () => backend[method](fd));
+        for (const other of [undefined, null, '5', {}, [], true])
+          await rejectsWith(BAD_TYPE, () => backend[method](other as never));
+        for (const fd of [-1, 1.5, NaN])
+          await rejectsWith([BAD_RANGE, UNSUPPORTED], () => backend[method](fd));
         await rejectsWith(['EBADF', UNSUPPORTED], () => backend[method](1_000_000));
       }
     });

@@ -22,10 +22,15 @@ class Mismatch extends Error {
 /**
  * Whether the contract allows what was observed; null if it does.
  *
- * The model follows the trace. Between what shows there go on things that do not (a task ends, a scope is left), and their order is not the
- * contract's: it takes them as late as it can, and where that leads to a contradiction it tries the other orders, the last ones first.
+ * The model follows the trace. Between what shows there go on things that do not (a task ends, a
+ * scope is left), and their order is not the contract's: it takes them as late as it can, and where
+ * that leads to a contradiction it tries the other orders, the last ones first.
  */
-export function difference(program: Program, observation: Observation, tries = 20_000): Difference | null {
+export function difference(
+  program: Program,
+  observation: Observation,
+  tries = 20_000,
+): Difference | null {
   const search = new Search();
   let furthest: Mismatch | null = null;
   for (let i = 0; i < tries; i++) {
@@ -38,24 +43,35 @@ export function difference(program: Program, observation: Observation, tries = 2
     }
     if (!search.next()) return furthest;
   }
-  throw new Error(`the model found no answer in ${String(tries)} tries; the furthest: ${String(furthest?.message)}`);
+  throw new Error(
+    `the model found no answer in ${String(tries)} tries; the furthest: ${String(furthest?.message)}`,
+  );
 }
 
 interface Choice {
   taken: number;
   readonly count: number;
-  /** The state in which it was made, and how much of the trace was behind it; null where that is not known. */
+  /**
+   * The state in which it was made, and how much of the trace was behind it; null where that is not
+   * known.
+   */
   readonly state: string | null;
 }
 
-/** Depth first, by beginning anew each time. A state in which everything was tried in vain is not tried again. */
+/**
+ * Depth first, by beginning anew each time. A state in which everything was tried in vain is not
+ * tried again.
+ */
 class Search {
   readonly #path: Choice[] = [];
   #depth = 0;
   #isFirst = true;
   readonly #vain = new Set<string>();
 
-  /** A number below `count`. `state` tells the state of everything; it may be left out where something is half done. */
+  /**
+   * A number below `count`. `state` tells the state of everything; it may be left out where
+   * something is half done.
+   */
   pick(count: number, state?: () => string): number {
     if (count < 2) return 0;
     const known = this.#path[this.#depth++];
@@ -84,7 +100,8 @@ function follow(program: Program, observation: Observation, search: Search): voi
   let at = 0;
   const machine = new Machine((count) => search.pick(count));
   const interpreter = new Interpreter(machine);
-  const pick = (count: number): number => search.pick(count, () => `${String(at)}\n${interpreter.fingerprint()}`);
+  const pick = (count: number): number =>
+    search.pick(count, () => `${String(at)}\n${interpreter.fingerprint()}`);
   interpreter.begin(program);
   for (const event of observation.trace) {
     passTo(machine, event.time, at, pick);
@@ -98,9 +115,13 @@ function follow(program: Program, observation: Observation, search: Search): voi
       machine.passTo(next);
       rest(machine, at, pick);
     }
-    if (machine.fibers.size === 0) throw new Mismatch(at, 'the library is stuck, but the program is at its end');
+    if (machine.fibers.size === 0)
+      throw new Mismatch(at, 'the library is stuck, but the program is at its end');
   } else if (machine.fibers.size > 0) {
-    throw new Mismatch(at, `the library is at its end, but ${[...machine.fibers.values()].map(state).join('; ')}`);
+    throw new Mismatch(
+      at,
+      `the library is at its end, but ${[...machine.fibers.values()].map(state).join('; ')}`,
+    );
   }
   compareEnds(interpreter, observation, at);
 }
@@ -111,7 +132,12 @@ function match(machine: Machine, event: TraceEvent, at: number, pick: Pick): voi
     const fiber = machine.fibers.get(event.task);
     const request = fiber?.request;
     const internals = machine.internals();
-    if (request?.kind === 'emit' && request.node === event.node && request.mayGoOn() && request.accepts().includes(event.what)) {
+    if (
+      request?.kind === 'emit' &&
+      request.node === event.node &&
+      request.mayGoOn() &&
+      request.accepts().includes(event.what)
+    ) {
       const choice = pick(1 + internals.length);
       if (choice === 0) {
         fiber!.seen++;
@@ -122,9 +148,14 @@ function match(machine: Machine, event: TraceEvent, at: number, pick: Pick): voi
       continue;
     }
     const isLost =
-      request?.kind === 'emit' && (request.node !== event.node || (request.isSettled && !request.accepts().includes(event.what)));
+      request?.kind === 'emit' &&
+      (request.node !== event.node ||
+        (request.isSettled && !request.accepts().includes(event.what)));
     if (isLost || internals.length === 0) {
-      throw new Mismatch(at, `at ${String(event.time)} ${event.task} shows "${event.what}" at ${String(event.node)}, but ${state(fiber)}`);
+      throw new Mismatch(
+        at,
+        `at ${String(event.time)} ${event.task} shows "${event.what}" at ${String(event.node)}, but ${state(fiber)}`,
+      );
     }
     const rank = likelihood(fiber, event);
     internals.sort((a, b) => rank(a) - rank(b));
@@ -132,7 +163,10 @@ function match(machine: Machine, event: TraceEvent, at: number, pick: Pick): voi
   }
 }
 
-/** Which steps most likely led to the event: its task's own; if it was cancelled, rather those of others; last, the ends of what others wait for. */
+/**
+ * Which steps most likely led to the event: its task's own; if it was cancelled, rather those of
+ * others; last, the ends of what others wait for.
+ */
 function likelihood(fiber: Fiber | undefined, event: TraceEvent): (internal: Internal) => number {
   return (internal) => {
     const isStep = internal.fiber.request?.kind === 'step';
@@ -149,7 +183,11 @@ function rest(machine: Machine, at: number, pick: Pick): void {
     internals[pick(internals.length)]!.run();
   }
   const ready = machine.ready();
-  if (ready.length > 0) throw new Mismatch(at, `nothing more happens at ${String(machine.now)}, but ${ready.map(state).join('; ')}`);
+  if (ready.length > 0)
+    throw new Mismatch(
+      at,
+      `nothing more happens at ${String(machine.now)}, but ${ready.map(state).join('; ')}`,
+    );
 }
 
 function passTo(machine: Machine, time: number, at: number, pick: Pick): void {
@@ -157,7 +195,10 @@ function passTo(machine: Machine, time: number, at: number, pick: Pick): void {
     rest(machine, at, pick);
     const next = machine.nextDeadline();
     if (next > time)
-      throw new Mismatch(at, `time passes from ${String(machine.now)} to ${String(time)}, but the next deadline is ${String(next)}`);
+      throw new Mismatch(
+        at,
+        `time passes from ${String(machine.now)} to ${String(time)}, but the next deadline is ${String(next)}`,
+      );
     machine.passTo(next);
   }
   if (machine.now > time) throw new Mismatch(at, 'time goes backwards');
@@ -168,16 +209,23 @@ function compareEnds(interpreter: Interpreter, observation: Observation, at: num
     const flags = observation.scopes.get(id);
     if (flags === undefined) throw new Mismatch(at, `scope ${String(id)} was never made`);
     if (!scope.acceptsCalled(flags.cancelCalled)) {
-      throw new Mismatch(at, `cancelCalled of ${String(id)} is ${String(flags.cancelCalled)}, not ${String(scope.cancelCalled)}`);
+      throw new Mismatch(
+        at,
+        `cancelCalled of ${String(id)} is ${String(flags.cancelCalled)}, not ${String(scope.cancelCalled)}`,
+      );
     }
     if (flags.cancelledCaught !== scope.cancelledCaught && scope.cancelledCaught !== 'either') {
-      throw new Mismatch(at, `cancelledCaught of ${String(id)} is ${String(flags.cancelledCaught)}, not ${String(scope.cancelledCaught)}`);
+      throw new Mismatch(
+        at,
+        `cancelledCaught of ${String(id)} is ${String(flags.cancelledCaught)}, not ${String(scope.cancelledCaught)}`,
+      );
     }
   }
   for (const [id, task] of interpreter.tasks) {
     const expected = task.end === null ? 'running' : 'cancelled' in task.end ? 'cancelled' : 'done';
     const actual = observation.tasks.get(id);
-    if (actual !== expected) throw new Mismatch(at, `task ${String(id)} is ${String(actual)}, not ${expected}`);
+    if (actual !== expected)
+      throw new Mismatch(at, `task ${String(id)} is ${String(actual)}, not ${expected}`);
   }
 }
 

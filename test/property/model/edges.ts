@@ -8,7 +8,10 @@ export const isOf =
   (leaf: Failure): boolean =>
     leaf.kind === 'cancelled' && belongsTo(leaf.by, scope);
 
-/** What comes out of a scope. If a scope around it is cancelled too, that one absorbs; else this one does, but nothing that is not its own. */
+/**
+ * What comes out of a scope. If a scope around it is cancelled too, that one absorbs; else this one
+ * does, but nothing that is not its own.
+ */
 export function leave(scope: Scope, outcome: Outcome): Outcome | 'absorbed' {
   if ('value' in outcome) return outcome;
   const { failure } = outcome;

@@ -6,8 +6,9 @@ export type Failure =
   /** Of the program itself, by name. */
   | { readonly kind: 'error'; readonly name: string }
   /**
-   * A CancelledError, and the scope whose cancellation it is; one made by the program belongs to none. Or another error that has it as its
-   * cause (foreign): that is a cancellation within the scope only, and elsewhere an error like any other.
+   * A CancelledError, and the scope whose cancellation it is; one made by the program belongs to
+   * none. Or another error that has it as its cause (foreign): that is a cancellation within the
+   * scope only, and elsewhere an error like any other.
    */
   | { readonly kind: 'cancelled'; readonly by: Scope | null; readonly isForeign?: boolean }
   | { readonly kind: 'timeout' }
@@ -40,26 +41,40 @@ export function describe(failure: Failure): string {
 /** The same, with all that is not to be seen from outside. */
 export function fingerprint(failure: Failure): string {
   if (failure.kind === 'aggregate') return `(${failure.errors.map(fingerprint).join()})`;
-  return failure.kind === 'cancelled' ? `cancelled by ${String(failure.by?.name)} ${String(failure.isForeign)}` : describe(failure);
+  return failure.kind === 'cancelled'
+    ? `cancelled by ${String(failure.by?.name)} ${String(failure.isForeign)}`
+    : describe(failure);
 }
 
-export const describeOutcome = (outcome: Outcome): string => ('value' in outcome ? outcome.value : describe(outcome.failure));
+export const describeOutcome = (outcome: Outcome): string =>
+  'value' in outcome ? outcome.value : describe(outcome.failure);
 
 function isCancelledLeaf(leaf: Failure, at: Scope): boolean {
   if (leaf.kind !== 'cancelled') return false;
-  return leaf.isForeign !== true || isAround(leaf.by, at) || (cancellerOf(at) !== null && belongsTo(leaf.by, at));
+  return (
+    leaf.isForeign !== true ||
+    isAround(leaf.by, at) ||
+    (cancellerOf(at) !== null && belongsTo(leaf.by, at))
+  );
 }
 
-/** Whether it counts as a cancellation for a task or body whose scope is `at`; an aggregate of nothing else does. */
+/**
+ * Whether it counts as a cancellation for a task or body whose scope is `at`; an aggregate of
+ * nothing else does.
+ */
 export function isCancellation(failure: Failure, at: Scope): boolean {
   if (failure.kind !== 'aggregate') return isCancelledLeaf(failure, at);
   return failure.errors.length > 0 && failure.errors.every((error) => isCancellation(error, at));
 }
 
 /** An aggregate of nothing but cancellations ends a task as the first of them does. */
-export const asOne = (failure: Failure): Failure => (failure.kind === 'aggregate' ? asOne(failure.errors[0]!) : failure);
+export const asOne = (failure: Failure): Failure =>
+  failure.kind === 'aggregate' ? asOne(failure.errors[0]!) : failure;
 
-/** The failure with all that `unwanted` says taken out, at any depth; null if nothing is left, the same object if nothing was taken. */
+/**
+ * The failure with all that `unwanted` says taken out, at any depth; null if nothing is left, the
+ * same object if nothing was taken.
+ */
 export function without(failure: Failure, unwanted: (leaf: Failure) => boolean): Failure | null {
   if (failure.kind !== 'aggregate') return unwanted(failure) ? null : failure;
   const errors = failure.errors.map((error) => without(error, unwanted));
@@ -68,11 +83,17 @@ export function without(failure: Failure, unwanted: (leaf: Failure) => boolean):
   return left.length === 0 ? null : { kind: 'aggregate', errors: left };
 }
 
-export const withoutCancellations = (failure: Failure, at: Scope): Failure | null => without(failure, (leaf) => isCancelledLeaf(leaf, at));
+export const withoutCancellations = (failure: Failure, at: Scope): Failure | null =>
+  without(failure, (leaf) => isCancelledLeaf(leaf, at));
 
 /** The failure with the cancellations of one scope made those of another. */
 export function handedOver(failure: Failure, from: Scope, to: Scope): Failure {
-  if (failure.kind === 'cancelled') return belongsTo(failure.by, from) ? { ...failure, by: to } : failure;
-  if (failure.kind === 'aggregate') return { kind: 'aggregate', errors: failure.errors.map((error) => handedOver(error, from, to)) };
+  if (failure.kind === 'cancelled')
+    return belongsTo(failure.by, from) ? { ...failure, by: to } : failure;
+  if (failure.kind === 'aggregate')
+    return {
+      kind: 'aggregate',
+      errors: failure.errors.map((error) => handedOver(error, from, to)),
+    };
   return failure;
 }

@@ -14,8 +14,8 @@ import type { ModelGroup, ModelTask } from './tasks';
 type Find<T extends Statement['type']> = Extract<Statement, { readonly type: T }>;
 
 /**
- * What every statement means, by the contract alone. Each statement is a routine of the machine, which may stop at three things: what
- * shows (`see`), what goes on inside (`step`), and a Wait.
+ * What every statement means, by the contract alone. Each statement is a routine of the machine,
+ * which may stop at three things: what shows (`see`), what goes on inside (`step`), and a Wait.
  */
 export class Interpreter {
   readonly scopes = new Map<number, Scope>();
@@ -36,14 +36,25 @@ export class Interpreter {
 
   /** Begins the program: `bootstrap`. */
   begin(program: Program): void {
-    const body: Statement = { type: 'scope', id: 0, kind: 'moveOnAfter', time: HORIZON, signal: null, before: [], body: program.body };
+    const body: Statement = {
+      type: 'scope',
+      id: 0,
+      kind: 'moveOnAfter',
+      time: HORIZON,
+      signal: null,
+      before: [],
+      body: program.body,
+    };
     const root = this.#family.root([body], program.signal ? 0 : null);
     const bootstrap = function* (this: Interpreter, fiber: () => Fiber): Routine<void> {
       const wait = this.#machine.wait(fiber(), null, 'main');
       wait.mayEnd = () => root.end !== null;
       yield wait;
       const end = root.end!;
-      yield see(0, 'value' in end ? end.value : describe('failure' in end ? end.failure : cancelledBy(null)));
+      yield see(
+        0,
+        'value' in end ? end.value : describe('failure' in end ? end.failure : cancelledBy(null)),
+      );
     };
     this.#machine.spawn('bootstrap', (fiber) => bootstrap.call(this, fiber));
   }
@@ -77,7 +88,10 @@ export class Interpreter {
         yield see(one.id, 'call');
         const shield = new Scope(`shield ${String(one.id)}`, Infinity, null, true);
         this.#machine.enter(shield, scope);
-        const outcome = yield* attempt(this.#block(one.body, { ...place, scope: shield }), `v${String(one.id)}`);
+        const outcome = yield* attempt(
+          this.#block(one.body, { ...place, scope: shield }),
+          `v${String(one.id)}`,
+        );
         yield seeOutcome(one.id, outcome, 'body ');
         this.#machine.leave(shield);
         return yield* conclude(one.id, outcome);
@@ -97,7 +111,8 @@ export class Interpreter {
       case 'abort':
         yield see(one.id, 'ok');
         this.#aborted.add(one.controller);
-        for (const linked of [...this.#machine.scopes]) if (linked.controller === one.controller) this.#machine.cancel(linked);
+        for (const linked of [...this.#machine.scopes])
+          if (linked.controller === one.controller) this.#machine.cancel(linked);
         return;
       case 'group': {
         yield see(one.id, 'call');
@@ -108,7 +123,8 @@ export class Interpreter {
       }
       case 'startSoon': {
         const what = yield see(one.id, () => [this.#groupState(one.group)]);
-        if (what === 'ok') this.#family.spawn(this.groups.get(one.group)!, `t${String(one.id)}`, one.id, one.body);
+        if (what === 'ok')
+          this.#family.spawn(this.groups.get(one.group)!, `t${String(one.id)}`, one.id, one.body);
         return;
       }
       case 'start':
@@ -116,23 +132,36 @@ export class Interpreter {
       case 'gather': {
         yield see(one.id, 'call');
         const canceller = cancellerOf(scope);
-        const outcome = canceller === null ? yield* this.#family.gather(one, place) : { failure: cancelledBy(canceller) };
+        const outcome =
+          canceller === null
+            ? yield* this.#family.gather(one, place)
+            : { failure: cancelledBy(canceller) };
         return yield* conclude(one.id, outcome);
       }
       case 'task': {
         const what = yield see(one.id, () => [this.#askTask(one)]);
-        if (one.call === 'cancel' && what === 'true') this.#machine.cancel(this.tasks.get(one.task)!.scope);
+        if (one.call === 'cancel' && what === 'true')
+          this.#machine.cancel(this.tasks.get(one.task)!.scope);
         return;
       }
       case 'await': {
         const what = yield see(one.id, () => [this.tasks.has(one.task) ? 'call' : 'skip']);
         if (what === 'skip') return;
-        return yield* conclude(one.id, yield* this.#family.awaitTask(one.call, this.tasks.get(one.task)!, place));
+        return yield* conclude(
+          one.id,
+          yield* this.#family.awaitTask(one.call, this.tasks.get(one.task)!, place),
+        );
       }
       case 'lock':
         return yield* this.#exclusive(one.id, this.#lock(one.lock), one.how, one.body, place);
       case 'condition':
-        return yield* this.#exclusive(one.id, this.#conditions[one.condition]!.lock, 'runExclusive', one.body, place);
+        return yield* this.#exclusive(
+          one.id,
+          this.#conditions[one.condition]!.lock,
+          'runExclusive',
+          one.body,
+          place,
+        );
       case 'release': {
         const lock = this.#lock(one.lock);
         const what = yield see(one.id, () => [lock.owner === fiber ? 'ok' : 'misuse']);
@@ -152,22 +181,31 @@ export class Interpreter {
         const { lock, waiters } = this.#conditions[one.condition]!;
         const what = yield see(one.id, () => [lock.owner === fiber ? 'ok' : 'misuse']);
         if (what !== 'ok') return;
-        for (const wait of waiters.splice(0, one.count ?? Infinity)) this.#machine.settle(wait, { value: 'ok' });
+        for (const wait of waiters.splice(0, one.count ?? Infinity))
+          this.#machine.settle(wait, { value: 'ok' });
         return;
       }
       case 'settle':
         yield see(one.id, 'ok');
         this.#promises[one.promise]!.outcome ??=
-          one.how === 'resolve' ? { value: 'ok' } : { failure: { kind: 'error', name: `E${String(one.id)}` } };
+          one.how === 'resolve'
+            ? { value: 'ok' }
+            : { failure: { kind: 'error', name: `E${String(one.id)}` } };
         return;
       case 'throw':
         yield see(one.id, 'throw');
-        throw new Thrown(one.what === 'error' ? { kind: 'error', name: `E${String(one.id)}` } : cancelledBy(null));
+        throw new Thrown(
+          one.what === 'error' ? { kind: 'error', name: `E${String(one.id)}` } : cancelledBy(null),
+        );
       case 'throwAbort': {
         const what = yield see(one.id, () => this.#abortable(one.scope));
         const target = this.scopes.get(one.scope);
         if (what === 'throw')
-          throw new Thrown({ kind: 'cancelled', by: target === undefined ? null : this.#reasonOf(target), isForeign: true });
+          throw new Thrown({
+            kind: 'cancelled',
+            by: target === undefined ? null : this.#reasonOf(target),
+            isForeign: true,
+          });
         return;
       }
       case 'try':
@@ -188,7 +226,11 @@ export class Interpreter {
   /** Begins to wait. */
   #begin(one: Checkpoint, place: Place): Wait {
     const machine = this.#machine;
-    const wait = machine.wait(place.fiber, one.type === 'yield' && one.shielded ? null : place.scope, one.type);
+    const wait = machine.wait(
+      place.fiber,
+      one.type === 'yield' && one.shielded ? null : place.scope,
+      one.type,
+    );
     const until = (deadline: number): void => {
       if (deadline > machine.now) wait.deadline = deadline;
       else machine.afterOthers(wait);
@@ -250,14 +292,20 @@ export class Interpreter {
     yield see(one.id, 'enter');
     if (scope.controller !== null && this.#aborted.has(scope.controller)) scope.cancelCalled = true;
     machine.enter(scope, place.scope);
-    const outcome = yield* attempt(this.#block(one.body, { ...place, scope }), `v${String(one.id)}`);
+    const outcome = yield* attempt(
+      this.#block(one.body, { ...place, scope }),
+      `v${String(one.id)}`,
+    );
     yield seeOutcome(one.id, outcome, 'body ');
     scope.state = 'leaving';
     yield step;
     machine.leave(scope);
     const left = leave(scope, outcome);
     if (left !== 'absorbed') return yield* conclude(one.id, left);
-    yield* conclude(one.id, one.kind.startsWith('timeout') ? { failure: { kind: 'timeout' } } : { value: 'undefined' });
+    yield* conclude(
+      one.id,
+      one.kind.startsWith('timeout') ? { failure: { kind: 'timeout' } } : { value: 'undefined' },
+    );
   }
 
   #observed(id: number): string[] {
@@ -267,7 +315,10 @@ export class Interpreter {
     // Before it is entered, and while it is left, its signal may know already, or not yet.
     const aborted = scope.state === 'entered' ? [scope.abortedBy !== null] : [true, false];
     return called.flatMap((one) =>
-      aborted.map((other) => `called=${String(one)} aborted=${String(other)} deadline=${String(scope.deadline)}`),
+      aborted.map(
+        (other) =>
+          `called=${String(one)} aborted=${String(other)} deadline=${String(scope.deadline)}`,
+      ),
     );
   }
 
@@ -278,7 +329,10 @@ export class Interpreter {
     return ['skip', 'throw'];
   }
 
-  /** Whose cancellation the signal tells of: the first that came, or, since it is made when it is asked for, the one that counts by then. */
+  /**
+   * Whose cancellation the signal tells of: the first that came, or, since it is made when it is
+   * asked for, the one that counts by then.
+   */
   #reasonOf(scope: Scope): Scope {
     const first = scope.abortedBy ?? scope;
     const present = cancellerOf(scope) ?? first;
@@ -301,8 +355,13 @@ export class Interpreter {
   /** The call is refused for one of the reasons given; null if there is none. */
   #refusal(place: Place, isMisuse: boolean): Outcome | null {
     const canceller = cancellerOf(place.scope);
-    const reasons: Failure[] = [...(isMisuse ? [misuse] : []), ...(canceller === null ? [] : [cancelledBy(canceller)])];
-    return reasons.length === 0 ? null : { failure: reasons.length === 1 ? reasons[0]! : reasons[this.#machine.pick(2)]! };
+    const reasons: Failure[] = [
+      ...(isMisuse ? [misuse] : []),
+      ...(canceller === null ? [] : [cancelledBy(canceller)]),
+    ];
+    return reasons.length === 0
+      ? null
+      : { failure: reasons.length === 1 ? reasons[0]! : reasons[this.#machine.pick(2)]! };
   }
 
   *#start(one: Find<'start'>, place: Place): Routine<void> {
@@ -311,7 +370,11 @@ export class Interpreter {
     const group = this.groups.get(one.group)!;
     const refusal = this.#refusal(place, !group.isOpen);
     if (refusal !== null) return yield* conclude(one.id, refusal);
-    const begun = this.#machine.wait(place.fiber, place.scope, `the beginning of t${String(one.id)}`);
+    const begun = this.#machine.wait(
+      place.fiber,
+      place.scope,
+      `the beginning of t${String(one.id)}`,
+    );
     const task = this.#family.spawn(group, `t${String(one.id)}`, one.id, one.body, () => {
       this.#machine.settle(begun, { value: 'ok' });
     });
@@ -324,7 +387,13 @@ export class Interpreter {
     this.tasks.set(one.id, task);
   }
 
-  *#exclusive(id: number, lock: ModelLock, how: Find<'lock'>['how'], body: Block, place: Place): Routine<void> {
+  *#exclusive(
+    id: number,
+    lock: ModelLock,
+    how: Find<'lock'>['how'],
+    body: Block,
+    place: Place,
+  ): Routine<void> {
     const { fiber } = place;
     const machine = this.#machine;
     yield see(id, 'call');
@@ -337,7 +406,8 @@ export class Interpreter {
     yield see(id, 'acquired');
     const outcome = yield* attempt(this.#block(body, place), `v${String(id)}`);
 
-    // The body may have released it itself. To dispose of the guard then does nothing, or is refused.
+    // The body may have released it itself. To dispose of the guard then does nothing, or is
+    // refused.
     const held = (): boolean => lock.owner === fiber;
     if (how === 'runExclusive') {
       yield seeOutcome(id, outcome, 'body ');
@@ -346,7 +416,9 @@ export class Interpreter {
       else return yield* conclude(id, machine.pick(2) === 0 ? { failure: misuse } : outcome);
       return yield* conclude(id, outcome);
     }
-    const what = yield see(id, () => (held() ? ['released'] : how === 'guard' ? ['released', 'misuse'] : ['misuse']));
+    const what = yield see(id, () =>
+      held() ? ['released'] : how === 'guard' ? ['released', 'misuse'] : ['misuse'],
+    );
     if (held()) lock.release(machine);
     if (what === 'misuse') throw new Thrown(misuse);
     if ('failure' in outcome) throw new Thrown(outcome.failure);

@@ -5,7 +5,10 @@ import type { Scope } from './scope';
 
 /** What a task of the model does next. */
 export type Request =
-  /** Something that can be seen from outside: `accepts` says what may be. It is worked out in the moment that it is seen, unless it is settled already. */
+  /**
+   * Something that can be seen from outside: `accepts` says what may be. It is worked out in the
+   * moment that it is seen, unless it is settled already.
+   */
   | {
       readonly kind: 'emit';
       readonly node: number;
@@ -14,7 +17,10 @@ export type Request =
       readonly isSettled: boolean;
       readonly outcome?: Outcome;
     }
-  /** Something that goes on inside, at any moment between what is seen before it and what is seen after it. */
+  /**
+   * Something that goes on inside, at any moment between what is seen before it and what is seen
+   * after it.
+   */
   | { readonly kind: 'step' }
   | Wait;
 
@@ -71,7 +77,10 @@ export interface Internal {
 /** One of the alternatives that the contract leaves open: a number below `count`. */
 export type Pick = (count: number) => number;
 
-/** The state of a running program, and all that can happen next. It knows scopes, waiting and time; what the statements mean is the interpreter's. */
+/**
+ * The state of a running program, and all that can happen next. It knows scopes, waiting and time;
+ * what the statements mean is the interpreter's.
+ */
 export class Machine {
   now = 0;
   readonly fibers = new Map<string, Fiber>();
@@ -116,21 +125,37 @@ export class Machine {
       }
     }
     for (const wait of this.#waits) {
-      if (wait.mayEnd()) steps.push({ since: wait.fiber.since, fiber: wait.fiber, run: () => this.settle(wait, wait.finish()) });
+      if (wait.mayEnd())
+        steps.push({
+          since: wait.fiber.since,
+          fiber: wait.fiber,
+          run: () => this.settle(wait, wait.finish()),
+        });
     }
     return steps.sort((a, b) => a.since - b.since);
   }
 
   /** The tasks that something can be seen of, at once. */
   ready(): Fiber[] {
-    return [...this.fibers.values()].filter(({ request }) => request?.kind === 'emit' && request.mayGoOn());
+    return [...this.fibers.values()].filter(
+      ({ request }) => request?.kind === 'emit' && request.mayGoOn(),
+    );
   }
 
   /** All that matters for what may yet happen, as far as the machine knows it. */
   fingerprint(): string {
-    const fibers = [...this.fibers.values()].map(({ name, past, request }) => `${name} ${String(past)} ${requestPrint(request)}`);
-    const waits = [...this.#waits].map(({ fiber, what, scope, after }) => `${fiber.name} ${what} ${String(scope?.name)} ${after}`);
-    return [...fibers.sort(), ...waits.sort(), ...[...this.scopes].map((scope) => scope.fingerprint()).sort(), this.now].join('\n');
+    const fibers = [...this.fibers.values()].map(
+      ({ name, past, request }) => `${name} ${String(past)} ${requestPrint(request)}`,
+    );
+    const waits = [...this.#waits].map(
+      ({ fiber, what, scope, after }) => `${fiber.name} ${what} ${String(scope?.name)} ${after}`,
+    );
+    return [
+      ...fibers.sort(),
+      ...waits.sort(),
+      ...[...this.scopes].map((scope) => scope.fingerprint()).sort(),
+      this.now,
+    ].join('\n');
   }
 
   // Waiting
@@ -158,7 +183,8 @@ export class Machine {
     const others = this.ready().filter((fiber) => fiber !== wait.fiber);
     const seen = others.map((fiber) => fiber.seen);
     wait.after = others.map((fiber) => `${fiber.name}:${String(fiber.seen)}`).join();
-    wait.mayEnd = () => others.every((fiber, index) => fiber.seen > seen[index]! || !this.fibers.has(fiber.name));
+    wait.mayEnd = () =>
+      others.every((fiber, index) => fiber.seen > seen[index]! || !this.fibers.has(fiber.name));
   }
 
   // Scopes
@@ -216,14 +242,17 @@ export class Machine {
   nextDeadline(): number {
     let earliest = Infinity;
     for (const wait of this.#waits) earliest = Math.min(earliest, wait.deadline);
-    for (const scope of this.scopes) if (!scope.cancelCalled && scope.isOpen) earliest = Math.min(earliest, scope.deadline);
+    for (const scope of this.scopes)
+      if (!scope.cancelCalled && scope.isOpen) earliest = Math.min(earliest, scope.deadline);
     return earliest;
   }
 
   /** Lets time pass: all that is due then happens at once. */
   passTo(time: number): void {
     this.now = time;
-    const expired = [...this.scopes].filter((scope) => scope.isOpen && !scope.cancelCalled && scope.deadline <= time);
+    const expired = [...this.scopes].filter(
+      (scope) => scope.isOpen && !scope.cancelCalled && scope.deadline <= time,
+    );
     const due = [...this.#waits].filter((wait) => wait.deadline <= time);
     // What ends at the very moment of a deadline may have been first, or not.
     const first = due.filter(() => expired.length === 0 || this.pick(2) === 1);
@@ -247,6 +276,7 @@ function remember(fiber: Fiber, request: Request | null, result: unknown): void 
   const text = `${requestPrint(request)}|${typeof result === 'object' && result !== null ? outcomePrint(result as Outcome) : String(result)}`;
   // 53 bits of a polynomial hash: the text would be long.
   let hash = fiber.past;
-  for (let i = 0; i < text.length; i++) hash = (hash * 131 + text.charCodeAt(i)) % 67_280_421_310_721;
+  for (let i = 0; i < text.length; i++)
+    hash = (hash * 131 + text.charCodeAt(i)) % 67_280_421_310_721;
   fiber.past = hash;
 }

@@ -1,14 +1,20 @@
 import type { Outcome } from './failure';
 import type { Fiber, Machine, Wait } from './machine';
 
-/** A lock: a fair one goes to who waits longest, in the moment of its release; a plain one to anybody who asks, after it. */
+/**
+ * A lock: a fair one goes to who waits longest, in the moment of its release; a plain one to
+ * anybody who asks, after it.
+ */
 export class ModelLock {
   owner: Fiber | null = null;
   readonly #queue: Wait[] = [];
 
   constructor(readonly isFair: boolean) {}
 
-  /** Begins to acquire it. A lock that is given is held from then on, even if a cancellation comes before the task goes on. */
+  /**
+   * Begins to acquire it. A lock that is given is held from then on, even if a cancellation comes
+   * before the task goes on.
+   */
   acquire(machine: Machine, wait: Wait): void {
     if (wait.outcome !== null) return;
     const free = this.owner === null;

@@ -11,8 +11,15 @@ export interface Place {
   readonly scope: Scope;
 }
 
-/** Something that shows. It is worked out when it is seen, since until then others may change it; what was seen comes back. */
-export const see = (node: number, accepts: string | (() => readonly string[]), mayGoOn = (): boolean => true): Request => ({
+/**
+ * Something that shows. It is worked out when it is seen, since until then others may change it;
+ * what was seen comes back.
+ */
+export const see = (
+  node: number,
+  accepts: string | (() => readonly string[]),
+  mayGoOn = (): boolean => true,
+): Request => ({
   kind: 'emit',
   node,
   accepts: typeof accepts === 'string' ? () => [accepts] : accepts,

@@ -1,6 +1,15 @@
 import type { Block, Statement } from '../program';
 import { isOf, leave } from './edges';
-import { asOne, cancelledBy, fingerprint, handedOver, isCancellation, misuse, without, withoutCancellations } from './failure';
+import {
+  asOne,
+  cancelledBy,
+  fingerprint,
+  handedOver,
+  isCancellation,
+  misuse,
+  without,
+  withoutCancellations,
+} from './failure';
 import type { Failure, Outcome } from './failure';
 import type { Fiber, Machine, Routine, Wait } from './machine';
 import { attempt, see, seeOutcome, step } from './routine';
@@ -8,10 +17,12 @@ import type { Place } from './routine';
 import { cancellerOf, Scope } from './scope';
 
 /** How a task ended: with a value, with a failure, or with a cancellation of whatever scope. */
-export type TaskEnd = { readonly value: string } | { readonly failure: Failure } | { readonly cancelled: Failure };
+export type TaskEnd =
+  { readonly value: string } | { readonly failure: Failure } | { readonly cancelled: Failure };
 
-const failureOf = (end: { readonly failure: Failure } | { readonly cancelled: Failure }): Failure =>
-  'failure' in end ? end.failure : end.cancelled;
+const failureOf = (
+  end: { readonly failure: Failure } | { readonly cancelled: Failure },
+): Failure => ('failure' in end ? end.failure : end.cancelled);
 
 /** A task as others see it: begun in a group, waited for, cancelled. */
 export class ModelTask {
@@ -40,14 +51,20 @@ export class ModelGroup {
 
   constructor(
     readonly scope: Scope,
-    /** A gather can give no result any more when one of its tasks ends without: that ends the others. */
+    /**
+     * A gather can give no result any more when one of its tasks ends without: that ends the
+     * others.
+     */
     readonly needsAll: boolean,
   ) {}
 }
 
 /** How tasks begin, end, fail together, and are waited for. */
 export class Tasks {
-  readonly #all: { readonly groups: ModelGroup[]; readonly tasks: ModelTask[] } = { groups: [], tasks: [] };
+  readonly #all: { readonly groups: ModelGroup[]; readonly tasks: ModelTask[] } = {
+    groups: [],
+    tasks: [],
+  };
   readonly #machine: Machine;
   readonly #block: (statements: Block, place: Place) => Routine<void>;
 
@@ -71,7 +88,13 @@ export class Tasks {
   }
 
   /** A task of the group. It is in the scope of the group, wherever the call was made. */
-  spawn(group: ModelGroup, name: string, node: number, body: Block, onBegun: () => void = () => undefined): ModelTask {
+  spawn(
+    group: ModelGroup,
+    name: string,
+    node: number,
+    body: Block,
+    onBegun: () => void = () => undefined,
+  ): ModelTask {
     const task = new ModelTask(name, node, new Scope(name, Infinity), onBegun);
     this.#machine.enter(task.scope, group.scope);
     this.#all.tasks.push(task);
@@ -85,7 +108,14 @@ export class Tasks {
   fingerprint(): string {
     const end = (task: ModelTask): string =>
       `${task.name} ${task.end === null ? '' : 'value' in task.end ? 'value' : fingerprint(failureOf(task.end))}`;
-    const group = ({ scope, isOpen, running, notBegun, failures, cancellations }: ModelGroup): string =>
+    const group = ({
+      scope,
+      isOpen,
+      running,
+      notBegun,
+      failures,
+      cancellations,
+    }: ModelGroup): string =>
       [
         scope.fingerprint(),
         isOpen,
@@ -104,13 +134,21 @@ export class Tasks {
     this.#gone(group, task);
   }
 
-  *#task(task: ModelTask, group: ModelGroup | null, fiber: () => Fiber, body: Block): Routine<void> {
+  *#task(
+    task: ModelTask,
+    group: ModelGroup | null,
+    fiber: () => Fiber,
+    body: Block,
+  ): Routine<void> {
     if (group !== null) {
       yield see(task.node, 'begin', () => group.notBegun[0] === task);
       group.notBegun.shift();
       task.onBegun();
     }
-    const outcome = yield* attempt(this.#block(body, { fiber: fiber(), task, scope: task.scope }), `the value of ${task.name}`);
+    const outcome = yield* attempt(
+      this.#block(body, { fiber: fiber(), task, scope: task.scope }),
+      `the value of ${task.name}`,
+    );
     yield seeOutcome(task.node, outcome, 'end ');
     yield step;
     this.#end(task, group, outcome);
@@ -121,7 +159,8 @@ export class Tasks {
     if ('value' in outcome) {
       task.end = outcome;
     } else {
-      const failure = outer === null ? outcome.failure : handedOver(outcome.failure, task.scope, outer);
+      const failure =
+        outer === null ? outcome.failure : handedOver(outcome.failure, task.scope, outer);
       if (isCancellation(failure, task.scope)) {
         task.end = { cancelled: failure };
         group?.cancellations.push(failure);
@@ -136,16 +175,21 @@ export class Tasks {
     // Who waits for its end has what it waits for; that the rest is cancelled comes after it.
     for (const tell of task.onEnd) tell(task.end);
     if (group === null) return;
-    if ('failure' in task.end || (group.needsAll && 'cancelled' in task.end)) this.#machine.endAll(group.scope);
+    if ('failure' in task.end || (group.needsAll && 'cancelled' in task.end))
+      this.#machine.endAll(group.scope);
     this.#gone(group, task);
   }
 
   #gone(group: ModelGroup, task: ModelTask): void {
     group.running.delete(task);
-    if (group.running.size === 0 && group.host !== null) this.#machine.settle(group.host, { value: 'ok' });
+    if (group.running.size === 0 && group.host !== null)
+      this.#machine.settle(group.host, { value: 'ok' });
   }
 
-  /** Waits for all tasks, and for those that they start meanwhile. Nothing cancels this: the tasks are cancelled instead. */
+  /**
+   * Waits for all tasks, and for those that they start meanwhile. Nothing cancels this: the tasks
+   * are cancelled instead.
+   */
   *#close(group: ModelGroup, fiber: Fiber): Routine<void> {
     group.scope.state = 'leaving';
     do {
@@ -160,9 +204,16 @@ export class Tasks {
     this.#machine.leave(group.scope);
   }
 
-  *group(group: ModelGroup, one: { readonly id: number; readonly body: Block }, place: Place): Routine<Outcome> {
+  *group(
+    group: ModelGroup,
+    one: { readonly id: number; readonly body: Block },
+    place: Place,
+  ): Routine<Outcome> {
     const { scope } = group;
-    const outcome = yield* attempt(this.#block(one.body, { ...place, scope }), `v${String(one.id)}`);
+    const outcome = yield* attempt(
+      this.#block(one.body, { ...place, scope }),
+      `v${String(one.id)}`,
+    );
     yield seeOutcome(one.id, outcome, 'body ');
     yield step;
     if ('failure' in outcome) this.#machine.endAll(scope);
@@ -172,7 +223,9 @@ export class Tasks {
     const bodyFailed = failure !== null && !isCancellation(failure, scope);
     if (group.failures.length > 0) {
       if (failure !== null) leave(scope, { failure });
-      const errors = bodyFailed ? [...group.failures, withoutCancellations(failure, scope)!] : group.failures;
+      const errors = bodyFailed
+        ? [...group.failures, withoutCancellations(failure, scope)!]
+        : group.failures;
       this.#markCaught(group);
       return { failure: { kind: 'aggregate', errors } };
     }
@@ -182,14 +235,22 @@ export class Tasks {
     return failure === null ? this.#unlessCancelled(group, left) : left;
   }
 
-  /** Whether a cancellation that reached the scope through a task only counts as caught, is open. */
+  /**
+   * Whether a cancellation that reached the scope through a task only counts as caught, is open.
+   */
   #markCaught(group: ModelGroup): void {
     const { scope } = group;
-    const reached = group.cancellations.some((failure) => without(failure, isOf(scope)) !== failure);
-    if (reached && !scope.cancelledCaught && cancellerOf(scope.parent) === null) scope.cancelledCaught = 'either';
+    const reached = group.cancellations.some(
+      (failure) => without(failure, isOf(scope)) !== failure,
+    );
+    if (reached && !scope.cancelledCaught && cancellerOf(scope.parent) === null)
+      scope.cancelledCaught = 'either';
   }
 
-  /** Nobody failed. Tasks that were ended from outside let that cancellation go on; else it is felt at the next checkpoint. */
+  /**
+   * Nobody failed. Tasks that were ended from outside let that cancellation go on; else it is felt
+   * at the next checkpoint.
+   */
   #unlessCancelled(group: ModelGroup, outcome: Outcome): Outcome {
     const outer = cancellerOf(group.scope.parent);
     if (outer === null || group.cancellations.length === 0) return outcome;
@@ -199,25 +260,37 @@ export class Tasks {
 
   *gather(one: Extract<Statement, { type: 'gather' }>, place: Place): Routine<Outcome> {
     const group = this.open(one.id, place.scope, true);
-    const tasks = one.bodies.map((body, index) => this.spawn(group, `t${String(one.id)}.${String(index)}`, one.id, body));
+    const tasks = one.bodies.map((body, index) =>
+      this.spawn(group, `t${String(one.id)}.${String(index)}`, one.id, body),
+    );
     yield* this.#close(group, place.fiber);
-    if (group.failures.length > 0) return { failure: { kind: 'aggregate', errors: group.failures } };
+    if (group.failures.length > 0)
+      return { failure: { kind: 'aggregate', errors: group.failures } };
     const outer = cancellerOf(place.scope);
     const [cancellation] = group.cancellations;
-    if (cancellation !== undefined) return { failure: outer === null ? asOne(cancellation) : cancelledBy(outer) };
-    const values: Outcome = { value: `[${tasks.map((task) => (task.end as { value: string }).value).join(', ')}]` };
+    if (cancellation !== undefined)
+      return { failure: outer === null ? asOne(cancellation) : cancelledBy(outer) };
+    const values: Outcome = {
+      value: `[${tasks.map((task) => (task.end as { value: string }).value).join(', ')}]`,
+    };
     // All have their values in spite of a cancellation: they are given, or it goes on.
     return outer !== null && this.#machine.pick(2) === 1 ? { failure: cancelledBy(outer) } : values;
   }
 
-  *awaitTask(call: 'wait' | 'join' | 'joinOrCancel', task: ModelTask, place: Place): Routine<Outcome> {
+  *awaitTask(
+    call: 'wait' | 'join' | 'joinOrCancel',
+    task: ModelTask,
+    place: Place,
+  ): Routine<Outcome> {
     const machine = this.#machine;
     const refusals: Failure[] = task === place.task ? [misuse] : [];
     const canceller = cancellerOf(place.scope);
     if (canceller !== null) refusals.push(cancelledBy(canceller));
     // Cancelled already, joinOrCancel has no effect, or cancels the task as it does later.
-    const goesOn = call === 'joinOrCancel' && canceller !== null && task !== place.task && machine.pick(2) === 1;
-    if (refusals.length > 0 && !goesOn) return { failure: refusals[refusals.length > 1 ? machine.pick(2) : 0]! };
+    const goesOn =
+      call === 'joinOrCancel' && canceller !== null && task !== place.task && machine.pick(2) === 1;
+    if (refusals.length > 0 && !goesOn)
+      return { failure: refusals[refusals.length > 1 ? machine.pick(2) : 0]! };
 
     let cancels = goesOn;
     const wait = machine.wait(place.fiber, goesOn ? null : place.scope, task.name);
@@ -236,7 +309,12 @@ export class Tasks {
     return (yield wait) as Outcome;
   }
 
-  #joined(call: 'wait' | 'join' | 'joinOrCancel', end: TaskEnd, cancels: boolean, place: Place): Outcome {
+  #joined(
+    call: 'wait' | 'join' | 'joinOrCancel',
+    end: TaskEnd,
+    cancels: boolean,
+    place: Place,
+  ): Outcome {
     if (call === 'wait') return { value: 'ok' };
     if (!('cancelled' in end)) return end;
     const canceller = cancellerOf(place.scope);

@@ -48,7 +48,9 @@ describe('parseEndpoint', () => {
   });
 
   it('says which kinds a command takes', () => {
-    expect(() => parseEndpoint('fd:3', ['tcp', 'unix'])).toThrow('"fd:3": fd does not work here; use tcp, unix');
+    expect(() => parseEndpoint('fd:3', ['tcp', 'unix'])).toThrow(
+      '"fd:3": fd does not work here; use tcp, unix',
+    );
   });
 });
 
@@ -64,8 +66,10 @@ describe('describeError', () => {
     expect(describeError(new Error('defect'))).toMatch(/^Error: defect\n {4}at /);
     expect(describeError('text')).toBe('text');
     const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-    expect(describeError(new AggregateError([refused, refused, new AggregateError([new TimeoutError('late')])]))).toBe(
-      'connect ECONNREFUSED\nlate',
-    );
+    expect(
+      describeError(
+        new AggregateError([refused, refused, new AggregateError([new TimeoutError('late')])]),
+      ),
+    ).toBe('connect ECONNREFUSED\nlate');
   });
 });

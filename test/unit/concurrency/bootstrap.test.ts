@@ -45,7 +45,9 @@ describe('bootstrap', () => {
   it('is an error inside a task, but not in a scope outside of any', async () => {
     await backend.bootstrap(async () => {
       expect(await rejection(backend.bootstrap(() => 1))).toBeInstanceOf(InvalidStateError);
-      expect(await rejection(virtualBackend().bootstrap(() => 1))).toBeInstanceOf(InvalidStateError);
+      expect(await rejection(virtualBackend().bootstrap(() => 1))).toBeInstanceOf(
+        InvalidStateError,
+      );
     });
     const scope = backend.moveOnAfter(5);
     await scope.run(() => backend.bootstrap(() => backend.sleepForever()));
@@ -54,7 +56,9 @@ describe('bootstrap', () => {
 
   it('does not begin with an aborted signal', async () => {
     let hasRun = false;
-    const error = await rejection(backend.bootstrap(() => (hasRun = true), { signal: AbortSignal.abort('early') }));
+    const error = await rejection(
+      backend.bootstrap(() => (hasRun = true), { signal: AbortSignal.abort('early') }),
+    );
     expect(error).toBeInstanceOf(CancelledError);
     expect(error).toMatchObject({ cause: 'early' });
     expect(hasRun).toBe(false);
@@ -94,9 +98,14 @@ describe('bootstrap', () => {
 
   it('keeps what main makes of the cancellation: a value, or an error', async () => {
     const controller = new AbortController();
-    const swallowing = backend.bootstrap(() => backend.sleepForever().catch(() => 42), { signal: controller.signal });
+    const swallowing = backend.bootstrap(() => backend.sleepForever().catch(() => 42), {
+      signal: controller.signal,
+    });
     const error = new Error('cleanup');
-    const failing = backend.bootstrap(() => backend.sleepForever().catch(() => Promise.reject(error)), { signal: controller.signal });
+    const failing = backend.bootstrap(
+      () => backend.sleepForever().catch(() => Promise.reject(error)),
+      { signal: controller.signal },
+    );
     controller.abort();
     expect(await swallowing).toBe(42);
     expect(await rejection(failing)).toBe(error);
@@ -106,7 +115,10 @@ describe('bootstrap', () => {
     const controller = new AbortController();
     const error = new Error('cleanup');
     const running = backend.bootstrap(
-      () => backend.sleepForever().catch((own: unknown) => Promise.reject(new AggregateError([own, error]))),
+      () =>
+        backend
+          .sleepForever()
+          .catch((own: unknown) => Promise.reject(new AggregateError([own, error]))),
       {
         signal: controller.signal,
       },
@@ -137,7 +149,9 @@ describe('bootstrap', () => {
         .timeout(100)
         .run(() => backend.sleep(20))
         .then(end('scope'));
-      void backend.createTaskGroup().run((group) => group.startSoon(() => backend.sleep(30).then(end('task'))));
+      void backend
+        .createTaskGroup()
+        .run((group) => group.startSoon(() => backend.sleep(30).then(end('task'))));
       await backend.createTaskGroup().run((group) => {
         group.startSoon(() => {
           void backend
@@ -182,7 +196,11 @@ describe('bootstrap', () => {
 
   it('refuses bad arguments', async () => {
     expect(await rejection(backend.bootstrap(5 as never))).toBeInstanceOf(TypeError);
-    expect(await rejection(backend.bootstrap(() => 1, { name: 5 as never }))).toBeInstanceOf(TypeError);
-    expect(await rejection(backend.bootstrap(() => 1, { signal: {} as never }))).toBeInstanceOf(TypeError);
+    expect(await rejection(backend.bootstrap(() => 1, { name: 5 as never }))).toBeInstanceOf(
+      TypeError,
+    );
+    expect(await rejection(backend.bootstrap(() => 1, { signal: {} as never }))).toBeInstanceOf(
+      TypeError,
+    );
   });
 });

@@ -7,9 +7,15 @@ const backend = virtualBackend();
 
 const noContext = AsyncLocalStorage.snapshot();
 
-/** Makes a promise call back in another context than that of `then`: what libraries do that queue callbacks. */
+/**
+ * Makes a promise call back in another context than that of `then`: what libraries do that queue
+ * callbacks.
+ */
 function elsewhere<T>(promise: Promise<T>): Promise<T> {
-  const then = (onFulfilled: (value: T) => unknown, onRejected: (reason: unknown) => unknown): Promise<unknown> =>
+  const then = (
+    onFulfilled: (value: T) => unknown,
+    onRejected: (reason: unknown) => unknown,
+  ): Promise<unknown> =>
     Promise.prototype.then.call(
       promise,
       (value: T) => noContext(() => onFulfilled(value)),
@@ -19,11 +25,18 @@ function elsewhere<T>(promise: Promise<T>): Promise<T> {
 }
 
 describe('what waits for the end of a body', () => {
-  const bodies: readonly (readonly [string, (backend: ConcurrencyBackend, fn: () => Promise<number>) => Promise<unknown>])[] = [
+  const bodies: readonly (readonly [
+    string,
+    (backend: ConcurrencyBackend, fn: () => Promise<number>) => Promise<unknown>,
+  ])[] = [
     ['a cancel scope', (backend, fn) => backend.openCancelScope().run(fn)],
     ['a timeout', (backend, fn) => backend.timeout(1000).run(fn)],
     ['a shield', (backend, fn) => backend.ignoreCancellation(fn)],
-    ['a task', (backend, fn) => backend.createTaskGroup().run(async (group) => (await group.start(fn)).join())],
+    [
+      'a task',
+      (backend, fn) =>
+        backend.createTaskGroup().run(async (group) => (await group.start(fn)).join()),
+    ],
     ['the main function', (backend, fn) => backend.bootstrap(fn)],
   ];
 

@@ -31,7 +31,11 @@ describe('CancelScope.run', () => {
     };
     expect(await rejection(backend.openCancelScope().run(throwing))).toBe(error);
     expect(await rejection(backend.openCancelScope().run(async () => throwing()))).toBe(error);
-    expect(await rejection(backend.openCancelScope().run(() => Promise.reject(undefined as unknown as Error)))).toBe(undefined);
+    expect(
+      await rejection(
+        backend.openCancelScope().run(() => Promise.reject(undefined as unknown as Error)),
+      ),
+    ).toBe(undefined);
   });
 
   it('awaits any thenable, with the scope as its context', async () => {
@@ -66,12 +70,16 @@ describe('CancelScope.run', () => {
     await scope.run(async () => {
       expect(await rejection(scope.run(() => undefined))).toBeInstanceOf(InvalidStateError);
     });
-    expect(await rejection(scope.run(() => undefined))).toMatchObject({ code: 'ERR_INVALID_STATE' });
+    expect(await rejection(scope.run(() => undefined))).toMatchObject({
+      code: 'ERR_INVALID_STATE',
+    });
   });
 
   it('rejects a body that is no function, and can be entered after that', async () => {
     const scope = backend.openCancelScope();
-    expect(await rejection(scope.run(1 as unknown as () => void))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(await rejection(scope.run(1 as unknown as () => void))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
     expect(await scope.run(() => 'fine')).toBe('fine');
   });
 
@@ -79,11 +87,12 @@ describe('CancelScope.run', () => {
     const scope = backend.openCancelScope();
     const errors: unknown[] = [];
     await scope.run(async () => {
-      const sleeps = [backend.sleep(10), backend.sleepForever(), backend.createEvent().wait()].map((sleep) =>
-        sleep.catch((error: unknown) => {
-          errors.push(error);
-          throw error;
-        }),
+      const sleeps = [backend.sleep(10), backend.sleepForever(), backend.createEvent().wait()].map(
+        (sleep) =>
+          sleep.catch((error: unknown) => {
+            errors.push(error);
+            throw error;
+          }),
       );
       scope.cancel();
       await Promise.allSettled(sleeps);
@@ -169,7 +178,10 @@ describe('CancelScope.cancel', () => {
         () => backend.waitFor(Promise.resolve(1)),
         () => backend.gather(),
       ]) {
-        expect(await rejection(checkpoint())).toMatchObject({ name: 'CancelledError', code: 'ABORT_ERR' });
+        expect(await rejection(checkpoint())).toMatchObject({
+          name: 'CancelledError',
+          code: 'ABORT_ERR',
+        });
       }
     });
   });
@@ -188,7 +200,11 @@ describe('CancelScope.cancel', () => {
   });
 
   it('cancels nothing that was left before: the next checkpoint outside goes on', async () => {
-    for (const ending of [() => backend.sleepForever(), () => undefined, () => rejection(backend.sleepForever())]) {
+    for (const ending of [
+      () => backend.sleepForever(),
+      () => undefined,
+      () => rejection(backend.sleepForever()),
+    ]) {
       const scope = backend.openCancelScope();
       scope.cancel();
       await scope.run(ending);
@@ -204,7 +220,9 @@ describe('CancelScope.cancel', () => {
     }
     await scope.run(async () => {
       theCulprit();
-      expect(await rejection(backend.sleep(1))).toMatchObject({ stack: expect.stringContaining('theCulprit') as unknown });
+      expect(await rejection(backend.sleep(1))).toMatchObject({
+        stack: expect.stringContaining('theCulprit') as unknown,
+      });
     });
   });
 });
@@ -216,7 +234,9 @@ describe('CancelScope deadlines', () => {
     expect(backend.currentTime()).toBe(start + 50);
     await backend.moveOnAt(start + 70).run(() => backend.sleepForever());
     expect(backend.currentTime()).toBe(start + 70);
-    expect(await backend.moveOnAfter(50).run(() => backend.sleep(49).then(() => 'slept'))).toBe('slept');
+    expect(await backend.moveOnAfter(50).run(() => backend.sleep(49).then(() => 'slept'))).toBe(
+      'slept',
+    );
   });
 
   it('count from the call that made the scope: entering late shortens the wait', async () => {
@@ -242,7 +262,11 @@ describe('CancelScope deadlines', () => {
   });
 
   it('of Infinity never come', async () => {
-    for (const scope of [backend.openCancelScope(), backend.moveOnAfter(Infinity), backend.timeoutAt(Infinity)]) {
+    for (const scope of [
+      backend.openCancelScope(),
+      backend.moveOnAfter(Infinity),
+      backend.timeoutAt(Infinity),
+    ]) {
       expect(scope.when()).toBe(Infinity);
       expect(await scope.run(() => backend.sleep(1e9).then(() => 'awake'))).toBe('awake');
     }

@@ -8,7 +8,9 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 /** What leaves a cancelled scope whose body ends with what `make` makes of its cancellation. */
-async function leaving(make: (own: unknown) => unknown): Promise<{ outcome: unknown; isCaught: boolean }> {
+async function leaving(
+  make: (own: unknown) => unknown,
+): Promise<{ outcome: unknown; isCaught: boolean }> {
   const scope = backend.openCancelScope();
   scope.cancel();
   const outcome = await scope
@@ -23,7 +25,11 @@ async function leaving(make: (own: unknown) => unknown): Promise<{ outcome: unkn
 
 /** As `using` makes it where there is no SuppressedError yet. */
 function suppressed(error: unknown, cause: unknown): Error {
-  return Object.assign(new Error('An error was suppressed during disposal.'), { name: 'SuppressedError', error, suppressed: cause });
+  return Object.assign(new Error('An error was suppressed during disposal.'), {
+    name: 'SuppressedError',
+    error,
+    suppressed: cause,
+  });
 }
 
 const absorbed = { outcome: undefined, isCaught: true };
@@ -39,10 +45,14 @@ describe('a cancelled scope absorbs', () => {
     expect(scope.cancelledCaught()).toBe(true);
     const reading = backend.openCancelScope();
     reading.cancel();
-    expect(await reading.run(() => readFile(new URL(import.meta.url), { signal: reading.signal }))).toBe(undefined);
+    expect(
+      await reading.run(() => readFile(new URL(import.meta.url), { signal: reading.signal })),
+    ).toBe(undefined);
     const fetching = backend.openCancelScope();
     fetching.cancel();
-    expect(await fetching.run(() => fetch('http://127.0.0.1:9', { signal: fetching.signal }))).toBe(undefined);
+    expect(await fetching.run(() => fetch('http://127.0.0.1:9', { signal: fetching.signal }))).toBe(
+      undefined,
+    );
     const raw = backend.openCancelScope();
     raw.cancel();
     expect(await raw.run(() => raw.signal.throwIfAborted())).toBe(undefined);
@@ -51,12 +61,20 @@ describe('a cancelled scope absorbs', () => {
   it('an error that has its own as the cause, also a CancelledError and one of another realm', async () => {
     expect(await leaving((own) => new Error('wrapped', { cause: own }))).toEqual(absorbed);
     expect(await leaving((own) => new CancelledError('mine', { cause: own }))).toEqual(absorbed);
-    expect(await leaving((own) => runInNewContext('new Error("wrapped", { cause: own })', { own }) as unknown)).toEqual(absorbed);
+    expect(
+      await leaving(
+        (own) => runInNewContext('new Error("wrapped", { cause: own })', { own }) as unknown,
+      ),
+    ).toEqual(absorbed);
   });
 
   it('an AggregateError of nothing else, however nested', async () => {
-    expect(await leaving((own) => new AggregateError([own, new Error('', { cause: own })]))).toEqual(absorbed);
-    expect(await leaving((own) => new AggregateError([new AggregateError([own]), own]))).toEqual(absorbed);
+    expect(
+      await leaving((own) => new AggregateError([own, new Error('', { cause: own })])),
+    ).toEqual(absorbed);
+    expect(await leaving((own) => new AggregateError([new AggregateError([own]), own]))).toEqual(
+      absorbed,
+    );
   });
 
   it('what `await using` makes of a disposal that is cancelled too', async () => {
@@ -78,17 +96,29 @@ describe('a cancelled scope absorbs', () => {
       await backend.sleep(1);
     });
     expect(await rejection(running)).toBe(failure);
-    const { outcome } = await leaving((own) => suppressed(new AggregateError([own, failure]), new Error('other')));
-    expect(outcome).toMatchObject({ name: 'SuppressedError', error: { errors: [failure] }, suppressed: { message: 'other' } });
+    const { outcome } = await leaving((own) =>
+      suppressed(new AggregateError([own, failure]), new Error('other')),
+    );
+    expect(outcome).toMatchObject({
+      name: 'SuppressedError',
+      error: { errors: [failure] },
+      suppressed: { message: 'other' },
+    });
   });
 
   it('an error of this library that has it as the cause, where that is the cause of another', async () => {
-    expect(await leaving((own) => new Error('driver', { cause: new CancelledError('partly sent', { cause: own }) }))).toEqual(absorbed);
+    expect(
+      await leaving(
+        (own) => new Error('driver', { cause: new CancelledError('partly sent', { cause: own }) }),
+      ),
+    ).toEqual(absorbed);
   });
 
   it('its own part of an AggregateError, and passes the rest on, with all that the error carried', async () => {
     const key = new RangeError('key');
-    const original = Object.assign(new AggregateError([key], 'many', { cause: 'why' }), { code: 'EMANY' });
+    const original = Object.assign(new AggregateError([key], 'many', { cause: 'why' }), {
+      code: 'EMANY',
+    });
     const { outcome, isCaught } = await leaving((own) => {
       original.errors.push(own, new AggregateError([own]), new AggregateError([own, 5]));
       return original;
@@ -96,7 +126,12 @@ describe('a cancelled scope absorbs', () => {
     expect(isCaught).toBe(true);
     expect(outcome).toBeInstanceOf(AggregateError);
     expect(outcome).not.toBe(original);
-    expect(outcome).toMatchObject({ message: 'many', code: 'EMANY', cause: 'why', stack: original.stack });
+    expect(outcome).toMatchObject({
+      message: 'many',
+      code: 'EMANY',
+      cause: 'why',
+      stack: original.stack,
+    });
     const { errors } = outcome as AggregateError;
     expect(errors).toHaveLength(2);
     expect(errors[0]).toBe(key);
@@ -112,9 +147,15 @@ describe('a cancelled scope passes on', () => {
     ['a value that is no error', () => 'text'],
     ['nothing at all', () => undefined],
     ['an object that only looks like one', (own) => ({ cause: own })],
-    ['an error two causes away', (own) => new Error('a', { cause: new Error('b', { cause: own }) })],
+    [
+      'an error two causes away',
+      (own) => new Error('a', { cause: new Error('b', { cause: own }) }),
+    ],
     ['an empty AggregateError', (own) => new AggregateError([], 'none', { cause: own })],
-    ['an AggregateError of others', () => new AggregateError([new Error('a'), new CancelledError('mine')])],
+    [
+      'an AggregateError of others',
+      () => new AggregateError([new Error('a'), new CancelledError('mine')]),
+    ],
   ];
   for (const [what, make] of others) {
     it(`${what}, as it is`, async () => {

@@ -81,7 +81,9 @@ describe('systemClock', () => {
 });
 
 describe('a process with a backend', () => {
-  const concurrency = createRequire(import.meta.url).resolve('../../../dist/concurrency/concurrency-backend.js');
+  const concurrency = createRequire(import.meta.url).resolve(
+    '../../../dist/concurrency/concurrency-backend.js',
+  );
 
   /** What a script prints until it ends by itself. */
   async function run(body: string): Promise<string> {
@@ -89,16 +91,24 @@ describe('a process with a backend', () => {
       const { ConcurrencyBackend } = require(${JSON.stringify(concurrency)});
       const backend = new ConcurrencyBackend();
       ${body}`;
-    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { timeout: 15_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], {
+      timeout: 15_000,
+    });
     return stdout.trim();
   }
 
   it('stays alive for a sleep, and for a deadline that ends a wait for nothing', async () => {
     expect(await run("backend.sleep(20).then(() => console.log('slept'))")).toBe('slept');
-    expect(await run('backend.timeout(20).run(() => backend.sleepForever()).catch((error) => console.log(error.code))')).toBe('ETIMEDOUT');
-    expect(await run("backend.moveOnAfter(20).run(() => backend.createEvent().wait()).then(() => console.log('moved on'))")).toBe(
-      'moved on',
-    );
+    expect(
+      await run(
+        'backend.timeout(20).run(() => backend.sleepForever()).catch((error) => console.log(error.code))',
+      ),
+    ).toBe('ETIMEDOUT');
+    expect(
+      await run(
+        "backend.moveOnAfter(20).run(() => backend.createEvent().wait()).then(() => console.log('moved on'))",
+      ),
+    ).toBe('moved on');
   });
 
   it('stays alive for one who sleeps for ever, and can be woken by a signal', async () => {
@@ -131,6 +141,8 @@ describe('a process with a backend', () => {
   });
 
   it('ends when nothing is left that could wake those who wait', async () => {
-    expect(await run("backend.bootstrap(() => backend.createEvent().wait()); console.log('waiting')")).toBe('waiting');
+    expect(
+      await run("backend.bootstrap(() => backend.createEvent().wait()); console.log('waiting')"),
+    ).toBe('waiting');
   });
 });

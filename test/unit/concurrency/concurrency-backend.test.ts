@@ -25,7 +25,9 @@ describe('ConcurrencyBackend', () => {
     await backend.coroYield();
     await backend.cancelShieldedCoroYield();
     expect(await backend.gather(async () => 1)).toEqual([1]);
-    expect(await backend.createTaskGroup().run(async (group) => (await group.start(() => 2)).join())).toBe(2);
+    expect(
+      await backend.createTaskGroup().run(async (group) => (await group.start(() => 2)).join()),
+    ).toBe(2);
     expect(await backend.timeout(5).run(() => backend.waitFor(Promise.resolve(3)))).toBe(3);
     const event = backend.createEvent();
     event.set();
@@ -61,7 +63,9 @@ describe('the context of a scope', () => {
   it('follows async functions, promise chains, timers, ticks and event emitters', async () => {
     const scope = backend.openCancelScope();
     const feels = async (): Promise<boolean> =>
-      (await rejection(backend.ignoreCancellation(() => backend.coroYield()).then(() => backend.coroYield()))) === scope.signal.reason;
+      (await rejection(
+        backend.ignoreCancellation(() => backend.coroYield()).then(() => backend.coroYield()),
+      )) === scope.signal.reason;
     await scope.run(async () => {
       const ways: (() => Promise<boolean>)[] = [
         async () => {
@@ -81,7 +85,9 @@ describe('the context of a scope', () => {
         },
         async () => {
           const emitter = new EventEmitter();
-          const felt = new Promise<boolean>((resolve) => emitter.on('event', () => resolve(feels())));
+          const felt = new Promise<boolean>((resolve) =>
+            emitter.on('event', () => resolve(feels())),
+          );
           emitter.emit('event');
           return felt;
         },

@@ -21,20 +21,23 @@ describe('createConditionVar', () => {
   it('wakes as many as are notified, in the order in which they came, each with the lock', async () => {
     const condition = backend.createConditionVar();
     const log: string[] = [];
-    await backend.gather(...['a', 'b', 'c', 'd', 'e'].map((name) => waiter(condition, log, name)), async () => {
-      await backend.sleep(1);
-      await condition.runExclusive(() => {
-        condition.notify();
-        condition.notify(0);
-        log.push('notified');
-      });
-      await backend.sleep(1);
-      expect(log).toEqual(['notified', 'a']);
-      await condition.runExclusive(() => condition.notify(2));
-      await backend.sleep(1);
-      expect(log).toEqual(['notified', 'a', 'b', 'c']);
-      await condition.runExclusive(() => condition.notifyAll());
-    });
+    await backend.gather(
+      ...['a', 'b', 'c', 'd', 'e'].map((name) => waiter(condition, log, name)),
+      async () => {
+        await backend.sleep(1);
+        await condition.runExclusive(() => {
+          condition.notify();
+          condition.notify(0);
+          log.push('notified');
+        });
+        await backend.sleep(1);
+        expect(log).toEqual(['notified', 'a']);
+        await condition.runExclusive(() => condition.notify(2));
+        await backend.sleep(1);
+        expect(log).toEqual(['notified', 'a', 'b', 'c']);
+        await condition.runExclusive(() => condition.notifyAll());
+      },
+    );
     expect(log).toEqual(['notified', 'a', 'b', 'c', 'd', 'e']);
     expect(condition.locked()).toBe(false);
   });
@@ -174,7 +177,12 @@ describe('createConditionVar', () => {
 
   it('refuses a foreign lock, and what is no count', async () => {
     const { acquire, release, locked, runExclusive } = backend.createLock();
-    for (const lock of [{ acquire, release, locked, runExclusive }, null, 5, backend.createConditionVar()]) {
+    for (const lock of [
+      { acquire, release, locked, runExclusive },
+      null,
+      5,
+      backend.createConditionVar(),
+    ]) {
       expect(() => backend.createConditionVar(lock as never)).toThrow(TypeError);
     }
     const condition = backend.createConditionVar();

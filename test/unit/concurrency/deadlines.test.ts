@@ -54,7 +54,12 @@ class Entry implements Timed {
   ) {}
 }
 
-function setup(): { clock: ManualClock; deadlines: Deadlines; log: string[]; add: (due: number, name?: string, rank?: number) => Entry } {
+function setup(): {
+  clock: ManualClock;
+  deadlines: Deadlines;
+  log: string[];
+  add: (due: number, name?: string, rank?: number) => Entry;
+} {
   const clock = new ManualClock();
   const deadlines = new Deadlines(clock);
   const log: string[] = [];

@@ -14,7 +14,9 @@ async function theFailure(): Promise<void> {
 function theStarter(error?: unknown): Promise<unknown> {
   return rejection(
     backend.createTaskGroup().run((group) => {
-      group.startSoon(error === undefined ? theFailure : () => Promise.reject(error), { name: 'worker' });
+      group.startSoon(error === undefined ? theFailure : () => Promise.reject(error), {
+        name: 'worker',
+      });
     }),
   );
 }

@@ -3,10 +3,16 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { virtualBackend } from './fixture';
 
 const backend = virtualBackend();
-const names = ['sockscope:task:start', 'sockscope:task:end', 'sockscope:scope:cancel', 'sockscope:scope:timeout'] as const;
+const names = [
+  'sockscope:task:start',
+  'sockscope:task:end',
+  'sockscope:scope:cancel',
+  'sockscope:scope:timeout',
+] as const;
 
 const messages: [string, Record<string, unknown>][] = [];
-const listener = (message: unknown, name: string | symbol): void => void messages.push([String(name), message as Record<string, unknown>]);
+const listener = (message: unknown, name: string | symbol): void =>
+  void messages.push([String(name), message as Record<string, unknown>]);
 
 function listen(): void {
   for (const name of names) subscribe(name, listener);
@@ -55,7 +61,9 @@ describe('diagnostics channels', () => {
   it('say of a task that completed no error', async () => {
     listen();
     await backend.bootstrap(() => 5);
-    expect(on('sockscope:task:end')).toEqual([{ task: expect.anything() as unknown, outcome: 'completed' }]);
+    expect(on('sockscope:task:end')).toEqual([
+      { task: expect.anything() as unknown, outcome: 'completed' },
+    ]);
   });
 
   it('announce cancellations and timeouts', async () => {
@@ -65,7 +73,9 @@ describe('diagnostics channels', () => {
     await backend.bootstrap(() => scope.run(() => backend.sleepForever()), { name: 'main' });
     const other = backend.openCancelScope();
     other.cancel();
-    expect(on('sockscope:scope:timeout')).toMatchObject([{ scope, task: { name: 'main' }, deadline }]);
+    expect(on('sockscope:scope:timeout')).toMatchObject([
+      { scope, task: { name: 'main' }, deadline },
+    ]);
     expect(on('sockscope:scope:cancel')).toMatchObject([
       { scope, task: { name: 'main' }, reason: scope.signal.reason as unknown },
       { scope: other, task: undefined, reason: other.signal.reason as unknown },

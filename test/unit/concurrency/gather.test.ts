@@ -47,7 +47,9 @@ describe('gather', () => {
         await backend.sleep(delay);
         if (error !== undefined) throw error;
       });
-    const error = await rejection(backend.gather(shielded(1, a), shielded(2), shielded(3, b), shielded(4)));
+    const error = await rejection(
+      backend.gather(shielded(1, a), shielded(2), shielded(3, b), shielded(4)),
+    );
     expect(error).toBeInstanceOf(AggregateError);
     expect((error as AggregateError).errors).toEqual([a, b]);
     const single = await rejection(backend.gather(() => Promise.reject(a)));
@@ -105,8 +107,11 @@ describe('gather', () => {
     expect(await rejection(backend.gather(rest, lost))).toBe(error);
     expect(isCancelled).toBe(true);
     const failure = new Error('boom');
-    const failing = (): Promise<never> => backend.sleepForever().catch(() => Promise.reject(failure));
-    expect(((await rejection(backend.gather(failing, lost))) as AggregateError).errors).toEqual([failure]);
+    const failing = (): Promise<never> =>
+      backend.sleepForever().catch(() => Promise.reject(failure));
+    expect(((await rejection(backend.gather(failing, lost))) as AggregateError).errors).toEqual([
+      failure,
+    ]);
   });
 
   it('never gives a CancelledError for a result: when a scope outside is cancelled as well, its cancellation goes on', async () => {
@@ -125,7 +130,9 @@ describe('gather', () => {
 
   it('calls none if one is no function', async () => {
     let hasRun = false;
-    expect(await rejection(backend.gather(() => (hasRun = true), Promise.resolve() as never))).toMatchObject({
+    expect(
+      await rejection(backend.gather(() => (hasRun = true), Promise.resolve() as never)),
+    ).toMatchObject({
       code: 'ERR_INVALID_ARG_TYPE',
       message: expect.stringContaining('fns[1]') as unknown,
     });

@@ -69,7 +69,12 @@ describe.each(kinds)('%s', (_name, createLock) => {
       holders--;
       guard[Symbol.dispose]();
     };
-    await backend.gather(use('a'), use('b'), () => lock.runExclusive(async () => log.push('c')), use('d'));
+    await backend.gather(
+      use('a'),
+      use('b'),
+      () => lock.runExclusive(async () => log.push('c')),
+      use('d'),
+    );
     expect(log).toEqual(['a', 'b', 'c', 'd']);
     expect(lock.locked()).toBe(false);
   });

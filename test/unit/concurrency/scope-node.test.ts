@@ -4,7 +4,8 @@ import { CancelledError, TimeoutError } from '#lib/errors';
 import { Deferred, rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
-const shieldedSleep = (delay: number): Promise<void> => backend.ignoreCancellation(() => backend.sleep(delay));
+const shieldedSleep = (delay: number): Promise<void> =>
+  backend.ignoreCancellation(() => backend.sleep(delay));
 
 describe('nested scopes', () => {
   it('let the inner one stop what is its own, and go on after it', async () => {
@@ -40,7 +41,10 @@ describe('nested scopes', () => {
         isBetween = true;
       });
       expect(isBetween).toBe(false);
-      expect([scopes.inner.cancelledCaught(), scopes.outer.cancelledCaught()]).toEqual([false, true]);
+      expect([scopes.inner.cancelledCaught(), scopes.outer.cancelledCaught()]).toEqual([
+        false,
+        true,
+      ]);
     });
   }
 
@@ -171,7 +175,9 @@ describe('nested scopes', () => {
   it('work ten thousand deep', async () => {
     const outer = backend.openCancelScope();
     const nest = (depth: number): Promise<unknown> =>
-      depth === 0 ? backend.sleepForever() : backend.openCancelScope().run(() => Promise.resolve().then(() => nest(depth - 1)));
+      depth === 0
+        ? backend.sleepForever()
+        : backend.openCancelScope().run(() => Promise.resolve().then(() => nest(depth - 1)));
     await outer.run(async () => {
       const nested = nest(10_000);
       await backend.coroYield();
@@ -183,7 +189,11 @@ describe('nested scopes', () => {
 
   it('can run side by side in one task', async () => {
     await backend.bootstrap(async () => {
-      const scopes = [backend.moveOnAfter(10), backend.moveOnAfter(20), backend.openCancelScope()] as const;
+      const scopes = [
+        backend.moveOnAfter(10),
+        backend.moveOnAfter(20),
+        backend.openCancelScope(),
+      ] as const;
       const start = backend.currentTime();
       const ends = await Promise.all(
         scopes.map(async (scope) => {
@@ -215,7 +225,9 @@ describe('code that outlives its scope', () => {
     await outer.run(async () => {
       let late: Promise<unknown> | undefined;
       await backend.openCancelScope().run(() => {
-        late = gate.promise.then(() => rejection(backend.openCancelScope().run(() => backend.sleepForever())));
+        late = gate.promise.then(() =>
+          rejection(backend.openCancelScope().run(() => backend.sleepForever())),
+        );
       });
       gate.resolve();
       await backend.coroYield();

@@ -61,7 +61,9 @@ describe('ignoreCancellation', () => {
         throw error;
       };
       expect(await rejection(backend.ignoreCancellation(throwing))).toBe(error);
-      expect(await rejection(backend.ignoreCancellation(() => backend.sleep(1).then(throwing)))).toBe(error);
+      expect(
+        await rejection(backend.ignoreCancellation(() => backend.sleep(1).then(throwing))),
+      ).toBe(error);
     });
   });
 
@@ -114,7 +116,11 @@ describe('ignoreCancellation', () => {
   });
 
   it('works within another shield, and outside of any task', async () => {
-    expect(await backend.ignoreCancellation(() => backend.ignoreCancellation(() => backend.sleep(1).then(() => 1)))).toBe(1);
+    expect(
+      await backend.ignoreCancellation(() =>
+        backend.ignoreCancellation(() => backend.sleep(1).then(() => 1)),
+      ),
+    ).toBe(1);
   });
 
   it('calls with no argument', async () => {
@@ -124,7 +130,9 @@ describe('ignoreCancellation', () => {
   });
 
   it('rejects what is no function', async () => {
-    expect(await rejection(backend.ignoreCancellation(backend.sleep(0) as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(await rejection(backend.ignoreCancellation(backend.sleep(0) as never))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
   });
 });
 

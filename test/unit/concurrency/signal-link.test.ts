@@ -12,7 +12,10 @@ describe('openCancelScope({ signal })', () => {
     const scope = backend.openCancelScope({ signal: controller.signal });
     await scope.run(async () => {
       controller.abort('enough');
-      expect(await rejection(backend.sleep(1))).toMatchObject({ name: 'CancelledError', cause: 'enough' });
+      expect(await rejection(backend.sleep(1))).toMatchObject({
+        name: 'CancelledError',
+        cause: 'enough',
+      });
       await backend.sleep(1);
     });
     expect([scope.cancelCalled(), scope.cancelledCaught()]).toEqual([true, true]);
@@ -62,7 +65,9 @@ describe('openCancelScope({ signal })', () => {
     process.on('warning', onWarning);
     const { signal } = new AbortController();
     const event = backend.createEvent();
-    const running = Array.from({ length: 10_000 }, () => backend.openCancelScope({ signal }).run(() => event.wait()));
+    const running = Array.from({ length: 10_000 }, () =>
+      backend.openCancelScope({ signal }).run(() => event.wait()),
+    );
     expect(listenersOf(signal)).toBe(1);
     event.set();
     await Promise.all(running);
@@ -76,8 +81,12 @@ describe('openCancelScope({ signal })', () => {
     const { signal } = new AbortController();
     backend.openCancelScope({ signal });
     expect(listenersOf(signal)).toBe(0);
-    await backend.openCancelScope({ signal, deadline: backend.currentTime() + 1 }).run(() => backend.sleepForever());
-    await rejection(backend.openCancelScope({ signal }).run(() => Promise.reject(new Error('boom'))));
+    await backend
+      .openCancelScope({ signal, deadline: backend.currentTime() + 1 })
+      .run(() => backend.sleepForever());
+    await rejection(
+      backend.openCancelScope({ signal }).run(() => Promise.reject(new Error('boom'))),
+    );
     const cancelled = backend.openCancelScope({ signal });
     await cancelled.run(() => {
       cancelled.cancel();

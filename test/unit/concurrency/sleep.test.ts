@@ -23,7 +23,9 @@ describe('sleep', () => {
   it('wakes sleepers of the same moment in the order in which they went to sleep', async () => {
     const log: number[] = [];
     const deadline = backend.currentTime() + 10;
-    await Promise.all([0, 1, 2, 3, 4].map((i) => backend.sleepUntil(deadline).then(() => log.push(i))));
+    await Promise.all(
+      [0, 1, 2, 3, 4].map((i) => backend.sleepUntil(deadline).then(() => log.push(i))),
+    );
     expect(log).toEqual([0, 1, 2, 3, 4]);
   });
 
@@ -42,13 +44,20 @@ describe('sleep', () => {
   });
 
   it('refuses negative times and NaN, as a rejection', async () => {
-    for (const delay of [-1, NaN, -Infinity]) expect(await rejection(backend.sleep(delay))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
-    expect(await rejection(backend.sleep('1' as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    for (const delay of [-1, NaN, -Infinity])
+      expect(await rejection(backend.sleep(delay))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    expect(await rejection(backend.sleep('1' as never))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
     expect(await rejection(backend.sleepUntil(NaN))).toBeInstanceOf(RangeError);
   });
 
   it('of Infinity ends by cancellation alone', async () => {
-    for (const forever of [() => backend.sleep(Infinity), () => backend.sleepUntil(Infinity), () => backend.sleepForever()]) {
+    for (const forever of [
+      () => backend.sleep(Infinity),
+      () => backend.sleepUntil(Infinity),
+      () => backend.sleepForever(),
+    ]) {
       const scope = backend.moveOnAfter(1e9);
       await scope.run(forever);
       expect(scope.cancelledCaught()).toBe(true);
@@ -75,6 +84,10 @@ describe('sleepUntil', () => {
     await backend.sleepUntil(start - 5);
     await backend.sleepUntil(-Infinity);
     expect(backend.currentTime()).toBe(start);
-    expect(await backend.moveOnAfter(0).run(() => backend.sleepUntil(start - 5).then(() => 'not reached'))).toBe(undefined);
+    expect(
+      await backend
+        .moveOnAfter(0)
+        .run(() => backend.sleepUntil(start - 5).then(() => 'not reached')),
+    ).toBe(undefined);
   });
 });

@@ -55,7 +55,9 @@ describe('TaskGroup.run', () => {
     expect(() => group.startSoon(task)).toThrow(/not open yet/);
     expect(await rejection(group.start(task))).toBeInstanceOf(InvalidStateError);
     await group.run(async () => {
-      expect(await rejection(group.run(() => undefined))).toMatchObject({ code: 'ERR_INVALID_STATE' });
+      expect(await rejection(group.run(() => undefined))).toMatchObject({
+        code: 'ERR_INVALID_STATE',
+      });
     });
     expect(() => group.startSoon(task)).toThrow(/has ended/);
     expect(await rejection(group.start(task))).toBeInstanceOf(InvalidStateError);
@@ -136,7 +138,12 @@ describe('TaskGroup.run', () => {
         group.startSoon(fail(c));
         group.startSoon(() =>
           backend.sleepForever().catch((cancellation: unknown) => {
-            throw new AggregateError([a, cancellation, new AggregateError([new CancelledError()]), b]);
+            throw new AggregateError([
+              a,
+              cancellation,
+              new AggregateError([new CancelledError()]),
+              b,
+            ]);
           }),
         );
         group.startSoon(fail(new AggregateError([new CancelledError()])));
@@ -148,7 +155,9 @@ describe('TaskGroup.run', () => {
   });
 
   it('counts a failure with values that are no errors', async () => {
-    expect(await failures(backend.createTaskGroup().run((group) => group.startSoon(fail(undefined))))).toEqual([undefined]);
+    expect(
+      await failures(backend.createTaskGroup().run((group) => group.startSoon(fail(undefined)))),
+    ).toEqual([undefined]);
   });
 
   it('keeps the failure with a cause of a stranger a failure further outside, also when that stranger was cancelled from outside meanwhile', async () => {
@@ -268,7 +277,9 @@ describe('TaskGroup.cancelScope', () => {
 
   it('is not to be run by itself', async () => {
     const group = backend.createTaskGroup();
-    expect(await rejection(group.cancelScope.run(() => undefined))).toBeInstanceOf(InvalidStateError);
+    expect(await rejection(group.cancelScope.run(() => undefined))).toBeInstanceOf(
+      InvalidStateError,
+    );
     expect(await group.run(() => 'unharmed')).toBe('unharmed');
   });
 });

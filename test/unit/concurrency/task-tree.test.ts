@@ -18,13 +18,28 @@ describe('taskTree', () => {
         const lock = backend.createLock();
         await lock.acquire();
         await backend.createTaskGroup().run(async (group) => {
-          const worker = await group.start(() => backend.timeout(500).run(() => lock.acquire()), { name: 'worker' });
-          group.startSoon(() => Promise.all([backend.createEvent().wait(), backend.waitFor(new Promise(() => undefined))]), {
-            name: 'two',
+          const worker = await group.start(() => backend.timeout(500).run(() => lock.acquire()), {
+            name: 'worker',
           });
-          group.startSoon(() => backend.ignoreCancellation(() => backend.moveOnAfter(250).run(() => backend.sleep(1000))), {
-            name: 'shielded',
-          });
+          group.startSoon(
+            () =>
+              Promise.all([
+                backend.createEvent().wait(),
+                backend.waitFor(new Promise(() => undefined)),
+              ]),
+            {
+              name: 'two',
+            },
+          );
+          group.startSoon(
+            () =>
+              backend.ignoreCancellation(() =>
+                backend.moveOnAfter(250).run(() => backend.sleep(1000)),
+              ),
+            {
+              name: 'shielded',
+            },
+          );
           group.startSoon(() => worker.join(), { name: 'joiner' });
           await backend.sleep(100);
           const cancelled = backend.openCancelScope();
@@ -73,7 +88,15 @@ describe('taskTree', () => {
                   name: 'main',
                   cancelled: false,
                   waitingFor: [],
-                  children: [{ what: 'cancel scope', remaining: 10, cancelled: false, waitingFor: ['sleep for ever'], children: [] }],
+                  children: [
+                    {
+                      what: 'cancel scope',
+                      remaining: 10,
+                      cancelled: false,
+                      waitingFor: ['sleep for ever'],
+                      children: [],
+                    },
+                  ],
                 },
               ],
             },
@@ -89,7 +112,9 @@ describe('taskTree', () => {
   it('shows scopes outside of any task, and trees of any depth', async () => {
     const scope = backend.openCancelScope();
     const nest = (depth: number): Promise<unknown> =>
-      depth === 0 ? backend.sleepForever() : backend.openCancelScope().run(() => Promise.resolve().then(() => nest(depth - 1)));
+      depth === 0
+        ? backend.sleepForever()
+        : backend.openCancelScope().run(() => Promise.resolve().then(() => nest(depth - 1)));
     const running = scope.run(() => nest(20_000));
     await backend.coroYield();
     expect(formatTaskTree().split('\n')).toHaveLength(20_001);

@@ -9,7 +9,10 @@ const backend = virtualBackend();
 const forever = (): Promise<never> => backend.sleepForever();
 
 /** Runs `use` beside a task, whose failure is no concern of the test. */
-async function withTask<R>(fn: () => Awaitable<R>, use: (task: Task<R>) => Awaitable<void>): Promise<void> {
+async function withTask<R>(
+  fn: () => Awaitable<R>,
+  use: (task: Task<R>) => Awaitable<void>,
+): Promise<void> {
   let outcome: unknown;
   await backend
     .bootstrap(() =>
@@ -29,7 +32,8 @@ async function withTask<R>(fn: () => Awaitable<R>, use: (task: Task<R>) => Await
   if (outcome !== undefined) throw outcome as Error;
 }
 
-const swallowing = (value: number) => (): Promise<number> => backend.sleepForever().catch(() => value);
+const swallowing = (value: number) => (): Promise<number> =>
+  backend.sleepForever().catch(() => value);
 const failing = (error: Error) => (): Promise<never> => Promise.reject(error);
 
 describe('Task', () => {
@@ -153,7 +157,9 @@ describe('Task.join', () => {
     await withTask(
       () => backend.sleep(5).then(() => 42),
       async (task) => {
-        expect(await Promise.all([task.join(), task.join(), task.joinOrCancel()])).toEqual([42, 42, 42]);
+        expect(await Promise.all([task.join(), task.join(), task.joinOrCancel()])).toEqual([
+          42, 42, 42,
+        ]);
         expect([await task.join(), await task.joinOrCancel()]).toEqual([42, 42]);
       },
     );
@@ -165,7 +171,10 @@ describe('Task.join', () => {
       () => backend.sleep(5).then(failing(error)),
       async (task) => {
         expect(await rejection(task.join())).toBe(error);
-        expect([await rejection(task.join()), await rejection(task.joinOrCancel())]).toEqual([error, error]);
+        expect([await rejection(task.join()), await rejection(task.joinOrCancel())]).toEqual([
+          error,
+          error,
+        ]);
       },
     );
   });

@@ -7,16 +7,25 @@ const backend = virtualBackend();
 describe('TimeoutScope.run', () => {
   it('resolves to what the body returns in time', async () => {
     expect(await backend.timeout(50).run(() => backend.sleep(49).then(() => 42))).toBe(42);
-    expect(await backend.timeoutAt(backend.currentTime() + 50).run(() => 'at once')).toBe('at once');
+    expect(await backend.timeoutAt(backend.currentTime() + 50).run(() => 'at once')).toBe(
+      'at once',
+    );
   });
 
   it('rejects with TimeoutError when the deadline ended the body', async () => {
     const scope = backend.timeout(50);
     const error = await rejection(scope.run(() => backend.sleepForever()));
     expect(error).toBeInstanceOf(TimeoutError);
-    expect(error).toMatchObject({ code: 'ETIMEDOUT', name: 'TimeoutError', message: 'timed out', cause: scope.signal.reason as unknown });
+    expect(error).toMatchObject({
+      code: 'ETIMEDOUT',
+      name: 'TimeoutError',
+      message: 'timed out',
+      cause: scope.signal.reason as unknown,
+    });
     expect(scope.cancelledCaught()).toBe(true);
-    expect(await rejection(backend.timeoutAt(0).run(() => backend.sleep(0)))).toBeInstanceOf(TimeoutError);
+    expect(await rejection(backend.timeoutAt(0).run(() => backend.sleep(0)))).toBeInstanceOf(
+      TimeoutError,
+    );
   });
 
   it('rejects with TimeoutError after cancel() too', async () => {
@@ -33,19 +42,25 @@ describe('TimeoutScope.run', () => {
       scope.reschedule(-1);
       return backend.sleepForever();
     });
-    expect(await rejection(running)).toMatchObject({ cause: { message: 'The scope was cancelled' } });
+    expect(await rejection(running)).toMatchObject({
+      cause: { message: 'The scope was cancelled' },
+    });
   });
 
   it('has a stack that leads to where it was awaited', async () => {
     async function theHandler(): Promise<void> {
       await backend.timeout(1).run(() => backend.sleepForever());
     }
-    expect(await rejection(theHandler())).toMatchObject({ stack: expect.stringContaining('theHandler') as unknown });
+    expect(await rejection(theHandler())).toMatchObject({
+      stack: expect.stringContaining('theHandler') as unknown,
+    });
   });
 
   it('gives no TimeoutError for a body that ends by itself after the deadline', async () => {
     const scope = backend.timeout(0);
-    expect(await scope.run(() => backend.ignoreCancellation(() => backend.sleep(5).then(() => 'late')))).toBe('late');
+    expect(
+      await scope.run(() => backend.ignoreCancellation(() => backend.sleep(5).then(() => 'late'))),
+    ).toBe('late');
     expect([scope.cancelCalled(), scope.cancelledCaught()]).toEqual([true, false]);
     const swallowing = backend.timeout(0);
     expect(await swallowing.run(() => backend.sleep(5).catch(() => 'swallowed'))).toBe('swallowed');

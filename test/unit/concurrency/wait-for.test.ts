@@ -11,7 +11,10 @@ describe('waitFor', () => {
   });
 
   it('abandons the promise when it is cancelled, and drops its late result or error', async () => {
-    for (const settle of [(late: Deferred) => late.resolve(), (late: Deferred) => late.reject(new Error('late'))]) {
+    for (const settle of [
+      (late: Deferred) => late.resolve(),
+      (late: Deferred) => late.reject(new Error('late')),
+    ]) {
       const late = new Deferred();
       const scope = backend.moveOnAfter(5);
       await scope.run(() => backend.waitFor(late.promise));
@@ -44,12 +47,16 @@ describe('waitFor', () => {
         throw error;
       },
     };
-    expect(await rejection(backend.waitFor(throwing as unknown as PromiseLike<number>))).toBe(error);
+    expect(await rejection(backend.waitFor(throwing as unknown as PromiseLike<number>))).toBe(
+      error,
+    );
   });
 
   it('refuses what is no promise', async () => {
     for (const value of [5, undefined, null, () => Promise.resolve(), {}]) {
-      expect(await rejection(backend.waitFor(value as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+      expect(await rejection(backend.waitFor(value as never))).toMatchObject({
+        code: 'ERR_INVALID_ARG_TYPE',
+      });
     }
   });
 });

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { AsyncBackend } from '#lib/backends/async-backend';
-import { combineErrors, DEFAULT_DELAY_MS, interleave, isRefusal, race } from '#lib/connecting/happy-eyeballs';
+import {
+  combineErrors,
+  DEFAULT_DELAY_MS,
+  interleave,
+  isRefusal,
+  race,
+} from '#lib/connecting/happy-eyeballs';
 import { CancelledError, type SystemError, systemError } from '#lib/errors';
 import { EADDRNOTAVAIL, ECONNREFUSED } from '#lib/internal/errno';
 import { virtualBackend } from '../concurrency/fixture';
@@ -53,9 +59,14 @@ interface Report {
   readonly discarded: string[];
 }
 
-const refused = (name: string): SystemError => systemError(ECONNREFUSED, 'connect', { address: name, port: 1 });
+const refused = (name: string): SystemError =>
+  systemError(ECONNREFUSED, 'connect', { address: name, port: 1 });
 
-async function run(attempts: Record<string, Attempt>, delay = DEFAULT_DELAY_MS, cancelAt = Infinity): Promise<Report> {
+async function run(
+  attempts: Record<string, Attempt>,
+  delay = DEFAULT_DELAY_MS,
+  cancelAt = Infinity,
+): Promise<Report> {
   const backend = virtualBackend();
   const began: Record<string, number> = {};
   const cancelled: string[] = [];
@@ -71,7 +82,9 @@ async function run(attempts: Record<string, Attempt>, delay = DEFAULT_DELAY_MS, 
           began[name] = backend.currentTime();
           const { takes, fails, isDeaf = false } = attempts[name]!;
           try {
-            await (isDeaf ? backend.ignoreCancellation(() => backend.sleep(takes)) : backend.sleep(takes));
+            await (isDeaf
+              ? backend.ignoreCancellation(() => backend.sleep(takes))
+              : backend.sleep(takes));
           } catch (error) {
             cancelled.push(name);
             throw error;
@@ -91,7 +104,11 @@ async function run(attempts: Record<string, Attempt>, delay = DEFAULT_DELAY_MS, 
 
 describe('race', () => {
   it('takes the first that connects, and cancels the others', async () => {
-    const { outcome, time, began, cancelled, discarded } = await run({ a: { takes: 10_000 }, b: { takes: 100 }, c: { takes: 10_000 } });
+    const { outcome, time, began, cancelled, discarded } = await run({
+      a: { takes: 10_000 },
+      b: { takes: 100 },
+      c: { takes: 10_000 },
+    });
     expect(outcome).toBe('b');
     expect(time).toBe(350);
     expect(began).toEqual({ a: 0, b: 250 });
@@ -111,12 +128,20 @@ describe('race', () => {
   });
 
   it('does not hurry when an earlier one is refused while a later one has its head start', async () => {
-    const { began } = await run({ a: { takes: 300, fails: refused('a') }, b: { takes: 10_000 }, c: { takes: 1 } });
+    const { began } = await run({
+      a: { takes: 300, fails: refused('a') },
+      b: { takes: 10_000 },
+      c: { takes: 1 },
+    });
     expect(began).toEqual({ a: 0, b: 250, c: 500 });
   });
 
   it('goes one after the other with an infinite delay, and all at once with none', async () => {
-    const slow = { a: { takes: 1000, fails: refused('a') }, b: { takes: 1000, fails: refused('b') }, c: { takes: 1000 } };
+    const slow = {
+      a: { takes: 1000, fails: refused('a') },
+      b: { takes: 1000, fails: refused('b') },
+      c: { takes: 1000 },
+    };
     expect((await run(slow, Infinity)).began).toEqual({ a: 0, b: 1000, c: 2000 });
     expect((await run(slow, 0)).began).toEqual({ a: 0, b: 0, c: 0 });
   });
@@ -128,7 +153,10 @@ describe('race', () => {
   });
 
   it('rejects with all refusals, flat and in the order of the attempts, with the code of the first', async () => {
-    const binding = new AggregateError([systemError(EADDRNOTAVAIL, 'bind'), systemError(EADDRNOTAVAIL, 'bind')]);
+    const binding = new AggregateError([
+      systemError(EADDRNOTAVAIL, 'bind'),
+      systemError(EADDRNOTAVAIL, 'bind'),
+    ]);
     const { outcome } = await run({
       a: { takes: 400, fails: refused('a') },
       b: { takes: 1, fails: binding },
@@ -137,7 +165,9 @@ describe('race', () => {
     expect(outcome).toBeInstanceOf(AggregateError);
     expect(outcome).toMatchObject({
       code: 'ECONNREFUSED',
-      message: expect.stringContaining('all connection attempts failed: connect ECONNREFUSED a:1') as string,
+      message: expect.stringContaining(
+        'all connection attempts failed: connect ECONNREFUSED a:1',
+      ) as string,
     });
     expect((outcome as AggregateError).errors.map(({ code }: SystemError) => code)).toEqual([
       'ECONNREFUSED',
@@ -183,7 +213,8 @@ describe('isRefusal', () => {
     expect(isRefusal(refused('a'))).toBe(true);
     expect(isRefusal(new AggregateError([refused('a'), refused('b')]))).toBe(true);
     expect(isRefusal(new AggregateError([refused('a'), new Error('b')]))).toBe(false);
-    for (const other of [new CancelledError(), new TypeError('x'), null, undefined, 'x']) expect(isRefusal(other)).toBe(false);
+    for (const other of [new CancelledError(), new TypeError('x'), null, undefined, 'x'])
+      expect(isRefusal(other)).toBe(false);
   });
 });
 

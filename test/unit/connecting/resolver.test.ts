@@ -5,18 +5,29 @@ import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
 import { rejection } from '../concurrency/fixture';
 
 const native = nativeBinding();
-const { AF_INET = 0, AF_INET6 = 0, SOCK_STREAM = 0, UV_EAI_NONAME = 0, UV_EAI_AGAIN = 0, UV_EAI_MEMORY = 0 } = native.constants;
+const {
+  AF_INET = 0,
+  AF_INET6 = 0,
+  SOCK_STREAM = 0,
+  UV_EAI_NONAME = 0,
+  UV_EAI_AGAIN = 0,
+  UV_EAI_MEMORY = 0,
+} = native.constants;
 const backend = new ConcurrencyBackend();
 
 type Deliver = Parameters<typeof native.getaddrinfo>[6];
 
 /** A resolver that answers when the test says so. */
-function fakeResolver(): { readonly asked: { host: string | null; service: string | null; deliver: Deliver }[] } {
+function fakeResolver(): {
+  readonly asked: { host: string | null; service: string | null; deliver: Deliver }[];
+} {
   const asked: { host: string | null; service: string | null; deliver: Deliver }[] = [];
-  vi.spyOn(native, 'getaddrinfo').mockImplementation((host, service, _family, _type, _proto, _flags, deliver) => {
-    asked.push({ host, service, deliver });
-    return 0;
-  });
+  vi.spyOn(native, 'getaddrinfo').mockImplementation(
+    (host, service, _family, _type, _proto, _flags, deliver) => {
+      asked.push({ host, service, deliver });
+      return 0;
+    },
+  );
   return { asked };
 }
 
@@ -32,7 +43,11 @@ afterEach(() => vi.restoreAllMocks());
 describe('getaddrinfo', () => {
   it('asks once for all who ask the same at the same time, and gives each an answer of its own', async () => {
     const { asked } = fakeResolver();
-    const [first, second, other] = [getaddrinfo('a.test', 80), getaddrinfo('a.test', 80), getaddrinfo('a.test', 80, { type: SOCK_STREAM })];
+    const [first, second, other] = [
+      getaddrinfo('a.test', 80),
+      getaddrinfo('a.test', 80),
+      getaddrinfo('a.test', 80, { type: SOCK_STREAM }),
+    ];
     await Promise.resolve();
     expect(asked.map(({ host, service }) => [host, service])).toEqual([
       ['a.test', '80'],
@@ -93,29 +108,46 @@ describe('getaddrinfo', () => {
     [UV_EAI_NONAME, 'ENOTFOUND'],
     [UV_EAI_AGAIN, 'EAI_AGAIN'],
     [UV_EAI_MEMORY, 'EAI_MEMORY'],
-  ])('%d is %s, with the name that was asked for, and an error for each waiter', async (code, name) => {
-    const { asked } = fakeResolver();
-    const both = [rejection(getaddrinfo('müller.test', 80)), rejection(getaddrinfo('müller.test', 80))];
-    await Promise.resolve();
-    expect(asked.map(({ host }) => host)).toEqual(['xn--mller-kva.test']);
-    asked[0]!.deliver(code, null);
-    const [first, second] = await Promise.all(both);
-    expect(first).toMatchObject({ code: name, errno: code, syscall: 'getaddrinfo', hostname: 'müller.test' });
-    expect(first).not.toBe(second);
-  });
+  ])(
+    '%d is %s, with the name that was asked for, and an error for each waiter',
+    async (code, name) => {
+      const { asked } = fakeResolver();
+      const both = [
+        rejection(getaddrinfo('müller.test', 80)),
+        rejection(getaddrinfo('müller.test', 80)),
+      ];
+      await Promise.resolve();
+      expect(asked.map(({ host }) => host)).toEqual(['xn--mller-kva.test']);
+      asked[0]!.deliver(code, null);
+      const [first, second] = await Promise.all(both);
+      expect(first).toMatchObject({
+        code: name,
+        errno: code,
+        syscall: 'getaddrinfo',
+        hostname: 'müller.test',
+      });
+      expect(first).not.toBe(second);
+    },
+  );
 
   it('rejects at once where the look-up cannot begin, and asks again the next time', async () => {
     const begin = vi.spyOn(native, 'getaddrinfo').mockReturnValue(UV_EAI_MEMORY);
-    expect(await rejection(getaddrinfo('e.test', null))).toMatchObject({ code: 'EAI_MEMORY', hostname: 'e.test' });
+    expect(await rejection(getaddrinfo('e.test', null))).toMatchObject({
+      code: 'EAI_MEMORY',
+      hostname: 'e.test',
+    });
     expect(await rejection(getaddrinfo('e.test', null))).toMatchObject({ code: 'EAI_MEMORY' });
     expect(begin).toHaveBeenCalledTimes(2);
   });
 
   it('rejects what is no host, port or hint', async () => {
     const { asked } = fakeResolver();
-    for (const host of [5, undefined, {}, 'a\0b']) expect(await rejection(getaddrinfo(host as never, 80))).toBeInstanceOf(TypeError);
-    for (const port of [{}, true, undefined]) expect(await rejection(getaddrinfo('a', port as never))).toBeInstanceOf(TypeError);
-    for (const port of [-1, 65536, 1.5]) expect(await rejection(getaddrinfo('a', port))).toBeInstanceOf(RangeError);
+    for (const host of [5, undefined, {}, 'a\0b'])
+      expect(await rejection(getaddrinfo(host as never, 80))).toBeInstanceOf(TypeError);
+    for (const port of [{}, true, undefined])
+      expect(await rejection(getaddrinfo('a', port as never))).toBeInstanceOf(TypeError);
+    for (const port of [-1, 65536, 1.5])
+      expect(await rejection(getaddrinfo('a', port))).toBeInstanceOf(RangeError);
     for (const hint of ['family', 'type', 'proto', 'flags']) {
       expect(await rejection(getaddrinfo('a', 1, { [hint]: 'x' }))).toBeInstanceOf(TypeError);
       expect(await rejection(getaddrinfo('a', 1, { [hint]: -1 }))).toBeInstanceOf(RangeError);
@@ -129,8 +161,12 @@ describe('getnameinfo', () => {
     for (const address of ['127.0.0.1', null, undefined, {}, { address: 5 }]) {
       expect(await rejection(getnameinfo(address as never))).toBeInstanceOf(TypeError);
     }
-    expect(await rejection(getnameinfo({ address: 'name', port: 1, family: 'IPv4' }))).toBeInstanceOf(TypeError);
-    expect(await rejection(getnameinfo({ address: '127.0.0.1', port: 1, family: 'IPv4' }, -1))).toBeInstanceOf(RangeError);
+    expect(
+      await rejection(getnameinfo({ address: 'name', port: 1, family: 'IPv4' })),
+    ).toBeInstanceOf(TypeError);
+    expect(
+      await rejection(getnameinfo({ address: '127.0.0.1', port: 1, family: 'IPv4' }, -1)),
+    ).toBeInstanceOf(RangeError);
   });
 
   it('a cancelled waiter leaves at once', async () => {
@@ -149,12 +185,21 @@ describe('resolveHost', () => {
   it('asks nobody for a numeric address, nor for every interface', async () => {
     const { asked } = fakeResolver();
     expect(await resolveHost('127.0.0.1', 80, hints)).toEqual([
-      { family: AF_INET, type: SOCK_STREAM, proto: 0, canonname: '', address: { address: '127.0.0.1', port: 80, family: 'IPv4' } },
+      {
+        family: AF_INET,
+        type: SOCK_STREAM,
+        proto: 0,
+        canonname: '',
+        address: { address: '127.0.0.1', port: 80, family: 'IPv4' },
+      },
     ]);
-    expect((await resolveHost('::1', 80, hints)).map(({ family, address }) => [family, address])).toEqual([
-      [AF_INET6, { address: '::1', port: 80, family: 'IPv6' }],
+    expect(
+      (await resolveHost('::1', 80, hints)).map(({ family, address }) => [family, address]),
+    ).toEqual([[AF_INET6, { address: '::1', port: 80, family: 'IPv6' }]]);
+    expect((await resolveHost(null, 80, hints)).map(({ address }) => address.address)).toEqual([
+      '0.0.0.0',
+      '::',
     ]);
-    expect((await resolveHost(null, 80, hints)).map(({ address }) => address.address)).toEqual(['0.0.0.0', '::']);
     expect(asked).toHaveLength(0);
   });
 
@@ -168,6 +213,7 @@ describe('resolveHost', () => {
     await Promise.resolve();
     expect(asked.map(({ host }) => host)).toEqual(['a.test', 'fe80::1%lo', '::1']);
     for (const { deliver } of asked) deliver(0, []);
-    for (const promise of waiting) expect(await rejection(promise)).toMatchObject({ code: 'ENOTFOUND' });
+    for (const promise of waiting)
+      expect(await rejection(promise)).toMatchObject({ code: 'ENOTFOUND' });
   });
 });

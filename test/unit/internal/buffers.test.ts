@@ -24,7 +24,12 @@ describe('checkBytes', () => {
   });
 
   it('takes the views of another realm', () => {
-    for (const code of ['new Uint8Array(3)', 'new Uint8Array(0)', 'new DataView(new ArrayBuffer(0))', 'new DataView(new ArrayBuffer(3))']) {
+    for (const code of [
+      'new Uint8Array(3)',
+      'new Uint8Array(0)',
+      'new DataView(new ArrayBuffer(0))',
+      'new DataView(new ArrayBuffer(3))',
+    ]) {
       checkBytes('view', runInNewContext(code));
     }
   });
@@ -59,7 +64,9 @@ describe('checkBytes', () => {
       detach(view);
       const error = thrown(() => checkBytes('data', view));
       expect(error).toMatchObject(wrong);
-      expect(error.message).toMatch(/^The "data" argument must be a view of memory that is still there .* Received .*(Array|DataView)/);
+      expect(error.message).toMatch(
+        /^The "data" argument must be a view of memory that is still there .* Received .*(Array|DataView)/,
+      );
     }
     const foreign = runInNewContext('new DataView(new ArrayBuffer(4))') as DataView;
     detach(foreign);
@@ -67,7 +74,11 @@ describe('checkBytes', () => {
   });
 
   it('refuses a view out of whose bounds its buffer has shrunk', () => {
-    for (const View of [Uint8Array, DataView] as (new (buffer: ArrayBuffer, offset: number, length?: number) => ArrayBufferView)[]) {
+    for (const View of [Uint8Array, DataView] as (new (
+      buffer: ArrayBuffer,
+      offset: number,
+      length?: number,
+    ) => ArrayBufferView)[]) {
       for (const length of [undefined, 2]) {
         const view = new View(resizable.buffer(8), 4, length);
         resizable.resize(view, 3);
@@ -103,13 +114,17 @@ describe('lengthNow', () => {
     const gone = [new Uint8Array(3), new DataView(new ArrayBuffer(3))];
     gone.forEach(detach);
     expect(gone.map(lengthNow)).toEqual([0, 0]);
-    expect([new Uint16Array(3), new DataView(new ArrayBuffer(3)), new Uint8Array(0)].map(lengthNow)).toEqual([6, 3, 0]);
+    expect(
+      [new Uint16Array(3), new DataView(new ArrayBuffer(3)), new Uint8Array(0)].map(lengthNow),
+    ).toEqual([6, 3, 0]);
   });
 });
 
 describe('totalLength', () => {
   it('counts bytes', () => {
     expect(totalLength([])).toBe(0);
-    expect(totalLength([new Uint16Array(3), new DataView(new ArrayBuffer(5)), new Uint8Array(0)])).toBe(11);
+    expect(
+      totalLength([new Uint16Array(3), new DataView(new ArrayBuffer(5)), new Uint8Array(0)]),
+    ).toBe(11);
   });
 });

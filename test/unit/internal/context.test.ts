@@ -35,7 +35,11 @@ describe('currentScope', () => {
 describe('outsideOfTasks', () => {
   it('calls without any context, and gives the result', async () => {
     const storage = new AsyncLocalStorage<string>();
-    const seen = storage.run('user', () => backend.openCancelScope().run(() => outsideOfTasks(() => [storage.getStore(), currentScope()])));
+    const seen = storage.run('user', () =>
+      backend
+        .openCancelScope()
+        .run(() => outsideOfTasks(() => [storage.getStore(), currentScope()])),
+    );
     expect(await seen).toEqual([undefined, undefined]);
   });
 });

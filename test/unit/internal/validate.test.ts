@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { checkFunction, checkInteger, checkTime, invalidArgument, outOfRange } from '#lib/internal/validate';
+import {
+  checkFunction,
+  checkInteger,
+  checkTime,
+  invalidArgument,
+  outOfRange,
+} from '#lib/internal/validate';
 import { detach } from '../socket/memory';
 
 const wrongType = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
@@ -17,11 +23,13 @@ function thrownBy(check: () => void): unknown {
 
 describe('checkInteger', () => {
   it('takes the integers of the range, its ends too', () => {
-    for (const value of [-1, 0, 7]) expect(thrownBy(() => checkInteger('n', value, -1, 7))).toBe('nothing was thrown');
+    for (const value of [-1, 0, 7])
+      expect(thrownBy(() => checkInteger('n', value, -1, 7))).toBe('nothing was thrown');
   });
 
   it('refuses other numbers with a RangeError, and what is no number with a TypeError', () => {
-    for (const value of [-2, 8, 0.5, NaN, Infinity]) expect(thrownBy(() => checkInteger('n', value, -1, 7))).toMatchObject(wrongValue);
+    for (const value of [-2, 8, 0.5, NaN, Infinity])
+      expect(thrownBy(() => checkInteger('n', value, -1, 7))).toMatchObject(wrongValue);
     for (const value of ['1', 1n, null, undefined, {}, true]) {
       expect(thrownBy(() => checkInteger('n', value, -1, 7))).toMatchObject(wrongType);
     }
@@ -29,14 +37,16 @@ describe('checkInteger', () => {
 
   it('says what was expected, and what came', () => {
     expect(thrownBy(() => checkInteger('port', 65_536, 0, 65_535))).toMatchObject({
-      message: 'The value of "port" is out of range. It must be an integer >= 0 and <= 65535. Received 65536',
+      message:
+        'The value of "port" is out of range. It must be an integer >= 0 and <= 65535. Received 65536',
     });
   });
 });
 
 describe('checkTime', () => {
   it('takes every number but NaN, Infinity too', () => {
-    for (const value of [0, -5, 0.25, Infinity, -Infinity]) expect(thrownBy(() => checkTime('delay', value))).toBe('nothing was thrown');
+    for (const value of [0, -5, 0.25, Infinity, -Infinity])
+      expect(thrownBy(() => checkTime('delay', value))).toBe('nothing was thrown');
     expect(thrownBy(() => checkTime('delay', NaN))).toMatchObject(wrongValue);
     expect(thrownBy(() => checkTime('delay', '10'))).toMatchObject(wrongType);
   });
@@ -70,6 +80,8 @@ describe('messages of refused arguments', () => {
         throw new Error('no');
       },
     };
-    expect(invalidArgument('x', 'a number', hostile).message).toBe('The "x" argument must be a number. Received [object Object]');
+    expect(invalidArgument('x', 'a number', hostile).message).toBe(
+      'The "x" argument must be a number. Received [object Object]',
+    );
   });
 });

@@ -35,11 +35,18 @@ async function pair(): Promise<{
 }> {
   const [listener] = await backend.createUdpListeners('127.0.0.1', 0);
   const [receiver] = await backend.createUdpListeners('127.0.0.1', 0);
-  return { listener: listener!, receiver: receiver!, to: receiver!.extra(SocketAttribute.localAddress) as InetAddress };
+  return {
+    listener: listener!,
+    receiver: receiver!,
+    to: receiver!.extra(SocketAttribute.localAddress) as InetAddress,
+  };
 }
 
 /** The next `count` datagrams. */
-async function receive(receiver: AsyncDatagramListener<InetAddress>, count: number): Promise<string[]> {
+async function receive(
+  receiver: AsyncDatagramListener<InetAddress>,
+  count: number,
+): Promise<string[]> {
   const texts: string[] = [];
   const scope = backend.openCancelScope();
   await scope.run(() =>
@@ -50,12 +57,16 @@ async function receive(receiver: AsyncDatagramListener<InetAddress>, count: numb
   return texts;
 }
 
-/** A send buffer that is full until it is opened: sendto(2) says EAGAIN, and the socket is not writable. */
+/**
+ * A send buffer that is full until it is opened: sendto(2) says EAGAIN, and the socket is not
+ * writable.
+ */
 function fullBuffer(): { open: () => void } {
   const { sendto } = native;
   let isFull = true;
   vi.spyOn(native, 'sendto').mockImplementation((...args) => (isFull ? EAGAIN : sendto(...args)));
-  // epoll says that it is writable; the fake has to be asked again and again, as it would be with more sockets.
+  // epoll says that it is writable; the fake has to be asked again and again, as it would be with
+  // more sockets.
   return {
     open: () => {
       isFull = false;
@@ -63,7 +74,8 @@ function fullBuffer(): { open: () => void } {
   };
 }
 
-const packets = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => Buffer.from(String(i)));
+const packets = (count: number): Buffer[] =>
+  Array.from({ length: count }, (_, i) => Buffer.from(String(i)));
 
 describe('sendTo of a UDP listener whose send buffer is full', () => {
   it('waits, for many tasks at once, and sends in order', async () => {
@@ -82,7 +94,9 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     const { listener, receiver, to } = await pair();
     const { open } = fullBuffer();
     const scopes = packets(5).map(() => backend.openCancelScope());
-    const sending = packets(5).map((packet, i) => scopes[i]!.run(() => listener.sendTo(packet, to)));
+    const sending = packets(5).map((packet, i) =>
+      scopes[i]!.run(() => listener.sendTo(packet, to)),
+    );
     for (const i of [0, 2, 4]) scopes[i]!.cancel();
     await Promise.all([sending[0], sending[2], sending[4]]);
     open();
@@ -115,7 +129,9 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     const { open } = fullBuffer();
     const sending = packets(3).map((packet) => listener.sendTo(packet, to));
     const closing = listener.aclose();
-    expect(await rejection(listener.sendTo(Buffer.from('late'), to))).toBeInstanceOf(ClosedResourceError);
+    expect(await rejection(listener.sendTo(Buffer.from('late'), to))).toBeInstanceOf(
+      ClosedResourceError,
+    );
     open();
     wake(listener);
     await Promise.all([...sending, closing]);
@@ -128,7 +144,8 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     const abrupt = scope.run(() => other.listener.aclose());
     scope.cancel();
     await abrupt;
-    for (const outcome of await Promise.all(cut)) expect(outcome).toBeInstanceOf(ClosedResourceError);
+    for (const outcome of await Promise.all(cut))
+      expect(outcome).toBeInstanceOf(ClosedResourceError);
     for (const end of [receiver, other.receiver]) await end.aclose();
   });
 
@@ -162,7 +179,9 @@ describe('serve of a datagram listener', () => {
     const { listener, receiver, to } = await pair();
     const { recvmmsg } = native;
     const codes = [ECONNREFUSED, ENOMEM, ENOMEM];
-    vi.spyOn(native, 'recvmmsg').mockImplementation((...args) => codes.shift() ?? recvmmsg(...args));
+    vi.spyOn(native, 'recvmmsg').mockImplementation(
+      (...args) => codes.shift() ?? recvmmsg(...args),
+    );
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     await listener.sendTo(Buffer.from('x'), to);
     expect(await receive(receiver, 1)).toEqual(['x']);
@@ -194,7 +213,9 @@ describe('serve of a datagram listener', () => {
     expect(await receive(receiver, 2)).toEqual(['0', '2']);
     await listener.sendTo(Buffer.from('3'), to);
     expect(await receive(receiver, 1)).toEqual(['3']);
-    expect(warned.mock.calls).toMatchObject([[expect.stringContaining('EMSGSIZE'), { code: 'SOCKSCOPE_RECEIVE', detail: 'EMSGSIZE' }]]);
+    expect(warned.mock.calls).toMatchObject([
+      [expect.stringContaining('EMSGSIZE'), { code: 'SOCKSCOPE_RECEIVE', detail: 'EMSGSIZE' }],
+    ]);
     await listener.aclose();
     await receiver.aclose();
   });
@@ -251,7 +272,9 @@ describe('a batch of datagrams', () => {
     const receiver = await waiting(3);
     const ended = backend.createTaskGroup();
     await ended.run(() => undefined);
-    expect(await rejection(receiver.serve(() => undefined, ended))).toBeInstanceOf(InvalidStateError);
+    expect(await rejection(receiver.serve(() => undefined, ended))).toBeInstanceOf(
+      InvalidStateError,
+    );
     expect(await receive(receiver, 3)).toEqual(['0', '1', '2']);
     await receiver.aclose();
   });

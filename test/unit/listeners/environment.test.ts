@@ -23,9 +23,14 @@ describe('readEnvironmentFds', () => {
     expect(readEnvironmentFds(environment)).toEqual(expected);
   });
 
-  it.each(['', 'many', '-1', '1.5', '1e3', '99999', '0x10'])('LISTEN_FDS=%j is an error', (text) => {
-    expect(() => readEnvironmentFds({ LISTEN_FDS: text, LISTEN_PID: own })).toThrow(InvalidStateError);
-  });
+  it.each(['', 'many', '-1', '1.5', '1e3', '99999', '0x10'])(
+    'LISTEN_FDS=%j is an error',
+    (text) => {
+      expect(() => readEnvironmentFds({ LISTEN_FDS: text, LISTEN_PID: own })).toThrow(
+        InvalidStateError,
+      );
+    },
+  );
 });
 
 describe('forgetEnvironmentFds', () => {

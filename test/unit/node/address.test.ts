@@ -4,13 +4,24 @@ import { checkInetAddress, hostText, inetAddress, pipePath, scopeIdOf } from '#l
 
 describe('inetAddress and hostText', () => {
   it('take a zone apart from the address, and put it back', () => {
-    const interfaces = { eth7: [{ address: 'fe80::1', family: 'IPv6', scopeid: 7 }] } as unknown as ReturnType<typeof os.networkInterfaces>;
+    const interfaces = {
+      eth7: [{ address: 'fe80::1', family: 'IPv6', scopeid: 7 }],
+    } as unknown as ReturnType<typeof os.networkInterfaces>;
     const spy = vi.spyOn(os, 'networkInterfaces').mockReturnValue(interfaces);
     try {
-      expect(inetAddress('fe80::1%eth7', 80)).toEqual({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 7 });
-      expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 7 })).toBe('fe80::1%eth7');
+      expect(inetAddress('fe80::1%eth7', 80)).toEqual({
+        address: 'fe80::1',
+        port: 80,
+        family: 'IPv6',
+        scopeId: 7,
+      });
+      expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 7 })).toBe(
+        'fe80::1%eth7',
+      );
       // As a number, where the interface is not known.
-      expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 9 })).toBe('fe80::1%9');
+      expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 9 })).toBe(
+        'fe80::1%9',
+      );
       expect(scopeIdOf('12')).toBe(12);
       expect(scopeIdOf('nowhere')).toBe(0);
     } finally {
@@ -19,7 +30,11 @@ describe('inetAddress and hostText', () => {
   });
 
   it('leave addresses without a zone alone', () => {
-    expect(inetAddress('127.0.0.1', 80)).toEqual({ address: '127.0.0.1', port: 80, family: 'IPv4' });
+    expect(inetAddress('127.0.0.1', 80)).toEqual({
+      address: '127.0.0.1',
+      port: 80,
+      family: 'IPv4',
+    });
     expect(inetAddress('::1', 80)).toEqual({ address: '::1', port: 80, family: 'IPv6' });
     expect(hostText({ address: '::1', port: 80, family: 'IPv6' })).toBe('::1');
   });
@@ -47,9 +62,9 @@ describe('checkInetAddress', () => {
   });
 
   it('refuses a flow label, which net cannot set', () => {
-    expect(() => checkInetAddress({ address: '::1', port: 80, family: 'IPv6', flowinfo: 1 })).toThrow(
-      expect.objectContaining({ code: 'ERR_UNSUPPORTED_OPERATION' }),
-    );
+    expect(() =>
+      checkInetAddress({ address: '::1', port: 80, family: 'IPv6', flowinfo: 1 }),
+    ).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED_OPERATION' }));
   });
 });
 
@@ -58,8 +73,12 @@ describe('pipePath', () => {
     expect(pipePath('path', '/tmp/s', 'bind')).toBe('/tmp/s');
     expect(pipePath('path', Buffer.from('/tmp/ü'), 'bind')).toBe('/tmp/ü');
     expect(pipePath('path', 'x'.repeat(103), 'bind')).toHaveLength(103);
-    expect(() => pipePath('path', 'ü'.repeat(60), 'bind')).toThrow(expect.objectContaining({ code: 'ENAMETOOLONG', syscall: 'bind' }));
-    expect(() => pipePath('path', '', 'connect')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    expect(() => pipePath('path', 'ü'.repeat(60), 'bind')).toThrow(
+      expect.objectContaining({ code: 'ENAMETOOLONG', syscall: 'bind' }),
+    );
+    expect(() => pipePath('path', '', 'connect')).toThrow(
+      expect.objectContaining({ code: 'EINVAL' }),
+    );
   });
 
   it('refuses bytes that are no text, and NUL bytes within', () => {

@@ -4,13 +4,23 @@ import { afterEach } from 'vitest';
 
 const open: Socket[] = [];
 
-/** Both ends of a TCP connection, as net's own sockets: half-open ones are allowed, and they are destroyed after the test. */
+/**
+ * Both ends of a TCP connection, as net's own sockets: half-open ones are allowed, and they are
+ * destroyed after the test.
+ */
 export async function connectedPair(): Promise<[Socket, Socket]> {
   const server = createServer({ allowHalfOpen: true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
-  const [[accepted]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(client, 'connect')]);
+  const client = connect({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  });
+  const [[accepted]] = await Promise.all([
+    once(server, 'connection') as Promise<[Socket]>,
+    once(client, 'connect'),
+  ]);
   server.close();
   for (const socket of [client, accepted]) {
     socket.on('error', () => undefined);

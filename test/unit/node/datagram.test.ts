@@ -17,13 +17,27 @@ describe('NodeDatagramListener', () => {
     const listener = await backend.wrapDatagramListenerSocket(socket);
     // As dgram would, but with nothing lost on the way.
     for (let i = 0; i < 100; i++)
-      socket.emit('message', Buffer.alloc(60_000, i), { address: '127.0.0.1', port: 1, family: 'IPv4', size: 60_000 });
+      socket.emit('message', Buffer.alloc(60_000, i), {
+        address: '127.0.0.1',
+        port: 1,
+        family: 'IPv4',
+        size: 60_000,
+      });
     const seen: number[] = [];
-    await backend.moveOnAfter(50).run(() => listener.serve((data) => void seen.push(data[0] as number)));
+    await backend
+      .moveOnAfter(50)
+      .run(() => listener.serve((data) => void seen.push(data[0] as number)));
     expect(seen).toEqual(Array.from({ length: 34 }, (_, i) => i));
     // There is room again.
-    socket.emit('message', Buffer.alloc(60_000, 200), { address: '127.0.0.1', port: 1, family: 'IPv4', size: 60_000 });
-    await backend.moveOnAfter(50).run(() => listener.serve((data) => void seen.push(data[0] as number)));
+    socket.emit('message', Buffer.alloc(60_000, 200), {
+      address: '127.0.0.1',
+      port: 1,
+      family: 'IPv4',
+      size: 60_000,
+    });
+    await backend
+      .moveOnAfter(50)
+      .run(() => listener.serve((data) => void seen.push(data[0] as number)));
     expect(seen.at(-1)).toBe(200);
     await listener.aclose();
   });
@@ -35,9 +49,15 @@ describe('NodeDatagramListener', () => {
     await once(socket, 'listening');
     const listener = await backend.wrapDatagramListenerSocket(socket);
     const warned = once(process, 'warning') as Promise<[{ code: string }]>;
-    socket.emit('error', Object.assign(new Error('recvmsg ECONNREFUSED'), { code: 'ECONNREFUSED' }));
+    socket.emit(
+      'error',
+      Object.assign(new Error('recvmsg ECONNREFUSED'), { code: 'ECONNREFUSED' }),
+    );
     expect((await warned)[0].code).toBe('SOCKSCOPE_RECEIVE');
-    await listener.sendTo(Buffer.from('to itself'), listener.extra(SocketAttribute.localAddress) as InetAddress);
+    await listener.sendTo(
+      Buffer.from('to itself'),
+      listener.extra(SocketAttribute.localAddress) as InetAddress,
+    );
     const seen: string[] = [];
     const scope = backend.openCancelScope();
     await scope.run(() =>
@@ -56,7 +76,9 @@ describe('NodeDatagramListener', () => {
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
     const listener = await backend.wrapDatagramListenerSocket(socket);
-    const serving = expect(listener.serve(() => undefined)).rejects.toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
+    const serving = expect(listener.serve(() => undefined)).rejects.toMatchObject({
+      code: 'ERR_CLOSED_RESOURCE',
+    });
     socket.close();
     await serving;
     await listener.aclose();

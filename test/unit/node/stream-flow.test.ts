@@ -8,7 +8,12 @@ import { connectedPair } from './connected-pair';
 expectNoLeaks();
 
 /** A transport that flows: it has received one byte. */
-async function flowing(): Promise<{ backend: NodeBackend; transport: AsyncStreamTransport; socket: Socket; peer: Socket }> {
+async function flowing(): Promise<{
+  backend: NodeBackend;
+  transport: AsyncStreamTransport;
+  socket: Socket;
+  peer: Socket;
+}> {
   const backend = new NodeBackend();
   const [socket, peer] = await connectedPair();
   const transport = await backend.wrapStreamSocket(socket);

@@ -110,15 +110,21 @@ describe('NodeStreamTransport', () => {
     const [socket] = await connectedPair();
     const secure = new TLSSocket(socket);
     secure.on('error', () => undefined);
-    await expect(new NodeBackend().wrapStreamSocket(secure)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    await expect(new NodeBackend().wrapStreamSocket(secure)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
     secure.destroy();
   });
 
   it('leaves no context of the task that made it in the callbacks of its socket', async () => {
     const backend = new NodeBackend();
-    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0)) as [AsyncListener<AsyncStreamTransport>];
+    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0)) as [
+      AsyncListener<AsyncStreamTransport>,
+    ];
     closers.push(() => listener.aclose());
-    const transport = await backend.bootstrap(() => backend.createTcpConnection('127.0.0.1', portOf(listener)));
+    const transport = await backend.bootstrap(() =>
+      backend.createTcpConnection('127.0.0.1', portOf(listener)),
+    );
     // Its task has ended, and it works on in another.
     await backend.bootstrap(async () => {
       await backend.createTaskGroup().run(async (group) => {
@@ -139,7 +145,9 @@ describe('NodeStreamTransport', () => {
 describe('NodeStreamListener', () => {
   it('drops what comes beyond its backlog while nobody serves', async () => {
     const backend = new NodeBackend();
-    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0, { backlog: 2 })) as [AsyncListener<AsyncStreamTransport>];
+    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0, { backlog: 2 })) as [
+      AsyncListener<AsyncStreamTransport>,
+    ];
     const clients: Socket[] = [];
     let dropped = 0;
     for (let i = 0; i < 6; i++) {
@@ -164,7 +172,9 @@ describe('NodeStreamListener', () => {
       return server;
     }) as typeof create);
     const backend = new NodeBackend();
-    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0)) as [AsyncListener<AsyncStreamTransport>];
+    const [listener] = (await backend.createTcpListeners('127.0.0.1', 0)) as [
+      AsyncListener<AsyncStreamTransport>,
+    ];
     const warned = once(process, 'warning') as Promise<[{ code: string; message: string }]>;
     servers[0]?.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
     const [{ code, message }] = await warned;
@@ -199,8 +209,14 @@ describe('createTcpConnection over several addresses', () => {
   it('goes on to the next at once when one is refused', async () => {
     const { port } = await dualName();
     const backend = new NodeBackend();
-    const transport = await backend.createTcpConnection('both.test', port, { happyEyeballsDelay: Infinity });
-    expect(transport.extra(SocketAttribute.remoteAddress)).toEqual({ address: '127.0.0.1', port, family: 'IPv4' });
+    const transport = await backend.createTcpConnection('both.test', port, {
+      happyEyeballsDelay: Infinity,
+    });
+    expect(transport.extra(SocketAttribute.remoteAddress)).toEqual({
+      address: '127.0.0.1',
+      port,
+      family: 'IPv4',
+    });
     await transport.aclose();
   });
 
@@ -208,9 +224,13 @@ describe('createTcpConnection over several addresses', () => {
     const { port, server } = await dualName();
     server.close();
     await once(server, 'close');
-    const error = await new NodeBackend().createTcpConnection('both.test', port).catch((reason: unknown) => reason);
+    const error = await new NodeBackend()
+      .createTcpConnection('both.test', port)
+      .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(AggregateError);
-    expect((error as AggregateError).errors.map(({ address }: { address: string }) => address)).toEqual(['::1', '127.0.0.1']);
+    expect(
+      (error as AggregateError).errors.map(({ address }: { address: string }) => address),
+    ).toEqual(['::1', '127.0.0.1']);
     expect(error).toHaveProperty('code', 'ECONNREFUSED');
   });
 });

@@ -54,7 +54,8 @@ describe('NodeBackend', () => {
   });
 
   it('serves the listening sockets that a service manager passed on, and forgets the variables', async () => {
-    // Python has the socket, and passes it on as fd 3 of a process that finds its own pid in LISTEN_PID.
+    // Python has the socket, and passes it on as fd 3 of a process that finds its own pid in
+    // LISTEN_PID.
     const python = startPython(`
 import subprocess
 listener = socket.create_server(('127.0.0.1', 0))

@@ -43,8 +43,16 @@ describe('NodeBackend.wrapStreamSocket', () => {
   });
 
   it.each([
-    ['gives text instead of bytes', 'an encoding set', (socket: NodeJS.ReadableStream) => void socket.setEncoding('utf8')],
-    ['is read by somebody else', "a 'readable' listener", (socket: NodeJS.ReadableStream) => void socket.on('readable', () => undefined)],
+    [
+      'gives text instead of bytes',
+      'an encoding set',
+      (socket: NodeJS.ReadableStream) => void socket.setEncoding('utf8'),
+    ],
+    [
+      'is read by somebody else',
+      "a 'readable' listener",
+      (socket: NodeJS.ReadableStream) => void socket.on('readable', () => undefined),
+    ],
   ])('does not take over a socket that %s', async (_, why, prepare) => {
     const [socket] = await connectedPair();
     prepare(socket);

@@ -58,7 +58,10 @@ describe('AddressCache', () => {
     const cache = new AddressCache();
     const path = `/${'x'.repeat(107)}`;
     // Told with a NUL behind it: 111 bytes, of which sendto(2) takes 110.
-    const sockaddr = Buffer.concat([encodeAddress('/', 'test').bytes.subarray(0, 2), Buffer.from(`${path}\0`)]);
+    const sockaddr = Buffer.concat([
+      encodeAddress('/', 'test').bytes.subarray(0, 2),
+      Buffer.from(`${path}\0`),
+    ]);
     expect(cache.decode(sockaddr, 0, 111)).toBe(path);
     const { bytes, length } = cache.encode(path, 'sendto');
     expect([length, Buffer.from(bytes.subarray(2, length)).toString()]).toEqual([110, path]);
@@ -89,7 +92,9 @@ describe('AddressCache', () => {
       const decoded = cache.decode(...inSlab(peer)) as InetAddress;
       expect(decoded).toEqual(peer);
       const { bytes, length } = cache.encode(decoded, 'sendto');
-      expect(bytes.subarray(0, length)).toEqual(encodeAddress(peer, 'sendto').bytes.subarray(0, length));
+      expect(bytes.subarray(0, length)).toEqual(
+        encodeAddress(peer, 'sendto').bytes.subarray(0, length),
+      );
     }
   });
 

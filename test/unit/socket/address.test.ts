@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { checkPort, decodeAddress, encodeAddress, errorTarget, type SocketAddress } from '#lib/socket/address';
+import {
+  checkPort,
+  decodeAddress,
+  encodeAddress,
+  errorTarget,
+  type SocketAddress,
+} from '#lib/socket/address';
 import { AF_INET, AF_INET6, AF_UNIX, constant, thrown } from './kit';
 import { detach } from './memory';
 
@@ -43,8 +49,16 @@ describe('encodeAddress and decodeAddress', () => {
   });
 
   it('the family may be left out', () => {
-    expect(roundTrip({ address: '::1', port: 7 } as never)).toEqual({ address: '::1', port: 7, family: 'IPv6' });
-    expect(roundTrip({ address: '127.0.0.1', port: 7 } as never)).toEqual({ address: '127.0.0.1', port: 7, family: 'IPv4' });
+    expect(roundTrip({ address: '::1', port: 7 } as never)).toEqual({
+      address: '::1',
+      port: 7,
+      family: 'IPv6',
+    });
+    expect(roundTrip({ address: '127.0.0.1', port: 7 } as never)).toEqual({
+      address: '127.0.0.1',
+      port: 7,
+      family: 'IPv4',
+    });
   });
 
   it('other families travel as raw bytes, in memory of their own', () => {
@@ -145,11 +159,14 @@ describe('encodeAddress and decodeAddress', () => {
         JSON.stringify(address),
       ).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
     }
-    expect(thrown(() => encodeAddress({ ...inet, port: 65536 } as never, 'bind')).message).toContain('Received 65536');
+    expect(
+      thrown(() => encodeAddress({ ...inet, port: 65536 } as never, 'bind')).message,
+    ).toContain('Received 65536');
   });
 
   it('families are written as the platform numbers them', () => {
-    const family = (address: SocketAddress): number | undefined => new Uint16Array(encodeAddress(address, 'test').bytes.buffer)[0];
+    const family = (address: SocketAddress): number | undefined =>
+      new Uint16Array(encodeAddress(address, 'test').bytes.buffer)[0];
     expect(family('x')).toBe(AF_UNIX);
     expect(family({ address: '1.2.3.4', port: 1, family: 'IPv4' })).toBe(AF_INET);
     expect(family({ address: '::', port: 1, family: 'IPv6' })).toBe(AF_INET6);
@@ -158,7 +175,10 @@ describe('encodeAddress and decodeAddress', () => {
 
 describe('errorTarget', () => {
   it('is what a Node error carries', () => {
-    expect(errorTarget({ address: '::1', port: 5, family: 'IPv6' })).toEqual({ address: '::1', port: 5 });
+    expect(errorTarget({ address: '::1', port: 5, family: 'IPv6' })).toEqual({
+      address: '::1',
+      port: 5,
+    });
     expect(errorTarget('/path')).toEqual({ path: '/path' });
     expect(errorTarget(Buffer.from('/path'))).toEqual({ path: '/path' });
     expect(errorTarget({ sockaddr: new Uint8Array(12) })).toEqual({});

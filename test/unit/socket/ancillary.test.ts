@@ -2,9 +2,24 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { ancillaryBufferSize, closeReceivedFds, decodeAncillary, encodeAncillary, type AncillaryData } from '#lib/socket/ancillary';
+import {
+  ancillaryBufferSize,
+  closeReceivedFds,
+  decodeAncillary,
+  encodeAncillary,
+  type AncillaryData,
+} from '#lib/socket/ancillary';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
-import { fdFlags, pair, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, constant, thrown } from './kit';
+import {
+  fdFlags,
+  pair,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  constant,
+  thrown,
+} from './kit';
 import { detach } from './memory';
 
 expectNoLeaks();
@@ -22,12 +37,22 @@ describe('encodeAncillary and decodeAncillary', () => {
       { level: SOL_SOCKET, type: 77, data: Uint8Array.of(1, 2, 3) },
       { level: 0x7fffffff, type: -0x80000000, data: new Uint8Array(0) },
     ];
-    expect(decode(encodeAncillary({ fds: [3, 0, 5], credentials: { pid: 4, uid: 0xffffffff, gid: 6 }, messages }))).toEqual({
+    expect(
+      decode(
+        encodeAncillary({
+          fds: [3, 0, 5],
+          credentials: { pid: 4, uid: 0xffffffff, gid: 6 },
+          messages,
+        }),
+      ),
+    ).toEqual({
       fds: [3, 0, 5],
       credentials: { pid: 4, uid: 0xffffffff, gid: 6 },
       messages,
     });
-    expect(decode(encodeAncillary({ messages: [messages[0] as never] }))).toEqual({ messages: [messages[0]] });
+    expect(decode(encodeAncillary({ messages: [messages[0] as never] }))).toEqual({
+      messages: [messages[0]],
+    });
   });
 
   it('nothing to send is no control data', () => {
@@ -37,11 +62,17 @@ describe('encodeAncillary and decodeAncillary', () => {
   });
 
   it('a pid of 0 is this process', () => {
-    expect(decode(encodeAncillary({ credentials: { pid: 0, uid: 1, gid: 2 } })).credentials).toEqual({ pid: process.pid, uid: 1, gid: 2 });
+    expect(
+      decode(encodeAncillary({ credentials: { pid: 0, uid: 1, gid: 2 } })).credentials,
+    ).toEqual({ pid: process.pid, uid: 1, gid: 2 });
   });
 
   it('messages may be any view', () => {
-    const { messages } = decode(encodeAncillary({ messages: [{ level: 1, type: 50, data: new Uint16Array([0x0101, 0x0202]) as never }] }));
+    const { messages } = decode(
+      encodeAncillary({
+        messages: [{ level: 1, type: 50, data: new Uint16Array([0x0101, 0x0202]) as never }],
+      }),
+    );
     expect(messages?.[0]?.data).toEqual(Uint8Array.of(1, 1, 2, 2));
   });
 
@@ -103,7 +134,9 @@ describe('ancillaryBufferSize', () => {
   it('has room for just that', () => {
     expect(ancillaryBufferSize(0)).toBe(0);
     expect(ancillaryBufferSize(3)).toBe(encodeAncillary({ fds: [1, 2, 3] })?.length);
-    expect(ancillaryBufferSize(1, true)).toBe(encodeAncillary({ fds: [1], credentials: { pid: 1, uid: 1, gid: 1 } })?.length);
+    expect(ancillaryBufferSize(1, true)).toBe(
+      encodeAncillary({ fds: [1], credentials: { pid: 1, uid: 1, gid: 1 } })?.length,
+    );
     expect(ancillaryBufferSize(0, true)).toBe(native.controlSpace(12));
     expect(() => ancillaryBufferSize(-1)).toThrow(RangeError);
     expect(() => ancillaryBufferSize('1' as never)).toThrow(TypeError);
@@ -180,7 +213,9 @@ describe('received fds', () => {
     const message = right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(253));
     expect(new Set(message?.ancillary.fds).size).toBe(253);
     closeReceivedFds(message?.ancillary ?? {});
-    expect(thrown(() => left.sendmsg([Buffer.from('x')], { ancillary: { fds: [...fds, fd] } }))).toMatchObject({
+    expect(
+      thrown(() => left.sendmsg([Buffer.from('x')], { ancillary: { fds: [...fds, fd] } })),
+    ).toMatchObject({
       code: 'EINVAL',
       syscall: 'sendmsg',
     });
@@ -191,7 +226,9 @@ describe('received fds', () => {
     const [left] = pair();
     const fd = open();
     closeSync(fd);
-    expect(thrown(() => left.sendmsg([Buffer.from('x')], { ancillary: { fds: [fd] } }))).toMatchObject({
+    expect(
+      thrown(() => left.sendmsg([Buffer.from('x')], { ancillary: { fds: [fd] } })),
+    ).toMatchObject({
       code: 'EBADF',
       syscall: 'sendmsg',
     });
@@ -200,10 +237,17 @@ describe('received fds', () => {
 
 describe('closeReceivedFds', () => {
   it('tries all, and tells the first error', () => {
-    const fds = [openSync('package.json', 'r'), openSync('package.json', 'r'), openSync('package.json', 'r')] as const;
+    const fds = [
+      openSync('package.json', 'r'),
+      openSync('package.json', 'r'),
+      openSync('package.json', 'r'),
+    ] as const;
     closeSync(fds[1]);
     const before = openFdCount();
-    expect(thrown(() => closeReceivedFds({ fds }))).toMatchObject({ code: 'EBADF', syscall: 'close' });
+    expect(thrown(() => closeReceivedFds({ fds }))).toMatchObject({
+      code: 'EBADF',
+      syscall: 'close',
+    });
     expect(openFdCount()).toBe(before - 2);
     closeReceivedFds({});
   });
@@ -215,9 +259,15 @@ describe('credentials', () => {
     right.setsockopt(SOL_SOCKET, constant('SO_PASSCRED'), true);
     left.send(Buffer.from('x'));
     const own = { pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() };
-    expect(right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(0, true))?.ancillary).toEqual({ credentials: own });
-    left.sendmsg([Buffer.from('x')], { ancillary: { credentials: { pid: 0, uid: own.uid as number, gid: own.gid as number } } });
-    expect(right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(0, true))?.ancillary).toEqual({ credentials: own });
+    expect(right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(0, true))?.ancillary).toEqual({
+      credentials: own,
+    });
+    left.sendmsg([Buffer.from('x')], {
+      ancillary: { credentials: { pid: 0, uid: own.uid as number, gid: own.gid as number } },
+    });
+    expect(right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(0, true))?.ancillary).toEqual({
+      credentials: own,
+    });
     const fd = openSync('package.json', 'r');
     left.sendmsg([Buffer.from('x')], { ancillary: { fds: [fd] } });
     closeSync(fd);

@@ -92,7 +92,10 @@ describe('receiveDatagrams', () => {
     receiver.close();
     sender.send(Buffer.from('x'));
     await sender.readable();
-    expect(kit.thrown(() => receiveDatagrams(sender.descriptor, 5))).toMatchObject({ code: 'ECONNREFUSED', syscall: 'recvmmsg' });
+    expect(kit.thrown(() => receiveDatagrams(sender.descriptor, 5))).toMatchObject({
+      code: 'ECONNREFUSED',
+      syscall: 'recvmmsg',
+    });
 
     const next = await udp();
     for (let i = 0; i < 32; i++) next.sender.send(Buffer.from('x'));
@@ -117,7 +120,9 @@ describe('receiveDatagrams', () => {
       sizes.set([3, EMSGSIZE, 4]);
       return 3;
     });
-    expect((receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).map(({ length }) => length)).toEqual([3, 4]);
+    expect(
+      (receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).map(({ length }) => length),
+    ).toEqual([3, 4]);
     expect(receiver.descriptor.readError).toBe(EMSGSIZE);
   });
 });
@@ -126,37 +131,48 @@ describe('SendMany', () => {
   it.each([
     ['IPv4', kit.AF_INET],
     ['IPv6', kit.AF_INET6],
-  ])('packets of one size go by segmentation offload, and arrive as they were (%s)', async (_name, family) => {
-    const { receiver, sender } = await udp(family);
-    const packets = Array.from({ length: 100 }, (_, i) => pattern(500).fill(i));
-    const [gso, batch] = [vi.spyOn(native, 'sendmsg'), vi.spyOn(native, 'sendmmsg')];
-    await sendMany(sender, packets);
-    expect([gso.mock.calls.length, batch.mock.calls.length]).toEqual([2, 0]);
-    expect(hex(await receiveAll(receiver, 100))).toEqual(hex(packets));
-  });
+  ])(
+    'packets of one size go by segmentation offload, and arrive as they were (%s)',
+    async (_name, family) => {
+      const { receiver, sender } = await udp(family);
+      const packets = Array.from({ length: 100 }, (_, i) => pattern(500).fill(i));
+      const [gso, batch] = [vi.spyOn(native, 'sendmsg'), vi.spyOn(native, 'sendmmsg')];
+      await sendMany(sender, packets);
+      expect([gso.mock.calls.length, batch.mock.calls.length]).toEqual([2, 0]);
+      expect(hex(await receiveAll(receiver, 100))).toEqual(hex(packets));
+    },
+  );
 
   it('sizes of all kinds, in order', async () => {
     const { receiver, sender } = await udp();
     const lengths = [
-      5, 5, 5, 9, 9, 3, 0, 0, 7, 100, 100, 200, 1400, 1400, 1399, 1400, 20_000, 20_000, 20_000, 20_000, 1, 65_507, 40_000, 40_000, 0,
+      5, 5, 5, 9, 9, 3, 0, 0, 7, 100, 100, 200, 1400, 1400, 1399, 1400, 20_000, 20_000, 20_000,
+      20_000, 1, 65_507, 40_000, 40_000, 0,
     ];
     const packets = lengths.map((length, i) => pattern(length + i).subarray(i));
-    await sendMany(sender, [...packets, new DataView(pattern(20).buffer, 3, 9), new Uint16Array([1, 2, 3])]);
+    await sendMany(sender, [
+      ...packets,
+      new DataView(pattern(20).buffer, 3, 9),
+      new Uint16Array([1, 2, 3]),
+    ]);
     const received = await receiveAll(receiver, lengths.length + 2);
     expect(received.map(({ length }) => length)).toEqual([...lengths, 9, 6]);
     expect(hex(received).slice(0, -2)).toEqual(hex(packets));
   });
 
-  it.each([EIO, EINVAL, EMSGSIZE])('where offload fails (%i), the packets go by sendmmsg, from then on', async (code) => {
-    const { receiver, sender } = await udp();
-    const packets = Array.from({ length: 10 }, () => pattern(50));
-    const gso = vi.spyOn(native, 'sendmsg').mockReturnValueOnce(code);
-    const batch = vi.spyOn(native, 'sendmmsg');
-    await sendMany(sender, packets);
-    await sendMany(sender, packets);
-    expect([gso.mock.calls.length, batch.mock.calls.length]).toEqual([1, 2]);
-    expect(hex(await receiveAll(receiver, 20))).toEqual(hex([...packets, ...packets]));
-  });
+  it.each([EIO, EINVAL, EMSGSIZE])(
+    'where offload fails (%i), the packets go by sendmmsg, from then on',
+    async (code) => {
+      const { receiver, sender } = await udp();
+      const packets = Array.from({ length: 10 }, () => pattern(50));
+      const gso = vi.spyOn(native, 'sendmsg').mockReturnValueOnce(code);
+      const batch = vi.spyOn(native, 'sendmmsg');
+      await sendMany(sender, packets);
+      await sendMany(sender, packets);
+      expect([gso.mock.calls.length, batch.mock.calls.length]).toEqual([1, 2]);
+      expect(hex(await receiveAll(receiver, 20))).toEqual(hex([...packets, ...packets]));
+    },
+  );
 
   it('no call takes more than a datagram may hold', async () => {
     const { receiver, sender } = await udp();
@@ -166,7 +182,9 @@ describe('SendMany', () => {
       Array.from({ length: 6 }, () => pattern(20_000)),
     );
     expect([gso.mock.calls.length, batch.mock.calls.length]).toEqual([2, 0]);
-    expect((await receiveAll(receiver, 6)).map(({ length }) => length)).toEqual(new Array(6).fill(20_000));
+    expect((await receiveAll(receiver, 6)).map(({ length }) => length)).toEqual(
+      new Array(6).fill(20_000),
+    );
   });
 
   it('leaves a segment size that the user has set', async () => {
@@ -201,9 +219,16 @@ describe('SendMany', () => {
     const sender = await kit.connected(kit.AF_UNIX, SOCK_DGRAM, receiver.localAddress());
     const packets = Array.from({ length: 50 }, (_, i) => Buffer.from(new ArrayBuffer(1 + i)));
     const scope = new kit.FakeScope();
-    return { receiver, sender, packets, scope, failure: scope.run(() => kit.rejection(sendMany(sender, packets))) };
+    return {
+      receiver,
+      sender,
+      packets,
+      scope,
+      failure: scope.run(() => kit.rejection(sendMany(sender, packets))),
+    };
   }
-  const waiting = (receiver: Socket): number => (receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).length;
+  const waiting = (receiver: Socket): number =>
+    (receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).length;
 
   it('cancelled, closed or failed half-way, it tells how many packets have gone', async () => {
     const cancelled = await stuck();
@@ -221,20 +246,30 @@ describe('SendMany', () => {
 
     const failed = await stuck();
     failed.receiver.close();
-    expect(await failed.failure).toMatchObject({ code: 'ECONNREFUSED', packetsSent: expect.any(Number) as number });
+    expect(await failed.failure).toMatchObject({
+      code: 'ECONNREFUSED',
+      packetsSent: expect.any(Number) as number,
+    });
 
     const detached = await stuck();
     detach(detached.packets[49] as Buffer);
     const sent = waiting(detached.receiver);
-    expect(await detached.failure).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE', packetsSent: sent });
+    expect(await detached.failure).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+      packetsSent: sent,
+    });
   });
 
   it('that had no effect, it does not speak of packets', async () => {
     const { sender } = await udp();
     const gone = pattern(5);
     detach(gone);
-    expect(await kit.rejection(sendMany(sender, [pattern(5), gone]))).toMatchObject({ name: 'TypeError' });
-    expect(await kit.rejection(sendMany(sender, [pattern(5), gone]))).not.toHaveProperty('packetsSent');
+    expect(await kit.rejection(sendMany(sender, [pattern(5), gone]))).toMatchObject({
+      name: 'TypeError',
+    });
+    expect(await kit.rejection(sendMany(sender, [pattern(5), gone]))).not.toHaveProperty(
+      'packetsSent',
+    );
     await sendMany(sender, []);
   });
 

@@ -3,7 +3,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { encodeAddress } from '#lib/socket/address';
 import { ancillaryBufferSize, closeReceivedFds } from '#lib/socket/ancillary';
-import { receiveDatagram, receiveDatagramInto, receiveDatagramMessage, sendDatagram } from '#lib/socket/datagram-io';
+import {
+  receiveDatagram,
+  receiveDatagramInto,
+  receiveDatagramMessage,
+  sendDatagram,
+} from '#lib/socket/datagram-io';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
 import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
@@ -53,14 +58,19 @@ describe('receiveDatagram', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     left.send(pattern(100_000));
     vi.spyOn(native, 'unreadSize').mockReturnValueOnce(10);
-    expect(kit.thrown(() => receive(right))).toMatchObject({ code: 'EMSGSIZE', syscall: 'recvmsg' });
+    expect(kit.thrown(() => receive(right))).toMatchObject({
+      code: 'EMSGSIZE',
+      syscall: 'recvmsg',
+    });
 
     const before = openFdCount();
     const fd = openSync('package.json', 'r');
     left.sendmsg([pattern(100_000)], { ancillary: { fds: [fd] } });
     closeSync(fd);
     vi.spyOn(native, 'unreadSize').mockReturnValueOnce(10);
-    expect(kit.thrown(() => receiveDatagramMessage(right.descriptor, 64))).toMatchObject({ code: 'EMSGSIZE' });
+    expect(kit.thrown(() => receiveDatagramMessage(right.descriptor, 64))).toMatchObject({
+      code: 'EMSGSIZE',
+    });
     expect(openFdCount()).toBe(before);
   });
 
@@ -83,7 +93,10 @@ describe('receiveDatagram', () => {
     receiver.socket.close();
     sender.send(Buffer.from('x'));
     await sender.readable();
-    expect(kit.thrown(() => receive(sender))).toMatchObject({ code: 'ECONNREFUSED', syscall: 'recvmsg' });
+    expect(kit.thrown(() => receive(sender))).toMatchObject({
+      code: 'ECONNREFUSED',
+      syscall: 'recvmsg',
+    });
     expect(receiveDatagram(sender.descriptor, null)).toBe(WOULD_BLOCK);
   });
 });
@@ -115,7 +128,11 @@ describe('receiveDatagramMessage', () => {
     left.sendmsg([pattern(100_000)], { ancillary: { fds: [fd] } });
     closeSync(fd);
     const message = receiveDatagramMessage(right.descriptor, ancillaryBufferSize(1));
-    expect(message).toMatchObject({ bytes: 100_000, address: left.localAddress(), ancillary: { fds: [expect.any(Number)] } });
+    expect(message).toMatchObject({
+      bytes: 100_000,
+      address: left.localAddress(),
+      ancillary: { fds: [expect.any(Number)] },
+    });
     if (message !== WOULD_BLOCK) {
       expect(Buffer.compare(message.data, pattern(100_000))).toBe(0);
       closeReceivedFds(message.ancillary);
@@ -130,28 +147,37 @@ describe('sendDatagram', () => {
     receiver.bind('');
     const sender = kit.create(kit.AF_UNIX, SOCK_DGRAM);
     const to = encodeAddress(receiver.localAddress(), 'test');
-    expect(sendDatagram(sender.descriptor, [Buffer.from('ab'), Buffer.from('cd')], to, null)).toBe(undefined);
+    expect(sendDatagram(sender.descriptor, [Buffer.from('ab'), Buffer.from('cd')], to, null)).toBe(
+      undefined,
+    );
     sender.connect(receiver.localAddress());
     expect(sendDatagram(sender.descriptor, [Buffer.from('ef')], null, null)).toBe(undefined);
     expect(sendDatagram(sender.descriptor, [], null, null)).toBe(undefined);
-    expect([receive(receiver), receive(receiver), receive(receiver)].map((data) => Buffer.from(data).toString())).toEqual([
-      'abcd',
-      'ef',
-      '',
-    ]);
+    expect(
+      [receive(receiver), receive(receiver), receive(receiver)].map((data) =>
+        Buffer.from(data).toString(),
+      ),
+    ).toEqual(['abcd', 'ef', '']);
     let result: unknown;
-    for (let i = 0; i < 1000 && result !== WOULD_BLOCK; i++) result = sendDatagram(sender.descriptor, [Buffer.from('x')], null, null);
+    for (let i = 0; i < 1000 && result !== WOULD_BLOCK; i++)
+      result = sendDatagram(sender.descriptor, [Buffer.from('x')], null, null);
     expect(result).toBe(WOULD_BLOCK);
     expect(sender.descriptor.mayWrite).toBe(false);
   });
 
   it('names the system call that failed', () => {
     const alone = kit.create(kit.AF_INET, SOCK_DGRAM);
-    expect(kit.thrown(() => sendDatagram(alone.descriptor, [Buffer.from('x')], null, null))).toMatchObject({
+    expect(
+      kit.thrown(() => sendDatagram(alone.descriptor, [Buffer.from('x')], null, null)),
+    ).toMatchObject({
       code: 'EDESTADDRREQ',
       syscall: 'send',
     });
-    expect(kit.thrown(() => sendDatagram(alone.descriptor, [Buffer.from('x'), Buffer.from('x')], null, null))).toMatchObject({
+    expect(
+      kit.thrown(() =>
+        sendDatagram(alone.descriptor, [Buffer.from('x'), Buffer.from('x')], null, null),
+      ),
+    ).toMatchObject({
       code: 'EDESTADDRREQ',
       syscall: 'sendmsg',
     });

@@ -22,7 +22,8 @@ describe('Descriptor', () => {
     expect(kind(AF_INET6, SOCK_STREAM, kit.constant('IPPROTO_TCP'))).toEqual([true, true]);
     expect(kind(AF_INET, SOCK_DGRAM)).toEqual([true, false]);
     expect(kind(AF_UNIX, SOCK_STREAM)).toEqual([false, false]);
-    // Messages of a stream of another protocol are not bytes of one: made up, since few kernels have SCTP.
+    // Messages of a stream of another protocol are not bytes of one: made up, since few kernels
+    // have SCTP.
     const fd = kit.create(AF_UNIX, SOCK_STREAM).detach();
     const sctp = new Descriptor(fd, socketKind(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_SCTP')));
     expect([sctp.kind.isInet, sctp.kind.isTcp]).toEqual([true, false]);

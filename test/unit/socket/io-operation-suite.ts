@@ -61,7 +61,9 @@ export function operationSuite(): void {
         tries++;
         return peek(right);
       };
-      const first = scope.run(() => kit.rejection(perform(right.descriptor, 'read', 'm', 's', attempt)));
+      const first = scope.run(() =>
+        kit.rejection(perform(right.descriptor, 'read', 'm', 's', attempt)),
+      );
       await kit.turns();
       scope.cancel();
       await first;
@@ -76,7 +78,9 @@ export function operationSuite(): void {
       const [left] = kit.pair();
       let tries = 0;
       const turned = new Promise((resolve) => setImmediate(resolve));
-      const working = perform(left.descriptor, 'write', 'm', 's', () => (++tries < 3 ? WOULD_BLOCK : tries));
+      const working = perform(left.descriptor, 'write', 'm', 's', () =>
+        ++tries < 3 ? WOULD_BLOCK : tries,
+      );
       expect(tries).toBe(1);
       await Promise.resolve();
       expect(tries).toBe(1);
@@ -90,7 +94,11 @@ export function operationSuite(): void {
       let tries = 0;
       const attempt = (): number => ++tries;
       for (let i = 0; i < 10_000 && scope.operations.size === 0; i++) {
-        void scope.run(() => kit.rejection(perform(right.descriptor, 'read', 'm', 's', attempt)).catch(() => undefined));
+        void scope.run(() =>
+          kit
+            .rejection(perform(right.descriptor, 'read', 'm', 's', attempt))
+            .catch(() => undefined),
+        );
       }
       expect(scope.operations.size).toBe(1);
       const before = tries;
@@ -109,10 +117,15 @@ export function operationSuite(): void {
       const waiting = kit.rejection(arrival(right));
       const busy = await kit.rejection(arrival(right));
       expect(busy).toBeInstanceOf(BusyResourceError);
-      expect(busy.message).toContain('arrival() called while another task is receiving already (recv on fd');
+      expect(busy.message).toContain(
+        'arrival() called while another task is receiving already (recv on fd',
+      );
       right.descriptor.stopReading();
       expect(await waiting).toBeInstanceOf(ClosedResourceError);
-      expect(await kit.rejection(arrival(right))).toMatchObject({ code: 'ERR_CLOSED_RESOURCE', message: 'arrival() called after close' });
+      expect(await kit.rejection(arrival(right))).toMatchObject({
+        code: 'ERR_CLOSED_RESOURCE',
+        message: 'arrival() called after close',
+      });
       right.close();
       expect(await kit.rejection(arrival(right))).toBeInstanceOf(ClosedResourceError);
     });
@@ -130,7 +143,10 @@ export function operationSuite(): void {
     it('a watch that the kernel refuses is its error, and can be tried again', async () => {
       const [left, right] = kit.pair();
       vi.spyOn(native, 'watch').mockReturnValueOnce(-28);
-      expect(await kit.rejection(arrival(right))).toMatchObject({ code: 'ENOSPC', syscall: 'epoll_ctl' });
+      expect(await kit.rejection(arrival(right))).toMatchObject({
+        code: 'ENOSPC',
+        syscall: 'epoll_ctl',
+      });
       const waiting = arrival(right);
       left.send(Buffer.from('x'));
       expect(await waiting).toBe(1);
@@ -176,7 +192,9 @@ export function operationSuite(): void {
       const scope = new kit.FakeScope();
       const sockets = Array.from({ length: 5 }, () => kit.pair());
       const waits = sockets.map(([, right], i) =>
-        i === 0 ? scope.run(() => kit.rejection(arrival(right))) : arrival(right).catch((error: unknown) => error),
+        i === 0
+          ? scope.run(() => kit.rejection(arrival(right)))
+          : arrival(right).catch((error: unknown) => error),
       );
       await kit.turns();
       scope.cancel();

@@ -39,7 +39,8 @@ afterEach(() => {
   opened.clear();
 });
 
-export const create = (family: number, type: number, protocol?: number): Socket => track(Socket.create(family, type, protocol));
+export const create = (family: number, type: number, protocol?: number): Socket =>
+  track(Socket.create(family, type, protocol));
 
 export function pair(type = SOCK_STREAM): [Socket, Socket] {
   const [left, right] = Socket.pair(AF_UNIX, type);
@@ -47,7 +48,9 @@ export function pair(type = SOCK_STREAM): [Socket, Socket] {
 }
 
 export const loopback = (family: number, port = 0): InetAddress =>
-  family === AF_INET6 ? { address: '::1', port, family: 'IPv6' } : { address: '127.0.0.1', port, family: 'IPv4' };
+  family === AF_INET6
+    ? { address: '::1', port, family: 'IPv6' }
+    : { address: '127.0.0.1', port, family: 'IPv4' };
 
 /** A socket bound to a fresh port of the loopback interface, and its address. */
 export function bound(type: number, family = AF_INET): { socket: Socket; address: InetAddress } {
@@ -56,7 +59,10 @@ export function bound(type: number, family = AF_INET): { socket: Socket; address
   return { socket, address: socket.localAddress() as InetAddress };
 }
 
-export function listening(family = AF_INET, backlog?: number): { socket: Socket; address: SocketAddress } {
+export function listening(
+  family = AF_INET,
+  backlog?: number,
+): { socket: Socket; address: SocketAddress } {
   const address = family === AF_UNIX ? shortSocketPath() : loopback(family);
   const socket = create(family, SOCK_STREAM);
   socket.bind(address);
@@ -73,7 +79,11 @@ export async function accepted(listener: Socket): Promise<Socket> {
 }
 
 /** Connects, as a user does. */
-export async function connected(family: number, type: number, address: SocketAddress): Promise<Socket> {
+export async function connected(
+  family: number,
+  type: number,
+  address: SocketAddress,
+): Promise<Socket> {
   const socket = create(family, type);
   if (socket.connect(address)) return socket;
   await socket.writable();
@@ -114,7 +124,8 @@ export async function receiveExactly(socket: Socket, length: number): Promise<Bu
   for (let offset = 0; offset < length;) {
     await socket.readable();
     const count = socket.recv(whole.subarray(offset));
-    if (count === 0) throw new Error(`the stream ended after ${String(offset)} bytes of ${String(length)}`);
+    if (count === 0)
+      throw new Error(`the stream ended after ${String(offset)} bytes of ${String(length)}`);
     offset += count ?? 0;
   }
   return whole;
@@ -155,14 +166,21 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/** Uses up what this turn of the event loop may do at once, so that most of the next turn's share is left. */
+/**
+ * Uses up what this turn of the event loop may do at once, so that most of the next turn's share is
+ * left.
+ */
 export async function renewBudget(writable: Socket): Promise<void> {
   for (let i = 0; i < 300; i++) await writable.writable();
 }
 
 /** Of an open fd: what every fd of this library is from birth (proc_pid_fdinfo(5)). */
 export function fdFlags(fd: number): { nonBlocking: boolean; closeOnExec: boolean } {
-  const flags = parseInt(/^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${String(fd)}`, 'latin1'))?.[1] ?? '', 8);
+  const flags = parseInt(
+    /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${String(fd)}`, 'latin1'))?.[1] ??
+      '',
+    8,
+  );
   return { nonBlocking: (flags & 0o4000) !== 0, closeOnExec: (flags & 0o2000000) !== 0 };
 }
 
@@ -207,7 +225,9 @@ export function thrown(call: () => unknown): Error & Record<string, unknown> {
 }
 
 /** What a promise rejects with. */
-export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<Error & Record<string, unknown>> {
   try {
     await promise;
   } catch (error) {

@@ -23,7 +23,9 @@ describe('a Socket that is collected unclosed', () => {
     expect(openFdCount()).toBe(before);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatchObject({ name: 'ResourceWarning', code: 'SOCKSCOPE_UNCLOSED' });
-    expect(warnings[0]?.message).toContain(`A Socket (fd ${String(fd)}) was garbage-collected unclosed`);
+    expect(warnings[0]?.message).toContain(
+      `A Socket (fd ${String(fd)}) was garbage-collected unclosed`,
+    );
     expect(warnings[0]?.message).toContain('SOCKSCOPE_DEBUG=1');
   });
 

@@ -2,11 +2,15 @@ import type { Bytes } from '#lib/internal/bytes';
 
 // Resizable buffers are of ES2024: newer than the library's own target.
 type Resizable = ArrayBuffer & { resize(length: number): void };
-const NewArrayBuffer = ArrayBuffer as unknown as new (length: number, options: { maxByteLength: number }) => Resizable;
+const NewArrayBuffer = ArrayBuffer as unknown as new (
+  length: number,
+  options: { maxByteLength: number },
+) => Resizable;
 
 /** Views over memory that can be resized: they track its length. */
 export const resizable = {
-  buffer: (length: number): ArrayBuffer => new NewArrayBuffer(length, { maxByteLength: 2 * length }),
+  buffer: (length: number): ArrayBuffer =>
+    new NewArrayBuffer(length, { maxByteLength: 2 * length }),
   bytes: (length: number): Uint8Array => new Uint8Array(resizable.buffer(length)),
   dataView: (length: number): DataView => new DataView(resizable.buffer(length)),
   resize(view: Bytes, length: number): void {

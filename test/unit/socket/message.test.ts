@@ -24,7 +24,12 @@ describe('Socket.recvmsg', () => {
       new DataView(memory.buffer, 5, 3),
       new Uint32Array(memory.buffer, 12, 2),
     ]);
-    expect(message).toEqual({ bytes: 10, flags: expect.any(Number) as number, address: null, ancillary: {} });
+    expect(message).toEqual({
+      bytes: 10,
+      flags: expect.any(Number) as number,
+      address: null,
+      ancillary: {},
+    });
     expect(Buffer.from(memory).toString()).toBe('.01..234....56789.......');
   });
 
@@ -119,9 +124,18 @@ describe('Socket.sendmsg', () => {
     const [left, right] = kit.pair();
     const bytes = pattern(30);
     expect(
-      left.sendmsg([bytes.subarray(1, 4), new DataView(bytes.buffer, 5, 2), new Uint8Array(0), new Uint16Array(bytes.buffer, 10, 2)]),
+      left.sendmsg([
+        bytes.subarray(1, 4),
+        new DataView(bytes.buffer, 5, 2),
+        new Uint8Array(0),
+        new Uint16Array(bytes.buffer, 10, 2),
+      ]),
     ).toBe(9);
-    expect([...kit.drain(right)]).toEqual([...bytes.subarray(1, 4), ...bytes.subarray(5, 7), ...bytes.subarray(10, 14)]);
+    expect([...kit.drain(right)]).toEqual([
+      ...bytes.subarray(1, 4),
+      ...bytes.subarray(5, 7),
+      ...bytes.subarray(10, 14),
+    ]);
   });
 
   it('is null if it would block; nothing at all to send is 0', () => {
@@ -151,7 +165,9 @@ describe('Socket.sendmsg', () => {
   it.each(packets)('more than IOV_MAX buffers: a %s goes whole', (_name, type) => {
     const [left, right] = kit.pair(type);
     const data = pattern(2 * (iovMax + 50));
-    const buffers = Array.from({ length: data.length / 2 }, (_, i) => data.subarray(2 * i, 2 * i + 2));
+    const buffers = Array.from({ length: data.length / 2 }, (_, i) =>
+      data.subarray(2 * i, 2 * i + 2),
+    );
     expect(left.sendmsg(buffers)).toBe(data.length);
     const received = Buffer.alloc(2 * data.length);
     expect(right.recv(received)).toBe(data.length);
@@ -161,14 +177,19 @@ describe('Socket.sendmsg', () => {
   it('a datagram that is too long is EMSGSIZE, and nothing is sent', async () => {
     const receiver = kit.bound(kit.SOCK_DGRAM);
     const sender = await kit.connected(kit.AF_INET, kit.SOCK_DGRAM, receiver.address);
-    expect(kit.thrown(() => sender.sendmsg([Buffer.alloc(65_508)]))).toMatchObject({ code: 'EMSGSIZE', syscall: 'sendmsg' });
+    expect(kit.thrown(() => sender.sendmsg([Buffer.alloc(65_508)]))).toMatchObject({
+      code: 'EMSGSIZE',
+      syscall: 'sendmsg',
+    });
     expect(sender.sendmsg([Buffer.alloc(65_507)])).toBe(65_507);
     expect((await kit.receiveDatagram(receiver.socket)).length).toBe(65_507);
   });
 
   it('an error names the address', () => {
     const socket = kit.create(kit.AF_UNIX, kit.SOCK_DGRAM);
-    expect(kit.thrown(() => socket.sendmsg([Buffer.from('x')], { address: '/no/such/socket' }))).toMatchObject({
+    expect(
+      kit.thrown(() => socket.sendmsg([Buffer.from('x')], { address: '/no/such/socket' })),
+    ).toMatchObject({
       code: 'ENOENT',
       errno: -2,
       syscall: 'sendmsg',
@@ -176,14 +197,22 @@ describe('Socket.sendmsg', () => {
     });
     const inet = kit.create(kit.AF_INET, kit.SOCK_DGRAM);
     expect(
-      kit.thrown(() => inet.sendmsg([Buffer.from('x')], { address: { address: '255.255.255.255', port: 9, family: 'IPv4' } })),
+      kit.thrown(() =>
+        inet.sendmsg([Buffer.from('x')], {
+          address: { address: '255.255.255.255', port: 9, family: 'IPv4' },
+        }),
+      ),
     ).toMatchObject({
       code: 'EACCES',
       address: '255.255.255.255',
       port: 9,
     });
-    expect(kit.thrown(() => inet.sendmsg([Buffer.from('x')]))).toMatchObject({ code: 'EDESTADDRREQ' });
-    expect(kit.thrown(() => inet.sendmsg([Buffer.from('x')], { address: '' }))).toHaveProperty('code');
+    expect(kit.thrown(() => inet.sendmsg([Buffer.from('x')]))).toMatchObject({
+      code: 'EDESTADDRREQ',
+    });
+    expect(kit.thrown(() => inet.sendmsg([Buffer.from('x')], { address: '' }))).toHaveProperty(
+      'code',
+    );
   });
 
   it('options are checked before anything is sent', () => {
@@ -199,7 +228,9 @@ describe('Socket.sendmsg', () => {
       { address: null },
       { address: 5 },
     ]) {
-      expect(() => left.sendmsg(data, options as never), JSON.stringify(options)).toThrow(TypeError);
+      expect(() => left.sendmsg(data, options as never), JSON.stringify(options)).toThrow(
+        TypeError,
+      );
     }
     expect(() => left.sendmsg(data, { flags: -1 })).toThrow(RangeError);
     expect(right.recv(Buffer.alloc(1))).toBe(null);

@@ -13,9 +13,15 @@ describe('SocketOptions', () => {
     const [client] = await kit.tcpPair();
     const options = new SocketOptions(client);
     options.noDelay = true;
-    expect([options.noDelay, client.getsockopt(IPPROTO_TCP, kit.constant('TCP_NODELAY'))]).toEqual([true, 1]);
+    expect([options.noDelay, client.getsockopt(IPPROTO_TCP, kit.constant('TCP_NODELAY'))]).toEqual([
+      true,
+      1,
+    ]);
     options.noDelay = false;
-    expect([options.noDelay, client.getsockopt(IPPROTO_TCP, kit.constant('TCP_NODELAY'))]).toEqual([false, 0]);
+    expect([options.noDelay, client.getsockopt(IPPROTO_TCP, kit.constant('TCP_NODELAY'))]).toEqual([
+      false,
+      0,
+    ]);
     expect(() => (options.noDelay = 1 as never)).toThrow(TypeError);
   });
 
@@ -25,7 +31,11 @@ describe('SocketOptions', () => {
     expect(options.keepAlive).toBe(null);
     options.keepAlive = true;
     const system = options.keepAlive as unknown as Record<string, number>;
-    expect(system).toEqual(Object.fromEntries(['idle', 'interval', 'count'].map((name) => [name, expect.any(Number) as number])));
+    expect(system).toEqual(
+      Object.fromEntries(
+        ['idle', 'interval', 'count'].map((name) => [name, expect.any(Number) as number]),
+      ),
+    );
     options.keepAlive = { idle: 1500, interval: 1 };
     expect(options.keepAlive).toEqual({ idle: 2000, interval: 1000, count: system['count'] });
     options.keepAlive = { count: 3 };
@@ -51,7 +61,8 @@ describe('SocketOptions', () => {
     ]) {
       expect(() => (options.keepAlive = value), JSON.stringify(value)).toThrow(RangeError);
     }
-    for (const value of [undefined, 5, 'on', { idle: '5' }]) expect(() => (options.keepAlive = value as never)).toThrow(TypeError);
+    for (const value of [undefined, 5, 'on', { idle: '5' }])
+      expect(() => (options.keepAlive = value as never)).toThrow(TypeError);
     expect(options.keepAlive).toBe(null);
     expect(client.getsockopt(IPPROTO_TCP, kit.constant('TCP_KEEPIDLE'))).not.toBe(5);
     expect(kit.thrown(() => (options.keepAlive = { idle: -1 })).message).toContain('Received -1');
@@ -65,7 +76,8 @@ describe('SocketOptions', () => {
     expect(options.linger).toBe(2000);
     options.linger = null;
     expect(options.linger).toBe(null);
-    for (const wrong of [-1, NaN, Infinity, 32_768_000]) expect(() => (options.linger = wrong)).toThrow(RangeError);
+    for (const wrong of [-1, NaN, Infinity, 32_768_000])
+      expect(() => (options.linger = wrong)).toThrow(RangeError);
     expect(() => (options.linger = undefined as never)).toThrow(TypeError);
     options.linger = 0;
     expect(options.linger).toBe(0);
@@ -80,7 +92,10 @@ describe('SocketOptions', () => {
     options.sendBufferSize = 10_000;
     options.receiveBufferSize = 20_000;
     expect([options.sendBufferSize, options.receiveBufferSize]).toEqual([20_000, 40_000]);
-    expect([left.getsockopt(kit.SOL_SOCKET, kit.SO_SNDBUF), left.getsockopt(kit.SOL_SOCKET, kit.SO_RCVBUF)]).toEqual([20_000, 40_000]);
+    expect([
+      left.getsockopt(kit.SOL_SOCKET, kit.SO_SNDBUF),
+      left.getsockopt(kit.SOL_SOCKET, kit.SO_RCVBUF),
+    ]).toEqual([20_000, 40_000]);
     expect(kit.thrown(() => (options.sendBufferSize = -1)).message).toContain('"sendBufferSize"');
     expect(() => (options.receiveBufferSize = '1' as never)).toThrow(TypeError);
   });
@@ -104,7 +119,10 @@ describe('SocketOptions', () => {
     right.send(Buffer.from('1'));
     expect(new SocketOptions(left).queueSizes().unread).toBe(3);
     expect(new SocketOptions(right).queueSizes().unsent).toBeGreaterThan(0);
-    expect(new SocketOptions(kit.listening().socket).queueSizes()).toEqual({ unread: undefined, unsent: undefined });
+    expect(new SocketOptions(kit.listening().socket).queueSizes()).toEqual({
+      unread: undefined,
+      unsent: undefined,
+    });
   });
 
   it('tcpInfo', async () => {
@@ -121,7 +139,10 @@ describe('SocketOptions', () => {
       bytesSent: 0,
       notSentBytes: 0,
     });
-    expect(new SocketOptions(client).tcpInfo()).toMatchObject({ bytesSent: 1000, bytesRetransmitted: 0 });
+    expect(new SocketOptions(client).tcpInfo()).toMatchObject({
+      bytesSent: 1000,
+      bytesRetransmitted: 0,
+    });
     expect(info.retransmissionTimeout).toBeGreaterThan(0);
     expect(info.rtt).toBeGreaterThan(0);
     expect(info.pathMtu).toBeGreaterThan(1000);

@@ -21,7 +21,9 @@ describe('copyPacket', () => {
   it('whoever writes into one packet, writes into no other', () => {
     const packets = Array.from({ length: 50 }, (_, i) => copyPacket(memory, i, 1 + i * 7));
     packets.forEach((packet, i) => i % 2 === 0 && packet.fill(0xff));
-    packets.forEach((packet, i) => i % 2 === 1 && expect(Buffer.compare(packet, expected(i, 1 + i * 7))).toBe(0));
+    packets.forEach(
+      (packet, i) => i % 2 === 1 && expect(Buffer.compare(packet, expected(i, 1 + i * 7))).toBe(0),
+    );
   });
 
   it('a kept packet holds 16 KiB at most, a long one itself', () => {
@@ -46,15 +48,18 @@ describe('copyPacket', () => {
     expect(Buffer.compare(second, expected(10, 10))).toBe(0);
   });
 
-  it.runIf('transfer' in ArrayBuffer.prototype)('goes on if somebody has detached the memory all the same', () => {
-    const { buffer } = copyPacket(memory, 0, 10);
-    try {
-      (buffer as ArrayBuffer & { transfer(): ArrayBuffer }).transfer();
-    } catch (error) {
-      // Node.js 24 does not let anybody.
-      expect(error).toBeInstanceOf(TypeError);
-    }
-    expect(Buffer.compare(copyPacket(memory, 3, 10), expected(3, 10))).toBe(0);
-    expect(Buffer.compare(copyPacket(memory, 3, 0), expected(3, 0))).toBe(0);
-  });
+  it.runIf('transfer' in ArrayBuffer.prototype)(
+    'goes on if somebody has detached the memory all the same',
+    () => {
+      const { buffer } = copyPacket(memory, 0, 10);
+      try {
+        (buffer as ArrayBuffer & { transfer(): ArrayBuffer }).transfer();
+      } catch (error) {
+        // Node.js 24 does not let anybody.
+        expect(error).toBeInstanceOf(TypeError);
+      }
+      expect(Buffer.compare(copyPacket(memory, 3, 10), expected(3, 10))).toBe(0);
+      expect(Buffer.compare(copyPacket(memory, 3, 0), expected(3, 0))).toBe(0);
+    },
+  );
 });

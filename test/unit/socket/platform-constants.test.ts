@@ -24,7 +24,14 @@ describe('constants', () => {
   });
 
   it('knows no other names, not those that every object has either', () => {
-    for (const name of ['NO_SUCH_THING', 'constructor', 'toString', 'hasOwnProperty', '__proto__', 'then']) {
+    for (const name of [
+      'NO_SUCH_THING',
+      'constructor',
+      'toString',
+      'hasOwnProperty',
+      '__proto__',
+      'then',
+    ]) {
       expect(constants[name], name).toBe(undefined);
       expect(name in constants, name).toBe(false);
     }

@@ -31,7 +31,9 @@ function fakeReactor(kind: 'epoll' | 'poll' = 'epoll') {
     arm: vi.fn(note('arm')),
     hold: vi.fn(note('hold')),
   };
-  const deliver = (...triples: readonly (readonly [slot: number, generation: number, events: number])[]): void => {
+  const deliver = (
+    ...triples: readonly (readonly [slot: number, generation: number, events: number])[]
+  ): void => {
     events.set(triples.flat());
     enter(triples.length);
   };
@@ -40,7 +42,14 @@ function fakeReactor(kind: 'epoll' | 'poll' = 'epoll') {
 
 function fakeDescriptor(fd: number): Descriptor & { heard: number[] } {
   const heard: number[] = [];
-  return { fd, slot: -1, reader: null, writer: null, heard, notify: (bits: number) => void heard.push(bits) } as unknown as Descriptor & {
+  return {
+    fd,
+    slot: -1,
+    reader: null,
+    writer: null,
+    heard,
+    notify: (bits: number) => void heard.push(bits),
+  } as unknown as Descriptor & {
     heard: number[];
   };
 }
@@ -95,7 +104,9 @@ describe('Reactor', () => {
     expect(native.reactorOpen).toHaveBeenCalledTimes(2);
     reactor.forget(descriptor);
     native.watch.mockReturnValueOnce(-28);
-    expect([reactor.watch(descriptor), reactor.watch(descriptor), descriptor.slot]).toEqual([-28, 0, 0]);
+    expect([reactor.watch(descriptor), reactor.watch(descriptor), descriptor.slot]).toEqual([
+      -28, 0, 0,
+    ]);
   });
 
   it('epoll reports edges, and is never asked; poll is asked for the directions that wait', () => {

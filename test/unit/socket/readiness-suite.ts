@@ -62,7 +62,10 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       server.setsockopt(kit.SOL_SOCKET, kit.constant('SO_LINGER'), Int32Array.of(1, 0));
       server.close();
       await ready;
-      expect(kit.thrown(() => client.recv(buffer))).toMatchObject({ code: 'ECONNRESET', syscall: 'recv' });
+      expect(kit.thrown(() => client.recv(buffer))).toMatchObject({
+        code: 'ECONNRESET',
+        syscall: 'recv',
+      });
     });
 
     it('does not resolve for data that was taken meanwhile', async () => {
@@ -118,7 +121,9 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       const client = kit.create(kit.AF_INET, kit.SOCK_STREAM);
       expect(client.connect(address)).toBe(false);
       await client.writable();
-      expect(client.getsockopt(kit.SOL_SOCKET, kit.SO_ERROR)).toBe(-(nativeBinding().constants['UV_ECONNREFUSED'] as number));
+      expect(client.getsockopt(kit.SOL_SOCKET, kit.SO_ERROR)).toBe(
+        -(nativeBinding().constants['UV_ECONNREFUSED'] as number),
+      );
     });
 
     it('waits for room in the queue of a Unix datagram receiver', async () => {
@@ -169,21 +174,25 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
   });
 
   describe('a wait that is overtaken', () => {
-    it.each(['close', 'detach'] as const)('%s ends it with ClosedResourceError, in both directions', async (how) => {
-      const [left, right] = kit.pair();
-      kit.fill(left);
-      const waits = [kit.rejection(left.readable()), kit.rejection(left.writable())];
-      await kit.turns();
-      const { fd } = left;
-      if (how === 'close') left.close();
-      else expect(left.detach()).toBe(fd);
-      expect(left.fd).toBe(-1);
-      for (const error of await Promise.all(waits)) expect(error).toBeInstanceOf(ClosedResourceError);
-      if (how === 'close') expect(kit.drain(right).length).toBeGreaterThan(0);
-      else closeSync(fd);
-      expect(await kit.rejection(left.readable())).toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
-      expect(await kit.rejection(left.writable())).toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
-    });
+    it.each(['close', 'detach'] as const)(
+      '%s ends it with ClosedResourceError, in both directions',
+      async (how) => {
+        const [left, right] = kit.pair();
+        kit.fill(left);
+        const waits = [kit.rejection(left.readable()), kit.rejection(left.writable())];
+        await kit.turns();
+        const { fd } = left;
+        if (how === 'close') left.close();
+        else expect(left.detach()).toBe(fd);
+        expect(left.fd).toBe(-1);
+        for (const error of await Promise.all(waits))
+          expect(error).toBeInstanceOf(ClosedResourceError);
+        if (how === 'close') expect(kit.drain(right).length).toBeGreaterThan(0);
+        else closeSync(fd);
+        expect(await kit.rejection(left.readable())).toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
+        expect(await kit.rejection(left.writable())).toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
+      },
+    );
 
     it('a detached fd can be adopted and waited for again', async () => {
       const [left, right] = kit.pair();
@@ -239,7 +248,11 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
     });
 
     it('keeps a Socket that nobody else holds from being collected', async () => {
-      const { left, ready, held } = ((): { left: Socket; ready: Promise<void>; held: WeakRef<Socket> } => {
+      const { left, ready, held } = ((): {
+        left: Socket;
+        ready: Promise<void>;
+        held: WeakRef<Socket>;
+      } => {
         const [left, right] = Socket.pair();
         return { left, ready: right.readable(), held: new WeakRef(right) };
       })();
@@ -302,7 +315,8 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       const scope = new kit.FakeScope();
       // The budget of a turn is spent by waits that are ready at once.
       let wait = scope.run(() => right.writable());
-      for (let i = 0; i < 10_000 && scope.operations.size === 0; i++) wait = scope.run(() => right.writable());
+      for (let i = 0; i < 10_000 && scope.operations.size === 0; i++)
+        wait = scope.run(() => right.writable());
       expect(scope.operations.size).toBe(1);
       const reason = scope.cancel();
       expect(await kit.rejection(wait)).toBe(reason);

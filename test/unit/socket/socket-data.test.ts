@@ -20,42 +20,52 @@ const memories: Record<string, (size: number) => ArrayBufferLike> = {
   "Buffer's pool": () => Buffer.from('x').buffer,
 };
 
-/** Three elements of the kind of view, at an offset that is odd where the kind allows it, of some memory. */
+/**
+ * Three elements of the kind of view, at an offset that is odd where the kind allows it, of some
+ * memory.
+ */
 function viewOf(View: ViewConstructor, memory: ArrayBufferLike): Bytes {
   const { BYTES_PER_ELEMENT: size = 1 } = View as { BYTES_PER_ELEMENT?: number };
   return new View(memory, 3 * size, 3);
 }
 
-const bytesOf = (view: Bytes): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const bytesOf = (view: Bytes): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
 describe.each(Object.entries(memories))('memory of kind %s', (_kind, make) => {
-  it.each(views.map((View) => [View.name, View] as const))('%s: every call reads and writes its bytes, and no others', (_name, View) => {
-    const [left, right] = kit.pair(SOCK_DGRAM);
-    const memory = make(64);
-    const view = viewOf(View, memory);
-    const whole = new Uint8Array(memory);
-    const { byteOffset, byteLength } = view;
-    const around = (): string => Buffer.concat([whole.slice(0, byteOffset), whole.slice(byteOffset + byteLength)]).toString('hex');
-    const before = around();
-    bytesOf(view).forEach((_, i, bytes) => (bytes[i] = i + 1));
-    const sent = bytesOf(view).slice();
+  it.each(views.map((View) => [View.name, View] as const))(
+    '%s: every call reads and writes its bytes, and no others',
+    (_name, View) => {
+      const [left, right] = kit.pair(SOCK_DGRAM);
+      const memory = make(64);
+      const view = viewOf(View, memory);
+      const whole = new Uint8Array(memory);
+      const { byteOffset, byteLength } = view;
+      const around = (): string =>
+        Buffer.concat([whole.slice(0, byteOffset), whole.slice(byteOffset + byteLength)]).toString(
+          'hex',
+        );
+      const before = around();
+      bytesOf(view).forEach((_, i, bytes) => (bytes[i] = i + 1));
+      const sent = bytesOf(view).slice();
 
-    expect(left.send(view)).toBe(byteLength);
-    expect(left.sendmsg([view, view])).toBe(2 * byteLength);
-    const copy = new Uint8Array(100);
-    expect(right.recv(copy)).toBe(byteLength);
-    expect(copy.slice(0, byteLength)).toEqual(sent);
-    expect(right.recv(copy)).toBe(2 * byteLength);
-    expect(copy.slice(byteLength, 2 * byteLength)).toEqual(sent);
+      expect(left.send(view)).toBe(byteLength);
+      expect(left.sendmsg([view, view])).toBe(2 * byteLength);
+      const copy = new Uint8Array(100);
+      expect(right.recv(copy)).toBe(byteLength);
+      expect(copy.slice(0, byteLength)).toEqual(sent);
+      expect(right.recv(copy)).toBe(2 * byteLength);
+      expect(copy.slice(byteLength, 2 * byteLength)).toEqual(sent);
 
-    left.send(new Uint8Array(100).fill(0xaa));
-    expect(right.recv(view, MSG_PEEK)).toBe(byteLength);
-    expect(bytesOf(view).every((byte) => byte === 0xaa)).toBe(true);
-    bytesOf(view).fill(0);
-    expect(right.recvmsg([new Uint8Array(1), view])?.bytes).toBe(1 + byteLength);
-    expect(bytesOf(view).every((byte) => byte === 0xaa)).toBe(true);
-    expect(around()).toBe(before);
-  });
+      left.send(new Uint8Array(100).fill(0xaa));
+      expect(right.recv(view, MSG_PEEK)).toBe(byteLength);
+      expect(bytesOf(view).every((byte) => byte === 0xaa)).toBe(true);
+      bytesOf(view).fill(0);
+      expect(right.recvmsg([new Uint8Array(1), view])?.bytes).toBe(1 + byteLength);
+      expect(bytesOf(view).every((byte) => byte === 0xaa)).toBe(true);
+      expect(around()).toBe(before);
+    },
+  );
 });
 
 describe('an empty buffer', () => {
@@ -111,7 +121,11 @@ describe('memory that is gone', () => {
     expect(left.send(view)).toBe(1);
     resizable.resize(view, 2);
     expect(left.send(view)).toBe(0);
-    expect([right.recv(Buffer.alloc(20)), right.recv(Buffer.alloc(20)), right.recv(Buffer.alloc(20))]).toEqual([14, 1, 0]);
+    expect([
+      right.recv(Buffer.alloc(20)),
+      right.recv(Buffer.alloc(20)),
+      right.recv(Buffer.alloc(20)),
+    ]).toEqual([14, 1, 0]);
   });
 });
 
@@ -165,7 +179,10 @@ describe('Socket.recv and Socket.send', () => {
     for (const call of [() => left.send(Buffer.from('x')), () => left.sendmsg([Buffer.from('x')])])
       expect(kit.thrown(call)).toMatchObject({ code: 'EPIPE', errno: -32 });
     const alone = kit.create(kit.AF_INET, kit.SOCK_STREAM);
-    expect(kit.thrown(() => alone.recv(Buffer.alloc(1)))).toMatchObject({ code: 'ENOTCONN', syscall: 'recv' });
+    expect(kit.thrown(() => alone.recv(Buffer.alloc(1)))).toMatchObject({
+      code: 'ENOTCONN',
+      syscall: 'recv',
+    });
     const [client, server] = await kit.tcpPair();
     server.setsockopt(SOL_SOCKET, kit.constant('SO_LINGER'), Int32Array.of(1, 0));
     server.close();
@@ -187,9 +204,13 @@ describe('Socket.getsockopt and Socket.setsockopt', () => {
     ] as const) {
       client.setsockopt(level, option, value);
       expect(client.getsockopt(level, option)).toBe(expected);
-      expect(new Uint8Array(client.getsockopt(level, option, 4))).toEqual(new Uint8Array(Int32Array.of(expected).buffer));
+      expect(new Uint8Array(client.getsockopt(level, option, 4))).toEqual(
+        new Uint8Array(Int32Array.of(expected).buffer),
+      );
     }
-    expect(client.getsockopt(level, kit.constant('TCP_CONGESTION'), 16).length).toBeLessThanOrEqual(16);
+    expect(client.getsockopt(level, kit.constant('TCP_CONGESTION'), 16).length).toBeLessThanOrEqual(
+      16,
+    );
     expect(client.getsockopt(level, option, 0).length).toBe(0);
   });
 
@@ -197,15 +218,26 @@ describe('Socket.getsockopt and Socket.setsockopt', () => {
     const socket = kit.create(kit.AF_INET, kit.SOCK_STREAM);
     socket.setsockopt(SOL_SOCKET, kit.constant('SO_PRIORITY'), 5);
     socket.setsockopt(SOL_SOCKET, kit.constant('SO_MAX_PACING_RATE'), 0xfffffffe);
-    expect(socket.getsockopt(SOL_SOCKET, kit.constant('SO_MAX_PACING_RATE')) >>> 0).toBe(0xfffffffe);
+    expect(socket.getsockopt(SOL_SOCKET, kit.constant('SO_MAX_PACING_RATE')) >>> 0).toBe(
+      0xfffffffe,
+    );
     expect(socket.getsockopt(SOL_SOCKET, kit.constant('SO_PRIORITY'))).toBe(5);
   });
 
   it('errors, of the kernel and of arguments', () => {
     const [left] = kit.pair();
-    expect(kit.thrown(() => left.getsockopt(SOL_SOCKET, 12345))).toMatchObject({ code: 'ENOPROTOOPT', errno: -92, syscall: 'getsockopt' });
-    expect(kit.thrown(() => left.setsockopt(SOL_SOCKET, 12345, 1))).toMatchObject({ code: 'ENOPROTOOPT', syscall: 'setsockopt' });
-    expect(kit.thrown(() => left.setsockopt(SOL_SOCKET, kit.SO_SNDBUF, Buffer.alloc(1)))).toMatchObject({ code: 'EINVAL' });
+    expect(kit.thrown(() => left.getsockopt(SOL_SOCKET, 12345))).toMatchObject({
+      code: 'ENOPROTOOPT',
+      errno: -92,
+      syscall: 'getsockopt',
+    });
+    expect(kit.thrown(() => left.setsockopt(SOL_SOCKET, 12345, 1))).toMatchObject({
+      code: 'ENOPROTOOPT',
+      syscall: 'setsockopt',
+    });
+    expect(
+      kit.thrown(() => left.setsockopt(SOL_SOCKET, kit.SO_SNDBUF, Buffer.alloc(1))),
+    ).toMatchObject({ code: 'EINVAL' });
     for (const value of [undefined, null, '1', 1n, {}])
       expect(() => left.setsockopt(SOL_SOCKET, kit.SO_SNDBUF, value as never)).toThrow(TypeError);
     for (const value of [NaN, 1.5, 2 ** 32, -(2 ** 31) - 1])

@@ -27,7 +27,11 @@ describe('every way an fd is born', () => {
   });
 
   it('create, with flags in its type', () => {
-    const socket = kit.create(AF_INET, SOCK_STREAM | 0o2000000 | 0o4000, kit.constant('IPPROTO_TCP'));
+    const socket = kit.create(
+      AF_INET,
+      SOCK_STREAM | 0o2000000 | 0o4000,
+      kit.constant('IPPROTO_TCP'),
+    );
     expect(socket).toMatchObject({ family: AF_INET, type: SOCK_STREAM, protocol: 6 });
   });
 
@@ -57,7 +61,11 @@ describe('every way an fd is born', () => {
     const [client, server] = await kit.tcpPair();
     const twin = kit.track(client.dup());
     expect(kit.fdFlags(twin.fd)).toEqual(sound);
-    expect(twin).toMatchObject({ family: client.family, type: client.type, protocol: client.protocol });
+    expect(twin).toMatchObject({
+      family: client.family,
+      type: client.type,
+      protocol: client.protocol,
+    });
     client.close();
     twin.send(Buffer.from('x'));
     await server.readable();
@@ -69,7 +77,9 @@ describe('every way an fd is born', () => {
     const twin = right.dup();
     const fd = twin.detach();
     // O_NONBLOCK is of the open file, which right shares.
-    execFileSync('python3', ['-c', 'import os; os.set_blocking(3, True)'], { stdio: ['ignore', 'ignore', 'inherit', fd] });
+    execFileSync('python3', ['-c', 'import os; os.set_blocking(3, True)'], {
+      stdio: ['ignore', 'ignore', 'inherit', fd],
+    });
     expect(kit.fdFlags(fd).nonBlocking).toBe(false);
     const adopted = kit.track(Socket.fromFd(fd));
     expect(kit.fdFlags(fd)).toEqual(sound);
@@ -100,9 +110,19 @@ describe('every way an fd is born', () => {
 describe('Socket.create and Socket.pair', () => {
   it('what the kernel refuses is its error', () => {
     const before = openFdCount();
-    expect(kit.thrown(() => Socket.create(12345, SOCK_STREAM))).toMatchObject({ code: 'EAFNOSUPPORT', errno: -97, syscall: 'socket' });
-    expect(kit.thrown(() => Socket.create(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_UDP')))).toMatchObject({ code: 'EPROTONOSUPPORT' });
-    expect(kit.thrown(() => Socket.pair(AF_INET, SOCK_STREAM))).toMatchObject({ code: 'ENOTSUP', errno: -95, syscall: 'socketpair' });
+    expect(kit.thrown(() => Socket.create(12345, SOCK_STREAM))).toMatchObject({
+      code: 'EAFNOSUPPORT',
+      errno: -97,
+      syscall: 'socket',
+    });
+    expect(
+      kit.thrown(() => Socket.create(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_UDP'))),
+    ).toMatchObject({ code: 'EPROTONOSUPPORT' });
+    expect(kit.thrown(() => Socket.pair(AF_INET, SOCK_STREAM))).toMatchObject({
+      code: 'ENOTSUP',
+      errno: -95,
+      syscall: 'socketpair',
+    });
     expect(openFdCount()).toBe(before);
   });
 
@@ -121,10 +141,16 @@ describe('Socket.create and Socket.pair', () => {
 
 describe('Socket.fromFd', () => {
   it('refuses what is no fd, no open one, or no socket', () => {
-    for (const wrong of [undefined, null, '5', {}, 5n]) expect(() => Socket.fromFd(wrong as never)).toThrow(TypeError);
-    for (const wrong of [-1, 1.5, NaN, Infinity, 2 ** 31]) expect(() => Socket.fromFd(wrong)).toThrow(RangeError);
+    for (const wrong of [undefined, null, '5', {}, 5n])
+      expect(() => Socket.fromFd(wrong as never)).toThrow(TypeError);
+    for (const wrong of [-1, 1.5, NaN, Infinity, 2 ** 31])
+      expect(() => Socket.fromFd(wrong)).toThrow(RangeError);
     const fd = openSync('package.json', 'r');
-    expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({ code: 'ENOTSOCK', errno: -88, syscall: 'getsockopt' });
+    expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({
+      code: 'ENOTSOCK',
+      errno: -88,
+      syscall: 'getsockopt',
+    });
     fstatSync(fd);
     closeSync(fd);
     expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({ code: 'EBADF', errno: -9 });
@@ -207,7 +233,10 @@ describe('the end of a Socket', () => {
   it('an fd that was closed by other means is EBADF, and its next owner is left alone', () => {
     const [left, right] = kit.pair();
     closeSync(left.fd);
-    expect(kit.thrown(() => left.send(Buffer.from('x')))).toMatchObject({ code: 'EBADF', syscall: 'send' });
+    expect(kit.thrown(() => left.send(Buffer.from('x')))).toMatchObject({
+      code: 'EBADF',
+      syscall: 'send',
+    });
     expect(kit.thrown(() => left.close())).toMatchObject({ code: 'EBADF', syscall: 'close' });
     expect(left.fd).toBe(-1);
     left.close();
@@ -226,7 +255,9 @@ describe('the end of a Socket', () => {
 
   it('shows itself in one line', () => {
     const [left] = kit.pair();
-    expect(inspect(left)).toBe(`Socket { fd: ${String(left.fd)}, family: 1, type: 1, protocol: 0 }`);
+    expect(inspect(left)).toBe(
+      `Socket { fd: ${String(left.fd)}, family: 1, type: 1, protocol: 0 }`,
+    );
     left.close();
     expect(inspect(left)).toContain('fd: -1');
   });
@@ -238,15 +269,25 @@ describe('addresses', () => {
       const [client, server] = await kit.tcpPair(family);
       expect(client.remoteAddress()).toEqual(server.localAddress());
       expect(server.remoteAddress()).toEqual(client.localAddress());
-      expect(client.localAddress()).toMatchObject({ family: family === AF_INET ? 'IPv4' : 'IPv6', port: expect.any(Number) as number });
+      expect(client.localAddress()).toMatchObject({
+        family: family === AF_INET ? 'IPv4' : 'IPv6',
+        port: expect.any(Number) as number,
+      });
     }
-    expect(kit.create(AF_INET, SOCK_STREAM).localAddress()).toEqual({ address: '0.0.0.0', port: 0, family: 'IPv4' });
+    expect(kit.create(AF_INET, SOCK_STREAM).localAddress()).toEqual({
+      address: '0.0.0.0',
+      port: 0,
+      family: 'IPv4',
+    });
   });
 
   it.each([
     ['a path', () => shortSocketPath()],
     ['a path that is not ASCII', () => `${shortSocketPath()}-ö☃`],
-    ['bytes that are not UTF-8', () => Buffer.concat([Buffer.from(shortSocketPath()), Buffer.of(0xff)])],
+    [
+      'bytes that are not UTF-8',
+      () => Buffer.concat([Buffer.from(shortSocketPath()), Buffer.of(0xff)]),
+    ],
     ['an abstract name', () => abstractSocketName()],
     ['an abstract name with NULs', () => `${abstractSocketName()}\0\0x\0`],
   ])('Unix: %s', async (_what, name) => {
@@ -275,8 +316,16 @@ describe('addresses', () => {
   it('a path longer than sun_path is ENAMETOOLONG, not another path', () => {
     const socket = kit.create(AF_UNIX, SOCK_STREAM);
     const path = shortSocketPath().padEnd(108, 'x');
-    expect(kit.thrown(() => socket.bind(path))).toMatchObject({ code: 'ENAMETOOLONG', syscall: 'bind', path });
-    expect(kit.thrown(() => socket.connect(path))).toMatchObject({ code: 'ENAMETOOLONG', syscall: 'connect', path });
+    expect(kit.thrown(() => socket.bind(path))).toMatchObject({
+      code: 'ENAMETOOLONG',
+      syscall: 'bind',
+      path,
+    });
+    expect(kit.thrown(() => socket.connect(path))).toMatchObject({
+      code: 'ENAMETOOLONG',
+      syscall: 'connect',
+      path,
+    });
     expect(socket.localAddress()).toBe('');
     socket.bind(path.slice(0, 107));
     expect(socket.localAddress()).toBe(path.slice(0, 107));
@@ -293,15 +342,22 @@ describe('addresses', () => {
       address: '127.0.0.1',
       port,
     });
-    expect(kit.thrown(() => second.bind({ address: '192.0.2.1', port: 0, family: 'IPv4' }))).toMatchObject({
+    expect(
+      kit.thrown(() => second.bind({ address: '192.0.2.1', port: 0, family: 'IPv4' })),
+    ).toMatchObject({
       code: 'EADDRNOTAVAIL',
       port: 0,
     });
-    expect(kit.thrown(() => second.bind({ address: '127.0.0.1', port: 65536, family: 'IPv4' }))).toMatchObject({
+    expect(
+      kit.thrown(() => second.bind({ address: '127.0.0.1', port: 65536, family: 'IPv4' })),
+    ).toMatchObject({
       code: 'ERR_OUT_OF_RANGE',
       name: 'RangeError',
     });
-    expect(kit.thrown(() => second.remoteAddress())).toMatchObject({ code: 'ENOTCONN', syscall: 'getpeername' });
+    expect(kit.thrown(() => second.remoteAddress())).toMatchObject({
+      code: 'ENOTCONN',
+      syscall: 'getpeername',
+    });
     expect(kit.thrown(() => second.bind('/a/path'))).toHaveProperty('code');
     const path = shortSocketPath();
     const unix = kit.create(AF_UNIX, SOCK_STREAM);
@@ -313,8 +369,14 @@ describe('addresses', () => {
       message: `connect ENOENT '${path}': no such file or directory`,
     });
     unix.bind(path);
-    expect(kit.thrown(() => kit.create(AF_UNIX, SOCK_STREAM).bind(path))).toMatchObject({ code: 'EADDRINUSE', path });
-    expect(kit.thrown(() => kit.create(AF_UNIX, SOCK_STREAM).connect(path))).toMatchObject({ code: 'ECONNREFUSED', path });
+    expect(kit.thrown(() => kit.create(AF_UNIX, SOCK_STREAM).bind(path))).toMatchObject({
+      code: 'EADDRINUSE',
+      path,
+    });
+    expect(kit.thrown(() => kit.create(AF_UNIX, SOCK_STREAM).connect(path))).toMatchObject({
+      code: 'ECONNREFUSED',
+      path,
+    });
     expect(kit.thrown(() => listener.listen(-1))).toMatchObject({ name: 'RangeError' });
     expect(kit.thrown(() => unix.accept())).toMatchObject({ code: 'EINVAL', syscall: 'accept' });
   });
@@ -362,6 +424,9 @@ describe('Socket.shutdown', () => {
     const [left] = kit.pair();
     for (const how of ['reading', '', 'constructor', 0, undefined, null, Symbol('x')])
       expect(() => left.shutdown(how as never)).toThrow(TypeError);
-    expect(kit.thrown(() => kit.create(AF_INET, SOCK_STREAM).shutdown('both'))).toMatchObject({ code: 'ENOTCONN', syscall: 'shutdown' });
+    expect(kit.thrown(() => kit.create(AF_INET, SOCK_STREAM).shutdown('both'))).toMatchObject({
+      code: 'ENOTCONN',
+      syscall: 'shutdown',
+    });
   });
 });

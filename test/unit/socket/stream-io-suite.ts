@@ -1,7 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { BusyResourceError, CancelledError, ClosedResourceError, InvalidStateError } from '#lib/errors';
+import {
+  BusyResourceError,
+  CancelledError,
+  ClosedResourceError,
+  InvalidStateError,
+} from '#lib/errors';
 import type { Bytes } from '#lib/internal/bytes';
 import type { Socket } from '#lib/socket/socket';
 import { claim, receive, send, sendGathered } from '#lib/socket/stream-io';
@@ -16,13 +21,16 @@ export function streamSuite(): void {
   const { iovMax } = native.limits;
   afterEach(() => vi.restoreAllMocks());
 
-  const recv = (socket: Socket, buffer: Bytes): Promise<number> => receive(socket.descriptor, buffer, 'receive');
+  const recv = (socket: Socket, buffer: Bytes): Promise<number> =>
+    receive(socket.descriptor, buffer, 'receive');
   const text = async (socket: Socket, size = 100): Promise<string> => {
     const buffer = Buffer.alloc(size);
     return buffer.toString('latin1', 0, await recv(socket, buffer));
   };
-  const sendTo = (socket: Socket, data: Bytes): Promise<void> => send(socket.descriptor, data, 'send');
-  const gatherTo = (socket: Socket, data: readonly Bytes[]): Promise<void> => sendGathered(socket.descriptor, data, 'sendGathered');
+  const sendTo = (socket: Socket, data: Bytes): Promise<void> =>
+    send(socket.descriptor, data, 'send');
+  const gatherTo = (socket: Socket, data: readonly Bytes[]): Promise<void> =>
+    sendGathered(socket.descriptor, data, 'sendGathered');
 
   describe('receive', () => {
     it('takes what is there, else waits', async () => {
@@ -145,7 +153,9 @@ export function streamSuite(): void {
       const waiting = kit.rejection(text(right));
       const second = await kit.rejection(text(right));
       expect(second).toBeInstanceOf(BusyResourceError);
-      expect(second.message).toContain('receive() called while another task is receiving already (recv on fd');
+      expect(second.message).toContain(
+        'receive() called while another task is receiving already (recv on fd',
+      );
       right.close();
       expect(await waiting).toBeInstanceOf(ClosedResourceError);
       expect(await kit.rejection(text(right))).toBeInstanceOf(ClosedResourceError);
@@ -209,10 +219,14 @@ export function streamSuite(): void {
       const [left] = kit.pair();
       const sending = kit.rejection(sendTo(left, pattern(4 << 20)));
       expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(BusyResourceError);
-      expect(await kit.rejection(gatherTo(left, [Buffer.from('x')]))).toBeInstanceOf(BusyResourceError);
+      expect(await kit.rejection(gatherTo(left, [Buffer.from('x')]))).toBeInstanceOf(
+        BusyResourceError,
+      );
       left.close();
       expect(await sending).toBeInstanceOf(ClosedResourceError);
-      expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(ClosedResourceError);
+      expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(
+        ClosedResourceError,
+      );
     });
 
     it('cancelled before anything went, it had no effect', async () => {
@@ -241,7 +255,9 @@ export function streamSuite(): void {
       expect(reason.bytesSent).toBeUndefined();
       expect(error['bytesSent']).toBe(kit.drain(right).length);
       expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(InvalidStateError);
-      expect(await kit.rejection(gatherTo(left, [Buffer.from('x')]))).toBeInstanceOf(InvalidStateError);
+      expect(await kit.rejection(gatherTo(left, [Buffer.from('x')]))).toBeInstanceOf(
+        InvalidStateError,
+      );
     });
 
     it('closed half-way, it tells how much went', async () => {
@@ -264,21 +280,29 @@ export function streamSuite(): void {
       });
       const [one, other] = kit.pair();
       other.close();
-      expect(await kit.rejection(sendTo(one, Buffer.from('x')))).toMatchObject({ code: 'EPIPE', errno: -32, syscall: 'send' });
+      expect(await kit.rejection(sendTo(one, Buffer.from('x')))).toMatchObject({
+        code: 'EPIPE',
+        errno: -32,
+        syscall: 'send',
+      });
     });
 
     it('a buffer that is taken away half-way is a TypeError, and breaks the stream', async () => {
       for (const view of [resizable.bytes(4 << 20), resizable.dataView(4 << 20)]) {
         for (const takeAway of [detach, (gone: Bytes) => resizable.resize(gone, 100)]) {
           const [left, right] = kit.pair();
-          const fresh = new (view.constructor as new (buffer: ArrayBuffer) => Bytes)(resizable.buffer(4 << 20));
+          const fresh = new (view.constructor as new (buffer: ArrayBuffer) => Bytes)(
+            resizable.buffer(4 << 20),
+          );
           const sending = kit.rejection(sendTo(left, fresh));
           takeAway(fresh);
           const sent = kit.drain(right).length;
           const error = await sending;
           expect(error).toBeInstanceOf(TypeError);
           expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE', bytesSent: sent });
-          expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(InvalidStateError);
+          expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(
+            InvalidStateError,
+          );
         }
       }
     });
@@ -321,7 +345,11 @@ export function streamSuite(): void {
         new Uint16Array(bytes.slice(6, 12).buffer),
       ]);
       expect(calls).toHaveBeenCalledTimes(1);
-      expect([...kit.drain(right)]).toEqual([...bytes.subarray(1, 4), ...bytes.subarray(3, 5), ...bytes.subarray(6, 12)]);
+      expect([...kit.drain(right)]).toEqual([
+        ...bytes.subarray(1, 4),
+        ...bytes.subarray(3, 5),
+        ...bytes.subarray(6, 12),
+      ]);
     });
 
     it('nothing to send is no call', async () => {
@@ -335,7 +363,9 @@ export function streamSuite(): void {
     it('more buffers than IOV_MAX go in as many calls as it takes', async () => {
       const [left, right] = kit.pair();
       const data = pattern(3 * (2 * iovMax + 10));
-      const buffers = Array.from({ length: data.length / 3 }, (_, i) => data.subarray(3 * i, 3 * i + 3));
+      const buffers = Array.from({ length: data.length / 3 }, (_, i) =>
+        data.subarray(3 * i, 3 * i + 3),
+      );
       const many = vi.spyOn(native, 'sendmsg');
       const few = vi.spyOn(native, 'sendv');
       await gatherTo(left, buffers);
@@ -374,7 +404,9 @@ export function streamSuite(): void {
     it('cancelled half-way, it tells how much went', async () => {
       const [left, right] = kit.pair();
       const scope = new kit.FakeScope();
-      const sending = scope.run(() => kit.rejection(gatherTo(left, [pattern(100), pattern(4 << 20)])));
+      const sending = scope.run(() =>
+        kit.rejection(gatherTo(left, [pattern(100), pattern(4 << 20)])),
+      );
       scope.cancel();
       expect((await sending)['bytesSent']).toBe(kit.drain(right).length);
       expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(InvalidStateError);

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseTcpInfo } from '#lib/socket/tcp-info';
 
-/** struct tcp_info with each 32-bit word counting up, so that a field read from a wrong place is a wrong number. */
+/**
+ * struct tcp_info with each 32-bit word counting up, so that a field read from a wrong place is a
+ * wrong number.
+ */
 function counted(bytes: number): Uint8Array {
   const words = new Uint32Array(bytes / 4).map((_, i) => i * 1000);
   const info = new Uint8Array(words.buffer);
@@ -59,7 +62,10 @@ describe('parseTcpInfo', () => {
     expect(Object.entries(info).filter(([, value]) => value === undefined).map(([name]) => name)).toEqual([
       'pacingRate', 'bytesAcked', 'bytesReceived', 'segmentsOut', 'segmentsIn', 'notSentBytes', 'minRtt', 'deliveryRate', 'bytesSent', 'bytesRetransmitted',
     ]); // prettier-ignore
-    expect(parseTcpInfo(counted(152))).toMatchObject({ minRtt: word(148) / 1000, deliveryRate: undefined });
+    expect(parseTcpInfo(counted(152))).toMatchObject({
+      minRtt: word(148) / 1000,
+      deliveryRate: undefined,
+    });
     expect(parseTcpInfo(new Uint8Array(0))).toMatchObject({ state: 'UNKNOWN', rtt: 0 });
   });
 
@@ -69,6 +75,10 @@ describe('parseTcpInfo', () => {
     view.setUint32(76, 0x7fffffff, true);
     view.setBigUint64(104, 0xffffffffffffffffn, true);
     view.setUint32(148, 0xffffffff, true);
-    expect(parseTcpInfo(bytes)).toMatchObject({ slowStartThreshold: Infinity, pacingRate: Infinity, minRtt: undefined });
+    expect(parseTcpInfo(bytes)).toMatchObject({
+      slowStartThreshold: Infinity,
+      pacingRate: Infinity,
+      minRtt: undefined,
+    });
   });
 });

@@ -66,7 +66,10 @@ describe('a backend on a VirtualClock', () => {
     const clock = new VirtualClock();
     const backend = newBuiltinBackend('node', { clock });
     await backend.bootstrap(async () => {
-      const transport = await backend.createTcpConnection('127.0.0.1', (server.address() as AddressInfo).port);
+      const transport = await backend.createTcpConnection(
+        '127.0.0.1',
+        (server.address() as AddressInfo).port,
+      );
       const ask = (question: string): Promise<Uint8Array> =>
         backend.timeout(1).run(async () => {
           await transport.sendAll(Buffer.from(question));

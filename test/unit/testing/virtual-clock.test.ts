@@ -11,7 +11,10 @@ import { VirtualClock } from '#lib/testing/virtual-clock';
 import type { Alarm } from '#lib/concurrency/clock';
 
 /** A held alarm that is set to `deadline`, and a promise for the time that it rings at. */
-function alarmAt(clock: VirtualClock, deadline: number): { alarm: Alarm; rung: Promise<number>; hasRung: () => boolean } {
+function alarmAt(
+  clock: VirtualClock,
+  deadline: number,
+): { alarm: Alarm; rung: Promise<number>; hasRung: () => boolean } {
   let ring = (_time: number): void => undefined;
   let done = false;
   const rung = new Promise<number>((resolve) => (ring = resolve));
@@ -25,12 +28,17 @@ function alarmAt(clock: VirtualClock, deadline: number): { alarm: Alarm; rung: P
   return { alarm, rung, hasRung: () => done };
 }
 
-/** What a round of the event loop is to Node: enough of them for any look that the clock might take. */
+/**
+ * What a round of the event loop is to Node: enough of them for any look that the clock might take.
+ */
 async function rounds(count = 10): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Some real time, in which a clock that may jump does: an immediate would hold it, a timer does not. */
+/**
+ * Some real time, in which a clock that may jump does: an immediate would hold it, a timer does
+ * not.
+ */
 const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
 
 describe('VirtualClock', () => {
@@ -159,7 +167,9 @@ describe('VirtualClock', () => {
   it('lets a file be read before time passes, also when the threads that read files have other work first', async () => {
     const file = await open(new URL(import.meta.url));
     const clock = new VirtualClock();
-    const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('password', 'salt', 20_000, 64, 'sha512'));
+    const busy = Array.from({ length: 8 }, () =>
+      promisify(pbkdf2)('password', 'salt', 20_000, 64, 'sha512'),
+    );
     const { rung, hasRung } = alarmAt(clock, 1);
     await file.readFile();
     expect(hasRung()).toBe(false);
@@ -171,7 +181,9 @@ describe('VirtualClock', () => {
   it('lets a file be closed before time passes, also when the threads that close files have other work first', async () => {
     const file = await open(new URL(import.meta.url));
     const clock = new VirtualClock();
-    const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('password', 'salt', 20_000, 64, 'sha512'));
+    const busy = Array.from({ length: 8 }, () =>
+      promisify(pbkdf2)('password', 'salt', 20_000, 64, 'sha512'),
+    );
     const { rung, hasRung } = alarmAt(clock, 1);
     await file.close();
     expect(hasRung()).toBe(false);
@@ -258,6 +270,8 @@ describe('VirtualClock', () => {
     }
     expect(() => new VirtualClock({ settle: -1 })).toThrow(RangeError);
     expect(() => new VirtualClock({ start: '1' as unknown as number })).toThrow(TypeError);
-    await expect(new VirtualClock().advance(-1)).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    await expect(new VirtualClock().advance(-1)).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    });
   });
 });

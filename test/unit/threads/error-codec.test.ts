@@ -6,16 +6,23 @@ import { decodeThrown, encodeThrown } from '#lib/threads/error-codec';
 const sent = (thrown: unknown): unknown => decodeThrown(structuredClone(encodeThrown(thrown)));
 
 describe('encodeThrown and decodeThrown', () => {
-  it.each([new SyntaxError('one'), new BusyResourceError('two'), new CancelledError('three'), new TimeoutError('four'), new Error('')])(
-    'keep class, name, message and stack: %s',
-    (error) => {
-      const arrived = sent(error) as Error;
-      expect(arrived).toBeInstanceOf(error.constructor);
-      expect(arrived).not.toBe(error);
-      expect([arrived.name, arrived.message, arrived.stack]).toEqual([error.name, error.message, error.stack]);
-      expect(Object.keys(arrived)).toEqual(Object.keys(error));
-    },
-  );
+  it.each([
+    new SyntaxError('one'),
+    new BusyResourceError('two'),
+    new CancelledError('three'),
+    new TimeoutError('four'),
+    new Error(''),
+  ])('keep class, name, message and stack: %s', (error) => {
+    const arrived = sent(error) as Error;
+    expect(arrived).toBeInstanceOf(error.constructor);
+    expect(arrived).not.toBe(error);
+    expect([arrived.name, arrived.message, arrived.stack]).toEqual([
+      error.name,
+      error.message,
+      error.stack,
+    ]);
+    expect(Object.keys(arrived)).toEqual(Object.keys(error));
+  });
 
   it('keep the nearest known class of one of which nobody has heard, and its name', () => {
     class Far extends TypeError {}
@@ -24,11 +31,16 @@ describe('encodeThrown and decodeThrown', () => {
     }
     expect(sent(new Farther('away'))).toBeInstanceOf(TypeError);
     expect(sent(new Farther('away'))).toMatchObject({ name: 'Farther', message: 'away' });
-    expect(sent(new DOMException('no', 'DataCloneError'))).toMatchObject({ name: 'DataCloneError', message: 'no' });
+    expect(sent(new DOMException('no', 'DataCloneError'))).toMatchObject({
+      name: 'DataCloneError',
+      message: 'no',
+    });
   });
 
   it('keep the errors of an AggregateError, with what is no error', () => {
-    const arrived = sent(new AggregateError([new RangeError('one'), 'two'], 'both')) as AggregateError;
+    const arrived = sent(
+      new AggregateError([new RangeError('one'), 'two'], 'both'),
+    ) as AggregateError;
     expect(arrived).toBeInstanceOf(AggregateError);
     expect(arrived.message).toBe('both');
     expect(arrived.errors[0]).toBeInstanceOf(RangeError);
@@ -36,7 +48,13 @@ describe('encodeThrown and decodeThrown', () => {
   });
 
   it('keep own properties that can be cloned, and leave the others behind', () => {
-    const error = Object.assign(new Error('x'), { code: 'E', errno: -5, detail: { deep: [1] }, method: () => 1, symbol: Symbol('s') });
+    const error = Object.assign(new Error('x'), {
+      code: 'E',
+      errno: -5,
+      detail: { deep: [1] },
+      method: () => 1,
+      symbol: Symbol('s'),
+    });
     const arrived = sent(error) as typeof error;
     expect(arrived).toMatchObject({ code: 'E', errno: -5, detail: { deep: [1] } });
     expect('method' in arrived || 'symbol' in arrived).toBe(false);
@@ -52,7 +70,8 @@ describe('encodeThrown and decodeThrown', () => {
   });
 
   it('keep any other value, and the text of what cannot be cloned', () => {
-    for (const value of [7, 'text', undefined, null, { deep: [1] }, 5n]) expect(sent(value)).toEqual(value);
+    for (const value of [7, 'text', undefined, null, { deep: [1] }, 5n])
+      expect(sent(value)).toEqual(value);
     expect(sent(Symbol('s'))).toBe('Symbol(s)');
     expect(sent(() => 1)).toContain('=>');
   });

@@ -26,7 +26,11 @@ describe('a thread that waits for a portal', () => {
       });
       await portal.run(async () => {
         const handle = portal.handle();
-        await backend.runInThread(threadFunction('callPortal'), [handle, [['runCoroutine', 'wait']]], { transfer: [handle.port] });
+        await backend.runInThread(
+          threadFunction('callPortal'),
+          [handle, [['runCoroutine', 'wait']]],
+          { transfer: [handle.port] },
+        );
       });
       // A busy wait would have used all of it.
       expect(used).toBeLessThan(200_000);
@@ -50,7 +54,9 @@ describe('a thread that waits for a portal', () => {
     const handles: PortalHandle[] = [];
     worker.on('message', (handle: PortalHandle) => handles.push(handle));
     await expect.poll(() => handles.length).toBe(2);
-    const [one, other] = handles.map((handle) => connectThreadsPortal<{ add: (a: number, b: number) => number; die: () => void }>(handle));
+    const [one, other] = handles.map((handle) =>
+      connectThreadsPortal<{ add: (a: number, b: number) => number; die: () => void }>(handle),
+    );
     const exited = once(worker, 'exit');
     expect(one?.runSync('add', 1, 2)).toBe(3);
     const notRunning = expect.objectContaining({ code: 'ERR_INVALID_STATE' }) as Error;

@@ -12,7 +12,9 @@ describe.each(['native', 'node'] as const)('the threads of the %s backend', (nam
     const backend = newBuiltinBackend(name, { threads: { maxThreads: 2 } });
     await backend.bootstrap(async () => {
       const gate = new ThreadGate();
-      const calls = Array.from({ length: 3 }, () => backend.runInThread(threadFunction('passGate'), [gate.shared]));
+      const calls = Array.from({ length: 3 }, () =>
+        backend.runInThread(threadFunction('passGate'), [gate.shared]),
+      );
       await gate.reached(2);
       await backend.sleep(1);
       expect(gate.count).toBe(2);
@@ -41,7 +43,9 @@ describe.each(['native', 'node'] as const)('the threads of the %s backend', (nam
     expect(() => newBuiltinBackend(name, { threads: { maxThreads: 0 } })).toThrow(RangeError);
     expect(() => newBuiltinBackend(name, { threads: { idleTimeout: -1 } })).toThrow(RangeError);
     expect(() => newBuiltinBackend(name, { threads: { idleTimeout: NaN } })).toThrow(RangeError);
-    expect(() => newBuiltinBackend(name, { threads: { minThreads: 3, maxThreads: 2 } })).toThrow(RangeError);
+    expect(() => newBuiltinBackend(name, { threads: { minThreads: 3, maxThreads: 2 } })).toThrow(
+      RangeError,
+    );
   });
 
   it('keep no process alive while idle, and need no bootstrap', async () => {

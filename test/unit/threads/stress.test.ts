@@ -16,7 +16,8 @@ describe.each(['native', 'node'] as const)('on the %s backend', (name) => {
     readonly closed: number;
   }
 
-  const total = ({ returned, failed, cancelled, closed }: Tally): number => returned + failed + cancelled + closed;
+  const total = ({ returned, failed, cancelled, closed }: Tally): number =>
+    returned + failed + cancelled + closed;
 
   /** Functions of every mood. */
   function moods(onCall: () => void = () => undefined) {
@@ -63,13 +64,16 @@ describe.each(['native', 'node'] as const)('on the %s backend', (name) => {
           const tallies = await backend.gather(
             ...[1, 2, 3].map((seed) => async () => {
               const handle = portal.handle();
-              return backend.runInThread<Tally>({ module, name: 'hammer' }, [handle, seed, 3000], { transfer: [handle.port] });
+              return backend.runInThread<Tally>({ module, name: 'hammer' }, [handle, seed, 3000], {
+                transfer: [handle.port],
+              });
             }),
           );
           for (const tally of tallies) {
             expect(total(tally)).toBe(3000);
             expect(tally).toMatchObject({ closed: 0 });
-            for (const kind of ['returned', 'failed', 'cancelled'] as const) expect(tally[kind]).toBeGreaterThan(0);
+            for (const kind of ['returned', 'failed', 'cancelled'] as const)
+              expect(tally[kind]).toBeGreaterThan(0);
           }
         });
       });

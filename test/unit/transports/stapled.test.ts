@@ -24,7 +24,9 @@ const backend = newBuiltinBackend('native');
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
 /** Two streams, each with its peer. */
-async function streams(): Promise<[AsyncStreamTransport, AsyncStreamTransport, AsyncStreamTransport, AsyncStreamTransport]> {
+async function streams(): Promise<
+  [AsyncStreamTransport, AsyncStreamTransport, AsyncStreamTransport, AsyncStreamTransport]
+> {
   const [a, b] = Socket.pair();
   const [c, d] = Socket.pair();
   return [
@@ -107,7 +109,9 @@ describe('StapledStreamTransport', () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     await scope.run(async () => {
-      expect(await rejection(new StapledStreamTransport(others[0], others[2]).aclose())).toBeInstanceOf(CancelledError);
+      expect(
+        await rejection(new StapledStreamTransport(others[0], others[2]).aclose()),
+      ).toBeInstanceOf(CancelledError);
     });
     expect([others[0].isClosing(), others[2].isClosing()]).toEqual([true, true]);
     await closeAll(others);
@@ -122,7 +126,9 @@ describe('StapledStreamTransport', () => {
     expect(stapled.extra(own, 'fallback')).toBe('fallback');
     const { extra } = all[0];
     all[0].extra = ((attribute: unknown, fallback: unknown) =>
-      attribute === own ? 'of the sender' : extra.call(all[0], attribute as never, fallback as never)) as never;
+      attribute === own
+        ? 'of the sender'
+        : extra.call(all[0], attribute as never, fallback as never)) as never;
     expect(stapled.extra(own)).toBe('of the sender');
     expect(stapled.backend()).toBe(backend);
     await stapled.aclose();
@@ -141,9 +147,13 @@ describe('StapledStreamTransport', () => {
 
 describe('StapledDatagramTransport', () => {
   it('sends through one part and receives through the other, in every form', async () => {
-    const pairs = [Socket.pair(constants['AF_UNIX'], constants['SOCK_DGRAM']), Socket.pair(constants['AF_UNIX'], constants['SOCK_DGRAM'])];
+    const pairs = [
+      Socket.pair(constants['AF_UNIX'], constants['SOCK_DGRAM']),
+      Socket.pair(constants['AF_UNIX'], constants['SOCK_DGRAM']),
+    ];
     const parts: AsyncDatagramTransport[] = [];
-    for (const socket of pairs.flat()) parts.push(await backend.wrapConnectedDatagramSocket(socket));
+    for (const socket of pairs.flat())
+      parts.push(await backend.wrapConnectedDatagramSocket(socket));
     const [out, outPeer, back, backPeer] = parts as [
       AsyncDatagramTransport,
       AsyncDatagramTransport,
@@ -167,7 +177,11 @@ describe('StapledDatagramTransport', () => {
 describe('acloseForcefully', () => {
   it('lets an error of aclose through, and swallows the cancellation that it made', async () => {
     const defect = new Error('planted');
-    expect(await rejection(acloseForcefully({ backend: () => backend, aclose: () => Promise.reject(defect) }))).toBe(defect);
+    expect(
+      await rejection(
+        acloseForcefully({ backend: () => backend, aclose: () => Promise.reject(defect) }),
+      ),
+    ).toBe(defect);
     await acloseForcefully({ backend: () => backend, aclose: () => backend.sleepForever() });
   });
 });
