@@ -81,7 +81,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['test/**', 'lib/testing/conformance/**'],
+    files: ['test/**', 'lib/conformance/**'],
     rules: {
       // A test hands over methods, throws what no program should, prints what it got, and knows
       // what its own arrays hold.

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { outOfRange } from './internal/validate';
-import type { Bytes } from './internal/bytes';
+import { outOfRange } from './arguments/validate';
+import type { Bytes } from './contract/bytes';
 
 /**
  * The addon, as TypeScript sees it: flat functions over integer fds, one system call each, that

@@ -1,6 +1,6 @@
 /** The public surface: re-exports, nothing else. */
-export type { AsyncBackend, HostPort } from './backends/async-backend';
-export { type BuiltinBackendName, ensureBackend, newBuiltinBackend } from './backends/backends';
+export type { AsyncBackend, HostPort } from './contract/backend';
+export { type BuiltinBackendName, ensureBackend, newBuiltinBackend } from './backends/builtin';
 export type { Awaitable } from './concurrency/awaitable';
 export type { CancelScope } from './concurrency/cancel-scope';
 export type { BootstrapOptions } from './concurrency/bootstrap';
@@ -9,7 +9,7 @@ export {
   ConcurrencyBackend,
   type CancelScopeOptions,
   type ConcurrencyOptions,
-} from './concurrency/concurrency-backend';
+} from './concurrency/backend';
 export type { ICondition } from './concurrency/condition';
 export type { IEvent } from './concurrency/event';
 export type { ILock } from './concurrency/lock';
@@ -23,10 +23,10 @@ export type {
 export type { Task } from './concurrency/task';
 export type { TaskGroup } from './concurrency/task-group';
 export type { TaskOptions } from './concurrency/task-node';
-export type { TaskInfo } from './concurrency/task-info';
+export type { TaskInfo } from './contract/tasks';
 export { formatTaskTree, taskTree, type TaskTreeNode } from './concurrency/task-tree';
 export type { TimeoutScope } from './concurrency/timeout-scope';
-export type { AddrInfo, AddrInfoHints } from './connecting/address-info';
+export type { AddrInfo, AddrInfoHints } from './contract/address-info';
 export {
   AttributeLookupError,
   BusyResourceError,
@@ -39,9 +39,9 @@ export {
   TimeoutError,
   UnsupportedOperationError,
 } from './errors';
-export type { Bytes } from './internal/bytes';
-export type { EnvironmentListener } from './listeners/environment';
-export type { AsyncDatagramListener, AsyncListener } from './listeners/listener';
+export type { Bytes } from './contract/bytes';
+export type { EnvironmentListener } from './networking/socket-activation';
+export type { AsyncDatagramListener, AsyncListener } from './contract/listeners';
 export type { InetAddress, RawAddress, SocketAddress, UnixPath } from './socket/address';
 export {
   type AncillaryData,
@@ -82,4 +82,4 @@ export type {
   AsyncStreamReadTransport,
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
-} from './transports/transport';
+} from './contract/transports';

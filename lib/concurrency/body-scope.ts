@@ -1,4 +1,4 @@
-import { markHandled } from '../internal/operation';
+import { markHandled } from '../waiting/operation';
 import type { Awaitable } from './awaitable';
 import { runIn } from './call-in';
 import { isCancellation, NOTHING } from './cancellation';

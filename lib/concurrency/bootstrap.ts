@@ -1,11 +1,11 @@
 import { CancelledError, InvalidStateError } from '../errors';
-import type { Operation } from '../internal/operation';
-import { markHandled } from '../internal/operation';
-import { checkFunction } from '../internal/validate';
+import type { Operation } from '../waiting/operation';
+import { markHandled } from '../waiting/operation';
+import { checkFunction } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { cancellationOf } from './cancellation';
 import type { Clock } from './clock';
-import type { ConcurrencyBackend } from './concurrency-backend';
+import type { ConcurrencyBackend } from './backend';
 import { currentTask, ScopeNode } from './scope-node';
 import { type Abortable, checkSignal, SignalLink } from './signal-link';
 import { checkTaskOptions, TaskNode, type TaskOptions, type TaskOwner } from './task-node';

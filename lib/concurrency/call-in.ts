@@ -1,4 +1,4 @@
-import { contextStorage, runWith } from '../internal/context';
+import { contextStorage, runWith } from '../waiting/context';
 import { type Awaitable, isThenable } from './awaitable';
 import type { ScopeNode } from './scope-node';
 

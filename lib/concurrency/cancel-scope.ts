@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
-import { checkFunction, checkTime } from '../internal/validate';
+import { checkFunction, checkTime } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { BodyScope } from './body-scope';
 import { cancellationOf } from './cancellation';

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { outsideOfTasks } from '../internal/context';
+import { outsideOfTasks } from '../waiting/context';
 
 /**
  * Where time comes from. A backend reads the time, and waits for it to pass, through one of these

@@ -1,8 +1,8 @@
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled } from '../internal/operation';
-import { checkInteger, invalidArgument } from '../internal/validate';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { checkInteger, invalidArgument } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { type Holding, type ILock, Lock, LockWaiter } from './lock';
 import { WaitQueue } from './wait-queue';

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { CancelledError } from '../errors';
-import type { TaskInfo } from './task-info';
+import type { TaskInfo } from '../contract/tasks';
 
 /**
  * A channel of `node:diagnostics_channel` that carries one kind of message. Look at

@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
-import { currentScope } from '../internal/context';
-import { cancelled, isCancelled } from '../internal/operation';
+import { currentScope } from '../waiting/context';
+import { cancelled, isCancelled } from '../waiting/operation';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 /** Something that happens once, and that any number of tasks of one thread wait for. */

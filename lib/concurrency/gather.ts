@@ -1,10 +1,10 @@
 import type { CancelledError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled } from '../internal/operation';
-import { checkFunction } from '../internal/validate';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { checkFunction } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { cancellationOf, cancelledErrorIn, isCancellation } from './cancellation';
-import type { ConcurrencyBackend } from './concurrency-backend';
+import type { ConcurrencyBackend } from './backend';
 import type { Deadlines } from './deadlines';
 import { TaskGroup } from './task-group';
 import type { TaskNode } from './task-node';

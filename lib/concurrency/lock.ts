@@ -1,8 +1,8 @@
 import { inspect, type InspectOptions } from 'node:util';
 import { InvalidStateError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled } from '../internal/operation';
-import { checkFunction } from '../internal/validate';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { checkFunction } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { isCancellation } from './cancellation';
 import { currentTask } from './scope-node';

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
-import { contextStorage, currentScope } from '../internal/context';
-import type { Operation } from '../internal/operation';
+import { contextStorage, currentScope } from '../waiting/context';
+import type { Operation } from '../waiting/operation';
 import { ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
 import type { TaskNode } from './task-node';

@@ -1,4 +1,4 @@
-import { checkFunction } from '../internal/validate';
+import { checkFunction } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { BodyScope } from './body-scope';
 

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../internal/validate';
+import { invalidArgument } from '../arguments/validate';
 
 /** What an AbortSignal can end: a scope. */
 export interface Abortable {

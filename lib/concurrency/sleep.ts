@@ -1,5 +1,5 @@
-import { currentScope } from '../internal/context';
-import { cancelled, isCancelled, Operation } from '../internal/operation';
+import { currentScope } from '../waiting/context';
+import { cancelled, isCancelled, Operation } from '../waiting/operation';
 import { type Deadlines, OUT, type Timed } from './deadlines';
 
 class Sleep extends Operation<void> implements Timed {

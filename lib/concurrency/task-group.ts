@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { InvalidStateError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled, Operation } from '../internal/operation';
-import { checkFunction } from '../internal/validate';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
+import { checkFunction } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { callIn } from './call-in';
 import { CancelScope } from './cancel-scope';
@@ -14,7 +14,7 @@ import {
   isPartlyOf,
   NOTHING,
 } from './cancellation';
-import type { ConcurrencyBackend } from './concurrency-backend';
+import type { ConcurrencyBackend } from './backend';
 import type { Deadlines } from './deadlines';
 import { noteStartSite } from './debug';
 import type { ScopeNode } from './scope-node';

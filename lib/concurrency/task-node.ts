@@ -1,12 +1,12 @@
-import { invalidArgument } from '../internal/validate';
+import { invalidArgument } from '../arguments/validate';
 import type { Awaitable } from './awaitable';
 import { type Enclosure, runIn } from './call-in';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
-import type { ConcurrencyBackend } from './concurrency-backend';
+import type { ConcurrencyBackend } from './backend';
 import { noteStart } from './debug';
 import { taskEnd, taskStart } from './diagnostics';
 import { currentTask, ScopeNode } from './scope-node';
-import type { TaskInfo } from './task-info';
+import type { TaskInfo } from '../contract/tasks';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 /** How a task is started. */

@@ -1,9 +1,9 @@
 import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled } from '../internal/operation';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { currentTask } from './scope-node';
-import type { TaskInfo } from './task-info';
+import type { TaskInfo } from '../contract/tasks';
 import { EndWaiter, type TaskNode } from './task-node';
 
 class Wait extends EndWaiter<void> {

@@ -1,5 +1,5 @@
-import { currentScope } from '../internal/context';
-import { cancelled, isCancelled } from '../internal/operation';
+import { currentScope } from '../waiting/context';
+import { cancelled, isCancelled } from '../waiting/operation';
 import type { Deadlines } from './deadlines';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 

@@ -1,6 +1,6 @@
-import { currentScope } from '../internal/context';
-import { cancelled, markHandled, isCancelled, Operation } from '../internal/operation';
-import { invalidArgument } from '../internal/validate';
+import { currentScope } from '../waiting/context';
+import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
+import { invalidArgument } from '../arguments/validate';
 import { isThenable } from './awaitable';
 
 class ForeignPromise<R> extends Operation<R> {

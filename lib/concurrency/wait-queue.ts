@@ -1,4 +1,4 @@
-import { Operation } from '../internal/operation';
+import { Operation } from '../waiting/operation';
 
 /** A checkpoint that waits its turn in a queue. Cancelled, it leaves the queue, and that is all. */
 export abstract class QueuedOperation<T> extends Operation<T> {

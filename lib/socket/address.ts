@@ -1,7 +1,7 @@
 import { nativeBinding } from '../binding';
 import { type SystemErrorTarget, systemError } from '../errors';
-import { checkBytes } from '../internal/buffers';
-import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
+import { checkBytes } from '../arguments/buffers';
+import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
 
 /**
  * An IPv4 or IPv6 address and port. `address` is numeric text, without a zone suffix: that is

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { nativeBinding } from '../binding';
-import { checkBytes } from '../internal/buffers';
-import type { Bytes } from '../internal/bytes';
-import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
+import { checkBytes } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
 
 /**
  * Who is at the other end of a Unix socket, or sent a message: as of connect(2), or of the

@@ -1,7 +1,7 @@
 import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
-import { checkBytesList } from '../internal/buffers';
-import type { Bytes } from '../internal/bytes';
-import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../internal/errno';
+import { checkBytesList } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../errno';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';

@@ -1,6 +1,6 @@
 import { systemError } from '../errors';
-import type { Bytes } from '../internal/bytes';
-import { EAGAIN, EMSGSIZE } from '../internal/errno';
+import type { Bytes } from '../contract/bytes';
+import { EAGAIN, EMSGSIZE } from '../errno';
 import type { Sockaddr } from './address';
 import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';

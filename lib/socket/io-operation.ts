@@ -1,6 +1,6 @@
 import { type ClosedResourceError, systemError } from '../errors';
-import { currentScope } from '../internal/context';
-import { cancelled, isCancelled, Operation } from '../internal/operation';
+import { currentScope } from '../waiting/context';
+import { cancelled, isCancelled, Operation } from '../waiting/operation';
 import type { Descriptor } from './descriptor';
 
 /**

@@ -1,8 +1,8 @@
 import { type NativeBinding, nativeBinding } from '../binding';
 import { systemError } from '../errors';
-import { totalLength } from '../internal/buffers';
-import type { Bytes } from '../internal/bytes';
-import { EAGAIN } from '../internal/errno';
+import { totalLength } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { EAGAIN } from '../errno';
 import {
   decodeAddress,
   encodeAddress,

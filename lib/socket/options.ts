@@ -1,6 +1,6 @@
 import { nativeBinding } from '../binding';
 import { ClosedResourceError, systemError, UnsupportedOperationError } from '../errors';
-import { checkInteger, invalidArgument, outOfRange } from '../internal/validate';
+import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
 import type { Socket } from './socket';
 import { parseTcpInfo, TCP_INFO_BYTES, type TcpInfo } from './tcp-info';
 

@@ -1,5 +1,5 @@
 import { type NativeBinding, nativeBinding } from '../binding';
-import { outsideOfTasks } from '../internal/context';
+import { outsideOfTasks } from '../waiting/context';
 import type { Descriptor } from './descriptor';
 
 /** Bits of an event, as the binding delivers them. */

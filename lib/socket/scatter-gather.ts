@@ -1,5 +1,5 @@
 import type { NativeBinding } from '../binding';
-import type { Bytes } from '../internal/bytes';
+import type { Bytes } from '../contract/bytes';
 
 /** Where recvmsg tells the lengths of name and control messages, and flags: not asked for here. */
 const unused = new Int32Array(3);

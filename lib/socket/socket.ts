@@ -1,12 +1,12 @@
 import { inspect } from 'node:util';
 import { nativeBinding } from '../binding';
 import { BusyResourceError, ClosedResourceError, systemError } from '../errors';
-import { checkBytes, checkBytesList } from '../internal/buffers';
-import type { Bytes } from '../internal/bytes';
-import { currentScope } from '../internal/context';
-import { EAGAIN, EEXIST, EINPROGRESS } from '../internal/errno';
-import { cancelled, isCancelled } from '../internal/operation';
-import { checkInteger, invalidArgument } from '../internal/validate';
+import { checkBytes, checkBytesList } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { currentScope } from '../waiting/context';
+import { EAGAIN, EEXIST, EINPROGRESS } from '../errno';
+import { cancelled, isCancelled } from '../waiting/operation';
+import { checkInteger, invalidArgument } from '../arguments/validate';
 import {
   decodeAddress,
   encodeAddress,

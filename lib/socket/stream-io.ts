@@ -4,11 +4,11 @@ import {
   InvalidStateError,
   systemError,
 } from '../errors';
-import { lengthNow } from '../internal/buffers';
-import type { Bytes } from '../internal/bytes';
-import { currentScope } from '../internal/context';
-import { EAGAIN, ENOBUFS, ENOMEM } from '../internal/errno';
-import { cancelled, isCancelled } from '../internal/operation';
+import { lengthNow } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { currentScope } from '../waiting/context';
+import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
+import { cancelled, isCancelled } from '../waiting/operation';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
 import { copyPacket } from './packet-memory';

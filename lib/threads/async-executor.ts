@@ -1,6 +1,6 @@
-import type { AsyncBackend } from '../backends/async-backend';
+import type { AsyncBackend } from '../contract/backend';
 import { ClosedResourceError } from '../errors';
-import { invalidArgument } from '../internal/validate';
+import { invalidArgument } from '../arguments/validate';
 import { encodeCall, type ThreadFunction } from './thread-function';
 import {
   type RunInThreadOptions,

@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
 import { CancelledError, InvalidStateError } from '../errors';
-import { invalidArgument } from '../internal/validate';
+import { invalidArgument } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
 import {
   CLOSED,

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { invalidArgument } from '../internal/validate';
+import { invalidArgument } from '../arguments/validate';
 
 /**
  * A function that another thread can find: exported as `name` (default: 'default') by an ES or

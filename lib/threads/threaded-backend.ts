@@ -1,6 +1,6 @@
 import type { Awaitable } from '../concurrency/awaitable';
 import type { BootstrapOptions } from '../concurrency/bootstrap';
-import { ConcurrencyBackend, type ConcurrencyOptions } from '../concurrency/concurrency-backend';
+import { ConcurrencyBackend, type ConcurrencyOptions } from '../concurrency/backend';
 import type { ThreadFunction } from './thread-function';
 import { type RunInThreadOptions, ThreadPool, type ThreadPoolOptions } from './thread-pool';
 import { type PortalFunctions, ThreadsPortal } from './threads-portal';

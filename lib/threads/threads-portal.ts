@@ -6,11 +6,11 @@ import {
   threadId,
 } from 'node:worker_threads';
 import type { Awaitable } from '../concurrency/awaitable';
-import type { ConcurrencyBackend } from '../concurrency/concurrency-backend';
+import type { ConcurrencyBackend } from '../concurrency/backend';
 import type { Task } from '../concurrency/task';
 import type { TaskGroup } from '../concurrency/task-group';
 import { CancelledError, InvalidStateError } from '../errors';
-import { checkFunction, invalidArgument } from '../internal/validate';
+import { checkFunction, invalidArgument } from '../arguments/validate';
 import { encodeThrown } from './error-codec';
 import {
   CLOSED,

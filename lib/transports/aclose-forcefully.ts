@@ -1,4 +1,4 @@
-import type { AsyncBackend } from '../backends/async-backend';
+import type { AsyncBackend } from '../contract/backend';
 
 /**
  * Closes without waiting: `aclose` in a scope that is cancelled already. What was not sent is

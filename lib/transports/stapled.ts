@@ -1,6 +1,6 @@
-import type { AsyncBackend } from '../backends/async-backend';
+import type { AsyncBackend } from '../contract/backend';
 import { InvalidStateError, UnsupportedOperationError } from '../errors';
-import type { Bytes } from '../internal/bytes';
+import type { Bytes } from '../contract/bytes';
 import type { AncillaryData } from '../socket/ancillary';
 import { acloseForcefully } from './aclose-forcefully';
 import type { TypedAttribute } from './attributes';
@@ -10,7 +10,7 @@ import type {
   AsyncStreamReadTransport,
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
-} from './transport';
+} from '../contract/transports';
 
 /**
  * What stapled transports do alike: they close both parts, and answer with the attributes of both.

@@ -52,11 +52,11 @@ describe('platform differences', () => {
     'lib/binding.ts': 'which binary to load, and which runtimes have the libuv functions it calls',
     'lib/cli/demo/demo.ts': 'its report says what it ran on',
     'lib/cli/info.ts': 'it reports what this platform can do',
-    'lib/connecting/unix-file.ts':
+    'lib/backends/native/unix-file.ts':
       'on Linux a socket file takes the mode of its socket, so that none is ever open to others',
-    'lib/internal/context.ts': 'how this runtime keeps the contexts of code',
-    'lib/listeners/send-queue.ts': 'what send(2) says of a receiver whose queue is full',
-    'lib/node/platform.ts': "what this version of Node.js' own sockets can do",
+    'lib/waiting/context.ts': 'how this runtime keeps the contexts of code',
+    'lib/backends/native/send-queue.ts': 'what send(2) says of a receiver whose queue is full',
+    'lib/backends/node/platform.ts': "what this version of Node.js' own sockets can do",
     'lib/socket/address.ts': 'abstract Unix names are of Linux alone, and elsewhere would be paths',
     'lib/socket/options.ts': 'struct tcp_info has a layout per platform',
   };

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { testAncillaryData } from '#lib/testing/conformance/ancillary';
+import { testAncillaryData } from '#lib/conformance/ancillary';
 import { expectNoLeaks } from '../support/fds';
 import { native } from './subjects';
 import { UNIX_DATAGRAMS } from './unix-datagrams';

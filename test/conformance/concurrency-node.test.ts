@@ -1,9 +1,9 @@
 import { describe, it } from 'vitest';
-import { testGroups } from '#lib/testing/conformance/groups';
-import { testLocks } from '#lib/testing/conformance/locks';
-import { testRunning } from '#lib/testing/conformance/running';
-import { testScopes } from '#lib/testing/conformance/scopes';
-import { testTasks } from '#lib/testing/conformance/tasks';
+import { testGroups } from '#lib/conformance/groups';
+import { testLocks } from '#lib/conformance/locks';
+import { testRunning } from '#lib/conformance/running';
+import { testScopes } from '#lib/conformance/scopes';
+import { testTasks } from '#lib/conformance/tasks';
 import { node } from './subjects';
 
 const runner = { describe, it };

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { testConnecting } from '#lib/testing/conformance/connecting';
+import { testConnecting } from '#lib/conformance/connecting';
 import { expectNoLeaks } from '../support/fds';
 import { fullUnix, hangingTcp } from './slow-listeners';
 import { node } from './subjects';

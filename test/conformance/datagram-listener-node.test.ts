@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { UDP } from '#lib/testing/conformance/datagram-kinds';
-import { testDatagramListener } from '#lib/testing/conformance/datagram-listener';
+import { UDP } from '#lib/conformance/datagram-kinds';
+import { testDatagramListener } from '#lib/conformance/datagram-listener';
 import { expectNoLeaks } from '../support/fds';
 import { node } from './subjects';
 

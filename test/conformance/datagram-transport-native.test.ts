@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { UDP } from '#lib/testing/conformance/datagram-kinds';
-import { testDatagramTransport } from '#lib/testing/conformance/datagram-transport';
+import { UDP } from '#lib/conformance/datagram-kinds';
+import { testDatagramTransport } from '#lib/conformance/datagram-transport';
 import { expectNoLeaks } from '../support/fds';
 import { native } from './subjects';
 import { UNIX_DATAGRAMS } from './unix-datagrams';

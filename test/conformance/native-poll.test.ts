@@ -1,13 +1,10 @@
 import '../unit/socket/use-poll-reactor';
 import { describe, it } from 'vitest';
-import { UDP } from '#lib/testing/conformance/datagram-kinds';
-import { testDatagramTransport } from '#lib/testing/conformance/datagram-transport';
-import { STREAM_KINDS } from '#lib/testing/conformance/stream-kinds';
-import {
-  STREAM_LISTENER_KINDS,
-  testStreamListener,
-} from '#lib/testing/conformance/stream-listener';
-import { testStreamTransport } from '#lib/testing/conformance/stream-transport';
+import { UDP } from '#lib/conformance/datagram-kinds';
+import { testDatagramTransport } from '#lib/conformance/datagram-transport';
+import { STREAM_KINDS } from '#lib/conformance/stream-kinds';
+import { STREAM_LISTENER_KINDS, testStreamListener } from '#lib/conformance/stream-listener';
+import { testStreamTransport } from '#lib/conformance/stream-transport';
 import { expectNoLeaks } from '../support/fds';
 import { native } from './subjects';
 

@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { constants } from '#lib/socket/platform-constants';
 import { Socket } from '#lib/socket/socket';
 import type { InetAddress, UnixPath } from '#lib/socket/address';
-import { udpPeer } from '#lib/testing/conformance/datagram-kinds';
-import type { Scenario } from '#lib/testing/conformance/harness';
-import { portOf, rawConnect, rawServer, StreamPeer } from '#lib/testing/conformance/stream-peer';
-import type { WrappingOffers } from '#lib/testing/conformance/wrapping';
+import { udpPeer } from '#lib/conformance/datagram-kinds';
+import type { Scenario } from '#lib/conformance/harness';
+import { portOf, rawConnect, rawServer, StreamPeer } from '#lib/conformance/stream-peer';
+import type { WrappingOffers } from '#lib/conformance/wrapping';
 
 const { AF_INET, AF_UNIX, SOCK_STREAM, SOCK_DGRAM } = constants as { [name: string]: number };
 

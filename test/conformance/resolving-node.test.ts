@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { testResolving } from '#lib/testing/conformance/resolving';
+import { testResolving } from '#lib/conformance/resolving';
 import { expectNoLeaks } from '../support/fds';
 import { node } from './subjects';
 

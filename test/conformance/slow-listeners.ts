@@ -1,4 +1,4 @@
-import type { Scenario } from '#lib/testing/conformance/harness';
+import type { Scenario } from '#lib/conformance/harness';
 import { startPython } from '../support/python';
 
 /**

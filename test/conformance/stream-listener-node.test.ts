@@ -1,9 +1,6 @@
 import { describe, it } from 'vitest';
-import { testListening } from '#lib/testing/conformance/listening';
-import {
-  STREAM_LISTENER_KINDS,
-  testStreamListener,
-} from '#lib/testing/conformance/stream-listener';
+import { testListening } from '#lib/conformance/listening';
+import { STREAM_LISTENER_KINDS, testStreamListener } from '#lib/conformance/stream-listener';
 import { expectNoLeaks } from '../support/fds';
 import { node } from './subjects';
 

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { STREAM_KINDS } from '#lib/testing/conformance/stream-kinds';
-import { testStreamTransport } from '#lib/testing/conformance/stream-transport';
+import { STREAM_KINDS } from '#lib/conformance/stream-kinds';
+import { testStreamTransport } from '#lib/conformance/stream-transport';
 import { expectNoLeaks } from '../support/fds';
 import { native } from './subjects';
 

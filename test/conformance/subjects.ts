@@ -1,6 +1,6 @@
-import { newBuiltinBackend } from '#lib/backends/backends';
+import { newBuiltinBackend } from '#lib/backends/builtin';
 import { constants } from '#lib/socket/platform-constants';
-import type { ConformanceSubject } from '#lib/testing/conformance/harness';
+import type { ConformanceSubject } from '#lib/conformance/harness';
 
 export const native: ConformanceSubject = {
   name: 'native',

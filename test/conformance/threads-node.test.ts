@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
-import { testExecutor } from '#lib/testing/conformance/executor';
-import { testThreads } from '#lib/testing/conformance/threads';
-import { testThreadsPortal } from '#lib/testing/conformance/threads-portal';
+import { testExecutor } from '#lib/conformance/executor';
+import { testThreads } from '#lib/conformance/threads';
+import { testThreadsPortal } from '#lib/conformance/threads-portal';
 import { expectNoLeaks } from '../support/fds';
 import { node } from './subjects';
 

@@ -1,4 +1,4 @@
-import type { DatagramKind } from '#lib/testing/conformance/datagram-kinds';
+import type { DatagramKind } from '#lib/conformance/datagram-kinds';
 import { startPython } from '../support/python';
 
 /** Unix datagrams, with a peer in Python: node:dgram has none. */

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { testWrapping } from '#lib/testing/conformance/wrapping';
+import { testWrapping } from '#lib/conformance/wrapping';
 import { expectNoLeaks } from '../support/fds';
 import { NATIVE_OFFERS } from './raw-sockets';
 import { native } from './subjects';

@@ -3,15 +3,10 @@ import { once } from 'node:events';
 import { connect, createServer, Socket } from 'node:net';
 import { describe, it } from 'vitest';
 import type { InetAddress } from '#lib/socket/address';
-import { udpPeer } from '#lib/testing/conformance/datagram-kinds';
-import type { Scenario } from '#lib/testing/conformance/harness';
-import {
-  portOf,
-  rawConnect,
-  rawServer,
-  type StreamPeer,
-} from '#lib/testing/conformance/stream-peer';
-import { testWrapping } from '#lib/testing/conformance/wrapping';
+import { udpPeer } from '#lib/conformance/datagram-kinds';
+import type { Scenario } from '#lib/conformance/harness';
+import { portOf, rawConnect, rawServer, type StreamPeer } from '#lib/conformance/stream-peer';
+import { testWrapping } from '#lib/conformance/wrapping';
 import { expectNoLeaks } from '../support/fds';
 import {
   bare,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Bytes } from '#lib/internal/bytes';
+import type { Bytes } from '#lib/contract/bytes';
 import { SendMany } from '#lib/socket/datagram-batch';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
 import type { Socket } from '#lib/socket/socket';

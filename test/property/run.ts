@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
-import { contextStorage } from '#lib/internal/context';
-import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import { contextStorage } from '#lib/waiting/context';
+import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import type { CancelScope } from '#lib/concurrency/cancel-scope';
 import type { ICondition } from '#lib/concurrency/condition';
 import type { IEvent } from '#lib/concurrency/event';

@@ -39,10 +39,16 @@ export interface PythonPeer extends AsyncDisposable {
  * @param options.fds Fds that it inherits, as its fds 3, 4, ...
  * @param options.args Its sys.argv[1:].
  *
- * @example const peer = startPython(` listener = socket.create_server(('127.0.0.1', 0))
- *   say(listener.getsockname()[1]) connection, _ = listener.accept()
- *   connection.sendall(connection.recv(100)) `); const port = await peer.hear<number>(); //
- *   connect, send, receive await peer.end();
+ * @example
+ * const peer = startPython(`
+ * listener = socket.create_server(('127.0.0.1', 0))
+ * say(listener.getsockname()[1])
+ * connection, _ = listener.accept()
+ * connection.sendall(connection.recv(100))
+ * `);
+ * const port = await peer.hear<number>();
+ * // connect, send, receive
+ * await peer.end();
  */
 export function startPython(
   program: string,

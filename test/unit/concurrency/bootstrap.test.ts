@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { CancelledError, InvalidStateError } from '#lib/errors';
-import { currentBackend } from '#lib/concurrency/concurrency-backend';
+import { currentBackend } from '#lib/concurrency/backend';
 import { Deferred, rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from 'vitest';
-import type { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import type { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

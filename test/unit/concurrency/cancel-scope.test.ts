@@ -338,7 +338,7 @@ describe('CancelScope deadlines', () => {
   });
 
   it('are seen by cancelCalled() though the event loop has had no turn', async () => {
-    const { ConcurrencyBackend } = await import('#lib/concurrency/concurrency-backend');
+    const { ConcurrencyBackend } = await import('#lib/concurrency/backend');
     let now = 0;
     const busy = new ConcurrencyBackend({
       clock: {

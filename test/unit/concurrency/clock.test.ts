@@ -82,7 +82,7 @@ describe('systemClock', () => {
 
 describe('a process with a backend', () => {
   const concurrency = createRequire(import.meta.url).resolve(
-    '../../../dist/concurrency/concurrency-backend.js',
+    '../../../dist/concurrency/backend.js',
   );
 
   /** What a script prints until it ends by itself. */

@@ -1,4 +1,4 @@
-import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 
 /** A backend on a clock of its own, which jumps: what takes an hour here takes no time. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

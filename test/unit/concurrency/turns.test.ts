@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ConcurrencyBackend } from '#lib/concurrency/concurrency-backend';
+import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { virtualBackend } from './fixture';
 
 const backend = virtualBackend();

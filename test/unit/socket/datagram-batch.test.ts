@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { CancelledError, ClosedResourceError } from '#lib/errors';
-import type { Bytes } from '#lib/internal/bytes';
-import { currentScope } from '#lib/internal/context';
-import { EINVAL, EIO, EMSGSIZE } from '#lib/internal/errno';
+import type { Bytes } from '#lib/contract/bytes';
+import { currentScope } from '#lib/waiting/context';
+import { EINVAL, EIO, EMSGSIZE } from '#lib/errno';
 import { receiveDatagrams, SendMany } from '#lib/socket/datagram-batch';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
 import type { Socket } from '#lib/socket/socket';

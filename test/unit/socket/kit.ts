@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect } from 'vitest';
 import { CancelledError } from '#lib/errors';
-import { type Context, contextStorage } from '#lib/internal/context';
-import type { Operation } from '#lib/internal/operation';
+import { type Context, contextStorage } from '#lib/waiting/context';
+import type { Operation } from '#lib/waiting/operation';
 import type { InetAddress, SocketAddress } from '#lib/socket/address';
 import { constants } from '#lib/socket/platform-constants';
 import { Socket } from '#lib/socket/socket';

@@ -1,4 +1,4 @@
-import type { Bytes } from '#lib/internal/bytes';
+import type { Bytes } from '#lib/contract/bytes';
 
 // Resizable buffers are of ES2024: newer than the library's own target.
 type Resizable = ArrayBuffer & { resize(length: number): void };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Bytes } from '#lib/internal/bytes';
+import type { Bytes } from '#lib/contract/bytes';
 import { expectNoLeaks } from '../../support/fds';
 import * as kit from './kit';
 import { detach, resizable } from './memory';

@@ -7,7 +7,7 @@ import {
   ClosedResourceError,
   InvalidStateError,
 } from '#lib/errors';
-import type { Bytes } from '#lib/internal/bytes';
+import type { Bytes } from '#lib/contract/bytes';
 import type { Socket } from '#lib/socket/socket';
 import { claim, receive, send, sendGathered } from '#lib/socket/stream-io';
 import { expectNoLeaks } from '../../support/fds';

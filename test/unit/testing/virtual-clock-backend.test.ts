@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { newBuiltinBackend } from '#lib/backends/backends';
+import { newBuiltinBackend } from '#lib/backends/builtin';
 import { TimeoutError } from '#lib/errors';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 

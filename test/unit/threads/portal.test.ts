@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { connectThreadsPortal, newBuiltinBackend, type PortalHandle } from '#lib/index';
-import { threadFunction } from '#lib/testing/conformance/thread-functions';
+import { threadFunction } from '#lib/conformance/thread-functions';
 import { expectNoLeaks } from '../../support/fds';
 
 expectNoLeaks();

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type AsyncBackend, newBuiltinBackend } from '#lib/index';
-import { threadFunction } from '#lib/testing/conformance/thread-functions';
-import { ThreadGate } from '#lib/testing/conformance/thread-gate';
+import { threadFunction } from '#lib/conformance/thread-functions';
+import { ThreadGate } from '#lib/conformance/thread-gate';
 import { runCode } from '../../support/child';
 import { expectNoLeaks } from '../../support/fds';
 

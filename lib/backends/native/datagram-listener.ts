@@ -1,0 +1,203 @@
+import type { AsyncBackend } from '../../contract/backend';
+import type { Awaitable } from '../../concurrency/awaitable';
+import type { TaskGroup } from '../../concurrency/task-group';
+import type { SystemError } from '../../errors';
+import { checkBytes } from '../../arguments/buffers';
+import type { Bytes } from '../../contract/bytes';
+import { currentScope, type WaitScope } from '../../waiting/context';
+import { EBADF, ENOTSOCK } from '../../errno';
+import { isCancelled } from '../../waiting/operation';
+import { checkFunction, checkInteger } from '../../arguments/validate';
+import type { InetAddress, UnixPath } from '../../socket/address';
+import { AddressCache } from '../../socket/address-cache';
+import { type AncillaryData, closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
+import type { Descriptor } from '../../socket/descriptor';
+import { perform, performNothing, type WOULD_BLOCK } from '../../socket/io-operation';
+import type { Socket } from '../../socket/socket';
+import { SocketTransport } from './transport';
+import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
+import { DatagramSender } from './datagram-sender';
+import type { AsyncDatagramListener } from '../../contract/listeners';
+import { Serving } from '../../networking/serving';
+
+/** How long a listener pauses after an error that came again and again. */
+const LONGEST_PAUSE_MS = 100;
+
+type Receive = (descriptor: Descriptor) => Received[] | typeof WOULD_BLOCK;
+type Handle = (datagram: Received) => Awaitable<void>;
+
+/** A bound datagram socket: UDP (addresses are InetAddress) or Unix (UnixPath). */
+export class DatagramSocketListener<A extends InetAddress | UnixPath>
+  extends SocketTransport
+  implements AsyncDatagramListener<A>
+{
+  readonly #addresses = new AddressCache();
+  readonly #sender: DatagramSender;
+  readonly #serving = new Serving();
+  /** Received, when serving ended before their handlers had begun. */
+  #undelivered: Received[] = [];
+
+  /** Takes the descriptor over. @internal */
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
+    super(backend, descriptor, 'A datagram listener', socket, onClose);
+    this.#sender = new DatagramSender(descriptor);
+  }
+
+  async serve(
+    handler: (data: Uint8Array, address: A) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
+    checkFunction('handler', handler);
+    const addresses = this.#addresses;
+    return this.#serve(
+      group,
+      'serve',
+      (descriptor) => receiveFromAny(descriptor, addresses),
+      ({ data, address }) => handler(data, address as A),
+    );
+  }
+
+  async serveWithAncillary(
+    handler: (data: Uint8Array, ancillary: AncillaryData | null, address: A) => Awaitable<void>,
+    ancillaryBufsize: number,
+    group?: TaskGroup,
+  ): Promise<never> {
+    checkFunction('handler', handler);
+    checkInteger('ancillaryBufsize', ancillaryBufsize, 0, 0x7fffffff);
+    return this.#serve(
+      group,
+      'serveWithAncillary',
+      (descriptor) => receiveWithAncillary(descriptor, ancillaryBufsize),
+      ({ data, ancillary = {}, address }) => handler(data, ancillary, address as A),
+    );
+  }
+
+  sendTo(data: Bytes, address: A): Promise<void> {
+    try {
+      checkBytes('data', data);
+      return this.#sender.send('sendTo', {
+        data,
+        to: this.#addresses.encode(address, 'sendto'),
+        address,
+        control: null,
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async sendWithAncillaryTo(data: Bytes, ancillary: AncillaryData, address: A): Promise<void> {
+    checkBytes('data', data);
+    const control = encodeAncillary(ancillary);
+    return this.#sender.send('sendWithAncillaryTo', {
+      data,
+      to: this.#addresses.encode(address, 'sendmsg'),
+      address,
+      control,
+    });
+  }
+
+  override closeNow(): void {
+    super.closeNow();
+    this.#undelivered = [];
+    this.#sender.close();
+  }
+
+  protected override isSending(): boolean {
+    return super.isSending() || this.#sender.isSending;
+  }
+
+  #serve(
+    group: TaskGroup | undefined,
+    method: string,
+    receive: Receive,
+    handle: Handle,
+  ): Promise<never> {
+    return this.#serving.run(this.backend(), group, (tasks) =>
+      this.#receiveForever(tasks, method, receive, handle),
+    );
+  }
+
+  async #receiveForever(
+    group: TaskGroup,
+    method: string,
+    receive: Receive,
+    handle: Handle,
+  ): Promise<never> {
+    const scope = currentScope();
+    for (let pause = 0; ;) {
+      try {
+        this.#begin(await this.#next(method, receive), group, scope, handle);
+        pause = 0;
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        const { code, message } = error;
+        process.emitWarning(`Unrelated error occurred on datagram reception: ${message}`, {
+          type: 'SockscopeWarning',
+          code: 'SOCKSCOPE_RECEIVE',
+          detail: code,
+        });
+        // The first time only others get their turn. An error that does not go away (ENOMEM) is to
+        // cost neither the processor nor the log much.
+        await this.backend().sleep(pause);
+        pause = Math.min(2 * pause + 1, LONGEST_PAUSE_MS);
+      }
+    }
+  }
+
+  /** A checkpoint: what an earlier `serve` has left, else what comes. */
+  #next(method: string, receive: Receive): Promise<readonly Received[]> {
+    const { descriptor } = this;
+    return this.#undelivered.length === 0
+      ? perform(descriptor, 'read', method, 'recvmsg', receive)
+      : performNothing(descriptor, 'read', method, this.#undelivered);
+  }
+
+  /** Starts a task for each datagram. */
+  #begin(
+    received: readonly Received[],
+    group: TaskGroup,
+    scope: WaitScope | undefined,
+    handle: Handle,
+  ): void {
+    this.#undelivered = [];
+    let begun = 0;
+    try {
+      for (const datagram of received) {
+        // Those that came in one step are begun one after another, and one may end the serving: the
+        // next `serve` has the others. Only fds would have no owner until then.
+        group.startSoon(() => {
+          if (!isCancelled(scope) || datagram.ancillary !== undefined) return handle(datagram);
+          this.#undelivered.push(datagram);
+          return undefined;
+        });
+        begun++;
+      }
+    } catch (error) {
+      for (const datagram of received.slice(begun)) {
+        if (datagram.ancillary === undefined) this.#undelivered.push(datagram);
+        else closeReceivedFds(datagram.ancillary);
+      }
+      throw error;
+    }
+  }
+}
+
+/**
+ * An error that the kernel kept for the next receive, mostly one of an earlier send. Anything but
+ * the socket's own end may be passed over.
+ */
+function isPassing(error: unknown): error is SystemError {
+  const { errno, syscall } = error as Partial<SystemError>;
+  return (
+    typeof errno === 'number' &&
+    (syscall === 'recvmsg' || syscall === 'recvmmsg' || syscall === 'recv') &&
+    errno !== EBADF &&
+    errno !== ENOTSOCK
+  );
+}

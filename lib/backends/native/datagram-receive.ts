@@ -1,0 +1,135 @@
+import { type SystemError, systemError } from '../../errors';
+import { EAGAIN } from '../../errno';
+import type { InetAddress, RawAddress, UnixPath } from '../../socket/address';
+import type { AddressCache } from '../../socket/address-cache';
+import type { AncillaryData } from '../../socket/ancillary';
+import { receiveDatagram, receiveDatagramMessage } from '../../socket/datagram-io';
+import type { Descriptor } from '../../socket/descriptor';
+import { WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { copyPacket } from '../../socket/packet-memory';
+
+/** A datagram and its sender. */
+export interface Received {
+  readonly data: Uint8Array;
+  /** Where it was asked for. */
+  readonly ancillary?: AncillaryData;
+  readonly address: InetAddress | UnixPath | RawAddress;
+}
+
+/**
+ * Datagrams in one step. A slot holds the longest UDP datagram, so this is two megabytes of address
+ * space, of which what comes is touched.
+ */
+const BATCH = 32;
+const SLOT_BYTES = 65536;
+
+interface Slab {
+  readonly bytes: Uint8Array;
+  readonly sizes: Int32Array;
+  readonly names: Uint8Array;
+  readonly nameLengths: Int32Array;
+}
+
+let slab: Slab | undefined;
+
+/**
+ * What waits in the socket, in order of arrival, up to a batch.
+ * @throws a system error: one that an earlier send has left on the socket, or one that came behind
+ *   the datagrams of the call before
+ */
+export function receiveFromAny(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
+  throwKept(descriptor);
+  const received = descriptor.kind.isInet
+    ? receiveBatch(descriptor, addresses)
+    : receiveSingles(descriptor, addresses);
+  // Each is work for the handlers: a flood of them is to leave the others their turn.
+  if (received !== WOULD_BLOCK)
+    for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
+  return received;
+}
+
+/**
+ * What waits first in the socket, with its control messages. @throws as `receiveFromAny`, and as
+ * `receiveDatagramMessage`
+ */
+export function receiveWithAncillary(
+  descriptor: Descriptor,
+  ancillaryBufsize: number,
+): Received[] | typeof WOULD_BLOCK {
+  throwKept(descriptor);
+  const message = receiveDatagramMessage(descriptor, ancillaryBufsize);
+  if (message === WOULD_BLOCK) return WOULD_BLOCK;
+  const { data, ancillary, address } = message;
+  return [{ data, ancillary, address: address ?? '' }];
+}
+
+function throwKept(descriptor: Descriptor): void {
+  const { readError } = descriptor;
+  if (readError === 0) return;
+  descriptor.readError = 0;
+  throw systemError(readError, 'recvmsg');
+}
+
+function receiveBatch(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
+  const { native } = descriptor.reactor;
+  const { sockaddrMax } = native.limits;
+  slab ??= {
+    bytes: new Uint8Array(BATCH * SLOT_BYTES),
+    sizes: new Int32Array(BATCH),
+    names: new Uint8Array(BATCH * sockaddrMax),
+    nameLengths: new Int32Array(BATCH),
+  };
+  const { bytes, sizes, names, nameLengths } = slab;
+  const count = native.recvmmsg(descriptor.fd, bytes, SLOT_BYTES, BATCH, sizes, names, nameLengths);
+  if (count === EAGAIN) return wouldBlock(descriptor, 'read');
+  if (count < 0) throw systemError(count, 'recvmmsg');
+  if (count < BATCH) descriptor.drained();
+  const received: Received[] = [];
+  for (let i = 0; i < count; i++) {
+    const start = i * SLOT_BYTES;
+    const size = sizes[i] as number;
+    if (size < 0) {
+      // It was cut. No UDP datagram is, but there are other protocols over IP.
+      descriptor.readError = size;
+      continue;
+    }
+    received.push({
+      data: copyPacket(bytes, start, size),
+      address: addresses.decode(names, i * sockaddrMax, nameLengths[i] as number),
+    });
+  }
+  return received;
+}
+
+let unixName: Uint8Array | undefined;
+
+/** Unix datagrams have no greatest length: each is asked for it. */
+function receiveSingles(
+  descriptor: Descriptor,
+  addresses: AddressCache,
+): Received[] | typeof WOULD_BLOCK {
+  unixName ??= new Uint8Array(descriptor.reactor.native.limits.sockaddrMax);
+  const received: Received[] = [];
+  while (received.length < BATCH) {
+    try {
+      const datagram = receiveDatagram(descriptor, unixName);
+      if (datagram === WOULD_BLOCK) break;
+      received.push({
+        data: datagram.data,
+        address: addresses.decode(unixName, 0, datagram.nameLength),
+      });
+    } catch (error) {
+      const { errno } = error as Partial<SystemError>;
+      if (received.length === 0 || errno === undefined) throw error;
+      descriptor.readError = errno;
+      break;
+    }
+  }
+  return received.length > 0 ? received : WOULD_BLOCK;
+}

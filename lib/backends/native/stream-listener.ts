@@ -1,0 +1,71 @@
+import type { AsyncBackend } from '../../contract/backend';
+import type { Awaitable } from '../../concurrency/awaitable';
+import type { TaskGroup } from '../../concurrency/task-group';
+import { checkFunction } from '../../arguments/validate';
+import { Descriptor } from '../../socket/descriptor';
+import type { Socket } from '../../socket/socket';
+import { SocketTransport } from './transport';
+import { StreamSocketTransport } from './stream-transport';
+import type { AsyncStreamTransport } from '../../contract/transports';
+import { accept } from './accept';
+import type { AsyncListener } from '../../contract/listeners';
+import { Serving, startHandler } from '../../networking/serving';
+
+/** A listening stream socket: TCP or Unix. */
+export class StreamSocketListener
+  extends SocketTransport
+  implements AsyncListener<AsyncStreamTransport>
+{
+  readonly #serving = new Serving();
+
+  /** Takes the descriptor over. @internal */
+  constructor(
+    backend: AsyncBackend,
+    descriptor: Descriptor,
+    socket: Socket | null = null,
+    onClose: (() => void) | null = null,
+  ) {
+    super(backend, descriptor, 'A stream listener', socket, onClose);
+  }
+
+  async serve(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
+    checkFunction('handler', handler);
+    return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
+  }
+
+  async #acceptForever(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
+    const { descriptor } = this;
+    for (;;) {
+      const fds = await accept(descriptor);
+      for (let i = 0; i < fds.length; i++) {
+        try {
+          this.#begin(new Descriptor(fds[i] as number, descriptor.kind), handler, group);
+        } catch (error) {
+          // The group takes no more tasks: nobody will own what was accepted.
+          for (const fd of fds.slice(i + 1)) descriptor.reactor.native.close(fd);
+          throw error;
+        }
+      }
+    }
+  }
+
+  #begin(
+    connection: Descriptor,
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): void {
+    const transport = new StreamSocketTransport(this.backend(), connection);
+    try {
+      startHandler(group, handler, transport);
+    } catch (error) {
+      transport.closeNow();
+      throw error;
+    }
+  }
+}

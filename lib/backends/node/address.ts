@@ -1,0 +1,97 @@
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { systemErrorNamed } from '../../errors';
+import { checkInteger, invalidArgument } from '../../arguments/validate';
+import type { InetAddress, UnixPath } from '../../socket/address';
+import { hasAbstractNames, isWindows, UNIX_PATH_BYTES } from './platform';
+import { unsupported } from './unsupported';
+
+export function checkPort(name: string, port: unknown): void {
+  checkInteger(name, port, 0, 65535);
+}
+
+/** @throws TypeError or RangeError for what is no IPv4 or IPv6 address */
+export function checkInetAddress(address: unknown): asserts address is InetAddress {
+  if (typeof address !== 'object' || address === null || !('address' in address))
+    throw invalidArgument('address', 'an InetAddress', address);
+  const { address: text, port, flowinfo = 0, scopeId = 0 } = address as InetAddress;
+  if (typeof text !== 'string' || isIP(text) === 0 || text.includes('%')) {
+    throw invalidArgument(
+      'address.address',
+      'an IPv4 or IPv6 address in numeric form (a zone goes into scopeId)',
+      text,
+    );
+  }
+  checkPort('address.port', port);
+  checkInteger('address.scopeId', scopeId, 0, 0xffffffff);
+  if (flowinfo !== 0) throw unsupported('an IPv6 flow label', 'node:net and node:dgram take none');
+}
+
+/** An address as net and dgram give it: the zone of a link-local one is part of its text. */
+export function inetAddress(text: string, port: number): InetAddress {
+  if (!text.includes(':')) return { address: text, port, family: 'IPv4' };
+  const [address = '', zone] = text.split('%');
+  const scopeId = zone === undefined ? 0 : scopeIdOf(zone);
+  return { address, port, family: 'IPv6', ...(scopeId === 0 ? {} : { scopeId }) };
+}
+
+/** An address as net and dgram take it. */
+export function hostText({ address, scopeId = 0 }: InetAddress): string {
+  return scopeId === 0
+    ? address
+    : `${address}%${isWindows ? String(scopeId) : (interfaceOf(scopeId) ?? String(scopeId))}`;
+}
+
+/** if_nametoindex(3). @returns 0 if there is no such interface */
+export function scopeIdOf(zone: string): number {
+  if (/^\d+$/.test(zone)) return Number(zone);
+  for (const info of networkInterfaces()[zone] ?? []) {
+    if (info.family === 'IPv6') return info.scopeid;
+  }
+  return 0;
+}
+
+function interfaceOf(scopeId: number): string | undefined {
+  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
+    if (infos.some((info) => info.family === 'IPv6' && info.scopeid === scopeId)) return name;
+  }
+  return undefined;
+}
+
+/**
+ * A Unix path as net takes it, which is as text.
+ * @throws TypeError; ENAMETOOLONG, which net would cut; UnsupportedOperationError for bytes that
+ *   are no UTF-8, and where net knows no abstract names
+ */
+export function pipePath(name: string, path: UnixPath, syscall: string): string {
+  if (typeof path !== 'string' && !((path as unknown) instanceof Uint8Array))
+    throw invalidArgument(name, 'a string or a Uint8Array', path);
+  const text = typeof path === 'string' ? path : decode(path);
+  if (text.startsWith('\0')) {
+    if (!hasAbstractNames)
+      throw unsupported('an abstract Unix name', 'node:net of this runtime knows none');
+  } else if (text.includes('\0')) {
+    throw invalidArgument(
+      name,
+      'without NUL bytes, but for a leading one (an abstract name)',
+      path,
+    );
+  }
+  // A path has a NUL at its end.
+  const length = Buffer.byteLength(text) + (text.startsWith('\0') ? 0 : 1);
+  if (length > UNIX_PATH_BYTES) throw systemErrorNamed('ENAMETOOLONG', syscall, { path: text });
+  if (text === '') throw systemErrorNamed('EINVAL', syscall, { path: text });
+  return text;
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decode(path: Uint8Array): string {
+  try {
+    return strictUtf8.decode(path);
+  } catch (error) {
+    if (error instanceof TypeError)
+      throw unsupported('a Unix path that is not UTF-8', 'node:net takes paths as text');
+    throw error;
+  }
+}

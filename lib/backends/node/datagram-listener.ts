@@ -1,0 +1,131 @@
+import type { Socket } from 'node:dgram';
+import type { AsyncBackend } from '../../contract/backend';
+import type { Awaitable } from '../../concurrency/awaitable';
+import type { TaskGroup } from '../../concurrency/task-group';
+import { checkBytes } from '../../arguments/buffers';
+import type { Bytes } from '../../contract/bytes';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
+import { checkFunction } from '../../arguments/validate';
+import type { AsyncDatagramListener } from '../../contract/listeners';
+import { Serving } from '../../networking/serving';
+import type { InetAddress } from '../../socket/address';
+import {
+  type AttributeGetters,
+  SocketAttribute,
+  type TypedAttribute,
+} from '../../transports/attributes';
+import { checkInetAddress, inetAddress } from './address';
+import { DatagramPort } from './datagram-port';
+import { NodeTransport } from './transport';
+import { AF_INET, AF_INET6 } from './platform';
+import { noAncillary } from './unsupported';
+
+/**
+ * A bound dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as
+ * the network takes them.
+ */
+export class NodeDatagramListener
+  extends NodeTransport
+  implements AsyncDatagramListener<InetAddress>
+{
+  readonly #port: DatagramPort;
+  readonly #serving = new Serving();
+
+  /** Takes over a bound socket. @internal */
+  constructor(backend: AsyncBackend, socket: Socket) {
+    super(backend, {
+      kind: 'datagram listener',
+      isReady: () => this.#port.hasWaiting,
+      wanted: () => undefined,
+    });
+    this.#port = new DatagramPort(socket, {
+      onMessage: () => {
+        this.serveReader();
+      },
+      onError: ({ message, code }) => {
+        const detail = code === undefined ? {} : { detail: code };
+        process.emitWarning(`Unrelated error occurred on datagram reception: ${message}`, {
+          type: 'SockscopeWarning',
+          code: 'SOCKSCOPE_RECEIVE',
+          ...detail,
+        });
+      },
+      onSendEnd: () => {
+        this.sendEnded();
+      },
+      onClose: () => {
+        this.closeNow();
+      },
+    });
+  }
+
+  async serve(
+    handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
+    checkFunction('handler', handler);
+    return this.#serving.run(this.backend(), group, (tasks) =>
+      this.#receiveForever(handler, tasks),
+    );
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  serveWithAncillary(): Promise<never> {
+    return noAncillary('serveWithAncillary');
+  }
+
+  /** No async function: it would cost a promise and three microtasks more for each datagram. */
+  sendTo(data: Bytes, address: InetAddress): Promise<void> {
+    try {
+      checkBytes('data', data);
+      checkInetAddress(address);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.closedRefusal('sendTo');
+    return refusal === null ? this.#port.send(data, address) : Promise.reject(refusal);
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  sendWithAncillaryTo(): Promise<void> {
+    return noAncillary('sendWithAncillaryTo');
+  }
+
+  protected override destroy(): void {
+    this.#port.close();
+  }
+
+  protected override isSending(): boolean {
+    return this.#port.isSending;
+  }
+
+  protected override attributes(): AttributeGetters {
+    const { socket } = this.#port;
+    return new Map<TypedAttribute<unknown>, () => unknown>([
+      [SocketAttribute.family, () => (socket.address().family === 'IPv6' ? AF_INET6 : AF_INET)],
+      [
+        SocketAttribute.localAddress,
+        () => inetAddress(socket.address().address, socket.address().port),
+      ],
+    ]);
+  }
+
+  async #receiveForever(
+    handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
+    for (;;) {
+      await this.receive('serve', () => undefined);
+      // Here, and not where they are taken: a task begins in the context of whoever starts it.
+      for (let next = this.#port.first(); next !== undefined; next = this.#port.first()) {
+        const { data, address } = next;
+        group.startSoon(() => handler(data, address));
+        // One that the group did not take stays.
+        this.#port.take();
+      }
+    }
+  }
+}

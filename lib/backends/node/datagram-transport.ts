@@ -1,0 +1,180 @@
+import type { Socket } from 'node:dgram';
+import type { AsyncBackend } from '../../contract/backend';
+import { CancelledError, systemErrorNamed } from '../../errors';
+import { checkBytes, checkBytesList } from '../../arguments/buffers';
+import type { Bytes } from '../../contract/bytes';
+import { throwIfCancelled } from '../../waiting/checkpoint';
+import { checkInteger } from '../../arguments/validate';
+import type { AncillaryData } from '../../socket/ancillary';
+import {
+  type AttributeGetters,
+  SocketAttribute,
+  type TypedAttribute,
+} from '../../transports/attributes';
+import type { AsyncDatagramTransport } from '../../contract/transports';
+import { inetAddress } from './address';
+import { bytesOf } from './byte-queue';
+import { DatagramPort } from './datagram-port';
+import { closedMeanwhile, NodeTransport } from './transport';
+import { AF_INET, AF_INET6 } from './platform';
+import { noAncillary } from './unsupported';
+
+/**
+ * A connected dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon
+ * as the network takes them.
+ */
+export class NodeDatagramTransport extends NodeTransport implements AsyncDatagramTransport {
+  readonly #port: DatagramPort;
+  /** Reported for an earlier datagram, and not yet told. */
+  #error: Error | null = null;
+  /** Calls of `sendMany` under way. */
+  #batches = 0;
+
+  /** Takes over a connected socket. @internal */
+  constructor(backend: AsyncBackend, socket: Socket) {
+    super(backend, {
+      kind: 'datagram socket',
+      isReady: () => this.#error !== null || this.#port.hasWaiting,
+      wanted: () => undefined,
+    });
+    this.#port = new DatagramPort(socket, {
+      onMessage: () => {
+        this.serveReader();
+      },
+      onError: (error) => {
+        this.#error = error;
+        this.serveReader();
+      },
+      onSendEnd: () => {
+        this.sendEnded();
+      },
+      onClose: () => {
+        this.closeNow();
+      },
+    });
+  }
+
+  recv(): Promise<Uint8Array> {
+    return this.receive('recv', () => this.#take());
+  }
+
+  async recvInto(buffer: Bytes): Promise<number> {
+    checkBytes('buffer', buffer);
+    const { byteLength } = buffer;
+    return this.receive('recvInto', () => {
+      // A buffer that went away while waiting must not swallow a packet.
+      if (buffer.byteLength < byteLength) checkBytes('buffer', buffer);
+      const data = this.#take();
+      if (data.length > buffer.byteLength) throw systemErrorNamed('EMSGSIZE', 'recvmsg');
+      bytesOf(buffer).set(data);
+      return data.length;
+    });
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  recvWithAncillary(): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+    return noAncillary('recvWithAncillary');
+  }
+
+  async recvMany(max: number): Promise<Uint8Array[]> {
+    checkInteger('max', max, 1, 0x7fffffff);
+    return this.receive('recvMany', () => {
+      const packets = [this.#take()];
+      while (packets.length < max && this.#port.hasWaiting) packets.push(this.#port.take().data);
+      return packets;
+    });
+  }
+
+  /** No async function: it would cost a promise and three microtasks more for each datagram. */
+  send(data: Bytes): Promise<void> {
+    try {
+      checkBytes('data', data);
+      this.#begin('send');
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#port.send(data);
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  sendWithAncillary(): Promise<void> {
+    return noAncillary('sendWithAncillary');
+  }
+
+  async sendMany(packets: readonly Bytes[]): Promise<void> {
+    checkBytesList('packets', packets);
+    const all = [...packets];
+    this.#begin('sendMany');
+    let packetsSent = 0;
+    this.#batches++;
+    try {
+      for (const packet of all) {
+        if (packetsSent > 0) this.#continueBatch();
+        checkBytes('packets[]', packet);
+        await this.#port.send(packet);
+        packetsSent++;
+      }
+    } catch (error) {
+      throw withPacketsSent(error, packetsSent);
+    } finally {
+      this.#batches--;
+      this.sendEnded();
+    }
+  }
+
+  protected override destroy(): void {
+    this.#port.close();
+  }
+
+  protected override isSending(): boolean {
+    return this.#port.isSending || this.#batches > 0;
+  }
+
+  protected override attributes(): AttributeGetters {
+    const { socket } = this.#port;
+    return new Map<TypedAttribute<unknown>, () => unknown>([
+      [SocketAttribute.family, () => (socket.address().family === 'IPv6' ? AF_INET6 : AF_INET)],
+      [
+        SocketAttribute.localAddress,
+        () => inetAddress(socket.address().address, socket.address().port),
+      ],
+      [
+        SocketAttribute.remoteAddress,
+        () => inetAddress(socket.remoteAddress().address, socket.remoteAddress().port),
+      ],
+    ]);
+  }
+
+  /** @throws what was reported for an earlier datagram, if anything: once */
+  #take(): Uint8Array {
+    this.#throwReported();
+    return this.#port.take().data;
+  }
+
+  #begin(method: string): void {
+    throwIfCancelled();
+    const refusal = this.closedRefusal(method);
+    if (refusal !== null) throw refusal;
+    this.#throwReported();
+  }
+
+  /** A graceful close lets a batch go on. */
+  #continueBatch(): void {
+    throwIfCancelled();
+    if (this.isClosed) throw closedMeanwhile();
+    this.#throwReported();
+  }
+
+  #throwReported(): void {
+    const error = this.#error;
+    this.#error = null;
+    if (error !== null) throw error;
+  }
+}
+
+/** The scope's own error is one for many operations: how much went is this one's. */
+function withPacketsSent(error: unknown, packetsSent: number): unknown {
+  if (error instanceof CancelledError)
+    return Object.assign(new CancelledError(error.message, { cause: error }), { packetsSent });
+  return error instanceof Error ? Object.assign(error, { packetsSent }) : error;
+}

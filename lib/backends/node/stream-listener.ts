@@ -1,0 +1,106 @@
+import type { Server, Socket } from 'node:net';
+import type { AsyncBackend } from '../../contract/backend';
+import type { Awaitable } from '../../concurrency/awaitable';
+import type { TaskGroup } from '../../concurrency/task-group';
+import { checkFunction } from '../../arguments/validate';
+import type { AsyncListener } from '../../contract/listeners';
+import { Serving, startHandler } from '../../networking/serving';
+import type { AttributeGetters } from '../../transports/attributes';
+import type { AsyncStreamTransport } from '../../contract/transports';
+import { NodeStreamTransport } from './stream-transport';
+import { NodeTransport } from './transport';
+
+/** How a listener's server is closed, and what its connections are. */
+export interface ListenerKind {
+  readonly attributes: AttributeGetters;
+  readonly attributesOf: (connection: Socket) => AttributeGetters;
+  /** Connections that may wait for `serve`; what comes beyond that is dropped. */
+  readonly backlog: number;
+  readonly close: (server: Server) => void;
+}
+
+/**
+ * A listening net.Server: TCP, or Unix streams.
+ *
+ * Net accepts by itself, also while nobody serves: such connections wait here, unread. At EMFILE
+ * libuv accepts and closes what it can, and tells nobody; accept errors that net does tell are
+ * process warnings (`SOCKSCOPE_ACCEPT`).
+ */
+export class NodeStreamListener
+  extends NodeTransport
+  implements AsyncListener<AsyncStreamTransport>
+{
+  readonly #server: Server;
+  readonly #kind: ListenerKind;
+  readonly #waiting: NodeStreamTransport[];
+  readonly #serving = new Serving();
+
+  /** Takes over a server whose connections come paused. @internal */
+  constructor(backend: AsyncBackend, server: Server, kind: ListenerKind) {
+    const waiting: NodeStreamTransport[] = [];
+    super(backend, {
+      kind: 'stream listener',
+      isReady: () => waiting.length > 0,
+      wanted: () => undefined,
+    });
+    this.#server = server;
+    this.#kind = kind;
+    this.#waiting = waiting;
+    server.on('connection', (connection) => {
+      this.#accepted(connection);
+    });
+    server.on('error', ({ message }) => {
+      process.emitWarning(`The listener goes on after: ${message}`, {
+        type: 'SockscopeWarning',
+        code: 'SOCKSCOPE_ACCEPT',
+      });
+    });
+  }
+
+  async serve(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group?: TaskGroup,
+  ): Promise<never> {
+    checkFunction('handler', handler);
+    return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
+  }
+
+  protected override destroy(): void {
+    this.#kind.close(this.#server);
+    for (const transport of this.#waiting.splice(0)) transport.closeNow();
+  }
+
+  protected override isSending(): boolean {
+    return false;
+  }
+
+  protected override attributes(): AttributeGetters {
+    return this.#kind.attributes;
+  }
+
+  #accepted(connection: Socket): void {
+    if (this.isClosed || this.#waiting.length >= this.#kind.backlog) {
+      connection.destroy();
+      return;
+    }
+    this.#waiting.push(
+      new NodeStreamTransport(this.backend(), connection, this.#kind.attributesOf(connection)),
+    );
+    this.serveReader();
+  }
+
+  async #acceptForever(
+    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
+    group: TaskGroup,
+  ): Promise<never> {
+    for (;;) {
+      await this.receive('serve', () => undefined);
+      // Here, and not where they arrive: a task begins in the context of whoever starts it.
+      for (let [transport] = this.#waiting; transport !== undefined; [transport] = this.#waiting) {
+        startHandler(group, handler, transport);
+        // One that the group did not take stays.
+        this.#waiting.shift();
+      }
+    }
+  }
+}

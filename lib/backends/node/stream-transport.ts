@@ -1,0 +1,293 @@
+import type { Socket } from 'node:net';
+import type { AsyncBackend } from '../../contract/backend';
+import { InvalidStateError } from '../../errors';
+import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
+import type { Bytes } from '../../contract/bytes';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
+import { checkInteger, invalidArgument } from '../../arguments/validate';
+import type { AncillaryData } from '../../socket/ancillary';
+import type { AttributeGetters } from '../../transports/attributes';
+import type { AsyncStreamTransport } from '../../contract/transports';
+import { ByteQueue, bytesOf } from './byte-queue';
+import { type Inbox, Receive } from './inbox';
+import { NodeTransport } from './transport';
+import { StreamSender } from './stream-sender';
+import { noAncillary } from './unsupported';
+
+const MAX_INT = 0x7fffffff;
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Bytes of memory that may wait for a receive. From there on the socket is paused, and soon the
+ * peer must wait. Net holds another such amount.
+ */
+const HIGH_WATER_BYTES = 131_072;
+const LOW_WATER_BYTES = 32_768;
+
+/** A reader of whom it is known where the bytes go: what comes need not be queued first. */
+class ReceiveInto extends Receive<number> {
+  readonly buffer: Uint8Array;
+  readonly #takeInto: (buffer: Uint8Array) => number;
+
+  constructor(inbox: Inbox, buffer: Uint8Array, takeInto: (buffer: Uint8Array) => number) {
+    super(inbox);
+    this.buffer = buffer;
+    this.#takeInto = takeInto;
+  }
+
+  protected take(): number {
+    return this.#takeInto(this.buffer);
+  }
+}
+
+/**
+ * A connected net.Socket: TCP, or a Unix stream.
+ *
+ * It reads from the socket from the first receive on, somewhat ahead of its readers: what has come
+ * and was not taken, by a receive that was cancelled say, waits for the next one.
+ */
+export class NodeStreamTransport extends NodeTransport implements AsyncStreamTransport {
+  readonly #socket: Socket;
+  readonly #attributes: AttributeGetters;
+  readonly #incoming = new ByteQueue();
+  readonly #sender: StreamSender;
+  /** The peer has sent its last byte. */
+  #hasEnded: boolean;
+  /** What receives reject with, once everything that came before has been taken. */
+  #error: Error | null = null;
+
+  /**
+   * Takes over a connected socket that is paused and allows half-open connections.
+   * @internal
+   */
+  constructor(backend: AsyncBackend, socket: Socket, attributes: AttributeGetters) {
+    super(backend, {
+      kind: 'stream',
+      isReady: () => this.#isReady(),
+      wanted: () => {
+        if (socket.isPaused()) socket.resume();
+      },
+    });
+    this.#socket = socket;
+    this.#attributes = attributes;
+    // Its end may have been read before, by whoever had the net.Socket.
+    this.#hasEnded = socket.readableEnded;
+    this.#sender = new StreamSender(
+      socket,
+      () => {
+        // Whoever waits to receive is told by the 'close' event: he may be in the scope that is
+        // being cancelled too.
+        this.#error ??= new InvalidStateError(
+          'A send was cancelled half-way: only aclose() is left',
+        );
+        socket.destroy();
+      },
+      () => {
+        this.sendEnded();
+      },
+    );
+    socket.on('data', (chunk: Uint8Array) => {
+      this.#arrived(chunk);
+    });
+    socket.on('end', () => {
+      this.#hasEnded = true;
+      this.serveReader();
+    });
+    socket.on('error', (error) => {
+      this.#lose(error);
+    });
+    socket.on('close', () => {
+      // Lost, or ended on both sides: its state tells. Else somebody who has the net.Socket closed
+      // it.
+      if (this.#error !== null) this.serveReader();
+      else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
+    });
+  }
+
+  /**
+   * No async function, like recvInto and sendAll: it would cost a promise and three microtasks
+   * more.
+   */
+  recv(bufsize: number): Promise<Uint8Array> {
+    try {
+      checkInteger('bufsize', bufsize, 0, MAX_INT);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (bufsize === 0) return this.#nothing('recv', EMPTY);
+    return this.receive('recv', () => {
+      this.#checkLost();
+      const data = this.#incoming.take(bufsize);
+      this.#taken();
+      return data;
+    });
+  }
+
+  recvInto(buffer: Bytes): Promise<number> {
+    if (!(buffer instanceof Uint8Array) || buffer.length === 0)
+      return this.#recvIntoSpecial(buffer);
+    if (this.#isReady()) return this.receive('recvInto', () => this.#takeInto(buffer));
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.receiveRefusal('recvInto');
+    return refusal === null
+      ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto))
+      : Promise.reject(refusal);
+  }
+
+  async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
+    checkBytesList('buffers', buffers);
+    const views = [...buffers];
+    if (totalLength(views) === 0) return this.#nothing('recvIntoMany', 0);
+    return this.receive('recvIntoMany', () => this.#takeIntoMany(views));
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  recvWithAncillary(): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
+    return noAncillary('recvWithAncillary');
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  recvWithAncillaryInto(): Promise<{ bytes: number; ancillary: AncillaryData }> {
+    return noAncillary('recvWithAncillaryInto');
+  }
+
+  /**
+   * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled
+   * before the kernel took all of it drops the rest and ends the connection, also if nothing was
+   * taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be
+   * received.
+   */
+  sendAll(data: Bytes): Promise<void> {
+    if (!(data instanceof Uint8Array) || data.length === 0) return this.#sendSpecial(data);
+    return this.#send('sendAll', data, data.length);
+  }
+
+  /** **Cancellation.** As `sendAll`. */
+  async sendAllFromIterable(data: Iterable<Bytes>): Promise<void> {
+    if (
+      typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'
+    ) {
+      throw invalidArgument('data', 'an iterable of buffers', data);
+    }
+    const buffers = [...data];
+    checkBytesList('data', buffers);
+    const filled = buffers.filter(({ byteLength }) => byteLength > 0).map(bytesOf);
+    return this.#send('sendAllFromIterable', filled, totalLength(filled));
+  }
+
+  /** Rejects with UnsupportedOperationError. No checkpoint. */
+  sendAllWithAncillary(): Promise<void> {
+    return noAncillary('sendAllWithAncillary');
+  }
+
+  async sendEof(): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.isClosing()) return undefined;
+    const refusal = this.#sender.refusal('sendEof');
+    if (refusal !== null) throw refusal;
+    return this.#sender.end();
+  }
+
+  protected override destroy(): void {
+    this.#incoming.clear();
+    this.#sender.close();
+    this.#socket.destroy();
+  }
+
+  protected override isSending(): boolean {
+    return this.#sender.isSending;
+  }
+
+  protected override attributes(): AttributeGetters {
+    return this.#attributes;
+  }
+
+  /** What recvInto does for other views, for empty buffers, and for what is no buffer. */
+  async #recvIntoSpecial(buffer: Bytes): Promise<number> {
+    checkBytes('buffer', buffer);
+    return buffer.byteLength === 0 ? this.#nothing('recvInto', 0) : this.recvInto(bytesOf(buffer));
+  }
+
+  async #sendSpecial(data: Bytes): Promise<void> {
+    checkBytes('data', data);
+    return this.#send('sendAll', bytesOf(data), data.byteLength);
+  }
+
+  #send(method: string, data: Uint8Array | readonly Uint8Array[], total: number): Promise<void> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.closedRefusal(method) ?? this.#sender.refusal(method);
+    return refusal === null ? this.#sender.send(scope, data, total) : Promise.reject(refusal);
+  }
+
+  #isReady(): boolean {
+    return this.#incoming.length > 0 || this.#hasEnded || this.#error !== null;
+  }
+
+  #arrived(chunk: Uint8Array): void {
+    if (this.isClosed || chunk.length === 0) return;
+    const { reader } = this.inbox;
+    // The usual case does without the queue: somebody waits for it, and has room.
+    if (
+      reader instanceof ReceiveInto &&
+      this.#incoming.length === 0 &&
+      chunk.length <= reader.buffer.length
+    ) {
+      this.inbox.forget(reader);
+      reader.buffer.set(chunk);
+      reader.settle(chunk.length);
+      return;
+    }
+    this.#incoming.push(chunk);
+    this.serveReader();
+    if (this.#incoming.weight >= HIGH_WATER_BYTES) this.#socket.pause();
+  }
+
+  #taken(): void {
+    if (this.#incoming.weight <= LOW_WATER_BYTES && this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  readonly #takeInto = (buffer: Uint8Array): number => {
+    this.#checkLost();
+    // One that went away while it waited must not look like the end of the stream.
+    if (buffer.length === 0)
+      throw invalidArgument('buffer', 'left as it is until the promise settles', buffer);
+    const count = this.#incoming.takeInto(buffer);
+    this.#taken();
+    return count;
+  };
+
+  #takeIntoMany(views: readonly Bytes[]): number {
+    this.#checkLost();
+    // One that went away while it waited has no room; if none has, it would look like the end of
+    // the stream.
+    const targets = views.filter((view) => lengthNow(view) > 0);
+    if (targets.length === 0)
+      throw invalidArgument('buffers', 'left as they are until the promise settles', views);
+    let count = 0;
+    for (const view of targets) count += this.#incoming.takeInto(bytesOf(view));
+    this.#taken();
+    return count;
+  }
+
+  /** A receive of no bytes: a checkpoint, that waits for nothing. */
+  #nothing<T>(method: string, result: T): Promise<T> {
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    const refusal = this.receiveRefusal(method);
+    return refusal === null ? Promise.resolve(result) : Promise.reject(refusal);
+  }
+
+  #checkLost(): void {
+    if (this.#incoming.length === 0 && !this.#hasEnded && this.#error !== null) throw this.#error;
+  }
+
+  #lose(error: Error): void {
+    this.#error ??= error;
+    this.#sender.lose(error);
+    this.serveReader();
+  }
+}

@@ -1,0 +1,452 @@
+import assert from 'node:assert/strict';
+import type { CancelScope } from '../concurrency/cancel-scope';
+import { CancelledError, TimeoutError } from '../errors';
+import {
+  BAD_STATE,
+  CANCELLED,
+  type ConformanceSubject,
+  defineSuite,
+  endsQuietly,
+  rejectsWith,
+  type TestRunner,
+} from './harness';
+
+type Flags = { cancelCalled(): boolean; cancelledCaught(): boolean };
+
+function is(scope: Flags, called: boolean, caught: boolean): void {
+  assert.deepEqual(
+    { called: scope.cancelCalled(), caught: scope.cancelledCaught() },
+    { called, caught },
+  );
+}
+
+/** Defines what cancel scopes and timeouts have to do. */
+export function testScopes(runner: TestRunner, subject: ConformanceSubject): void {
+  defineSuite(runner, subject, 'a cancel scope', (test) => {
+    test('that is not cancelled does not show', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      assert.equal(await scope.run(async () => backend.sleep(0).then(() => 5)), 5);
+      is(scope, false, false);
+      const failure = new Error('of the body');
+      const other = backend.openCancelScope();
+      await assert.rejects(
+        other.run(() => Promise.reject(failure)),
+        (error) => error === failure,
+      );
+      is(other, false, false);
+    });
+
+    test('that is cancelled ends its body at the next checkpoint, quietly', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      let after = false;
+      assert.equal(
+        await scope.run(async () => {
+          scope.cancel();
+          scope.cancel();
+          await backend.coroYield();
+          after = true;
+        }),
+        undefined,
+      );
+      assert.equal(after, false);
+      is(scope, true, true);
+      await backend.coroYield();
+    });
+
+    test('cancelled before it is entered takes effect there', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      scope.cancel();
+      await backend.coroYield();
+      await endsQuietly(scope.run(() => backend.coroYield().then(() => 5)));
+      is(scope, true, true);
+    });
+
+    test('whose body has no further checkpoint completes', async ({ backend }) => {
+      const cancelled = backend.openCancelScope();
+      assert.equal(
+        await cancelled.run(async () => {
+          await backend.coroYield();
+          cancelled.cancel();
+          return 5;
+        }),
+        5,
+      );
+      is(cancelled, true, false);
+      const expired = backend.moveOnAt(backend.currentTime() - 10);
+      assert.equal(await expired.run(() => 6), 6);
+      is(expired, true, false);
+      await backend.coroYield();
+    });
+
+    test('rejects every checkpoint, again and again', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      let count = 0;
+      const result = await scope.run(async () => {
+        scope.cancel();
+        for (let i = 0; i < 5; i++) {
+          try {
+            await backend.sleep(0);
+          } catch (error) {
+            assert.ok(error instanceof CancelledError);
+            count++;
+          }
+        }
+        return 'swallowed';
+      });
+      assert.equal(count, 5);
+      assert.equal(result, 'swallowed');
+      is(scope, true, false);
+      await backend.coroYield();
+    });
+
+    test('can be cancelled from another task', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      await backend.gather(
+        () => endsQuietly(scope.run(() => backend.sleepForever())),
+        async () => {
+          await backend.coroYield();
+          scope.cancel();
+        },
+      );
+      is(scope, true, true);
+    });
+
+    test('is entered once', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      await scope.run(async () => {
+        await rejectsWith(BAD_STATE, () => scope.run(() => undefined));
+      });
+      await rejectsWith(BAD_STATE, () => scope.run(() => undefined));
+    });
+
+    test('lets other errors through, and takes its own out of an AggregateError', async ({
+      backend,
+    }) => {
+      const failure = new Error('while cleaning up');
+      const cleaning = backend.openCancelScope();
+      const cleaned = cleaning.run(async () => {
+        cleaning.cancel();
+        await backend.coroYield().catch(() => {
+          throw failure;
+        });
+      });
+      await assert.rejects(cleaned, (error) => error === failure);
+      is(cleaning, true, false);
+
+      const own = backend.openCancelScope();
+      await endsQuietly(
+        own.run(async () => {
+          own.cancel();
+          const error: unknown = await backend.coroYield().catch((reason: unknown) => reason);
+          throw new AggregateError([error, new AggregateError([error])]);
+        }),
+      );
+      is(own, true, true);
+
+      const mixed = backend.openCancelScope();
+      const thrown = mixed.run(async () => {
+        mixed.cancel();
+        const error: unknown = await backend.coroYield().catch((reason: unknown) => reason);
+        throw new AggregateError([failure, error]);
+      });
+      await assert.rejects(thrown, (error: AggregateError) => {
+        assert.deepEqual(error.errors, [failure]);
+        return true;
+      });
+      is(mixed, true, true);
+    });
+
+    test('absorbs an error that its own caused', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      assert.equal(
+        await scope.run(async () => {
+          scope.cancel();
+          await backend.coroYield().catch((cause: unknown) => {
+            throw Object.assign(new Error('aborted', { cause }), { name: 'AbortError' });
+          });
+        }),
+        undefined,
+      );
+      is(scope, true, true);
+    });
+
+    test('lets a CancelledError that belongs to no scope through', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      const stray = new CancelledError();
+      await assert.rejects(
+        scope.run(() => Promise.reject(stray)),
+        (error) => error === stray,
+      );
+      is(scope, false, false);
+    });
+
+    test('aborts its signal, with the CancelledError as the reason', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      await scope.run(async () => {
+        assert.equal(scope.signal.aborted, false);
+        scope.cancel();
+        assert.ok(scope.signal.aborted);
+        const error: unknown = await backend.coroYield().catch((reason: unknown) => reason);
+        assert.equal(scope.signal.reason, error);
+      });
+      const outer = backend.openCancelScope();
+      const inner = backend.openCancelScope();
+      await outer.run(() =>
+        inner.run(async () => {
+          outer.cancel();
+          assert.ok(inner.signal.aborted, 'cancelled from outside');
+          await backend.coroYield();
+        }),
+      );
+    });
+
+    test('is cancelled by a signal', async ({ backend }) => {
+      const controller = new AbortController();
+      const scope = backend.openCancelScope({ signal: controller.signal });
+      const running = scope.run(() => backend.sleepForever());
+      controller.abort();
+      await endsQuietly(running);
+      is(scope, true, true);
+      const late = backend.openCancelScope({ signal: controller.signal });
+      await endsQuietly(late.run(() => backend.coroYield().then(() => 5)));
+    });
+  });
+
+  defineSuite(runner, subject, 'scopes in each other', (test) => {
+    test('only the inner one cancelled: only it catches, and what comes after it goes on', async ({
+      backend,
+    }) => {
+      const outer = backend.openCancelScope();
+      const inner = backend.openCancelScope();
+      const result = await outer.run(async () => {
+        await inner.run(async () => {
+          inner.cancel();
+          await backend.coroYield();
+        });
+        await backend.coroYield();
+        return 'after';
+      });
+      assert.equal(result, 'after');
+      is(inner, true, true);
+      is(outer, false, false);
+    });
+
+    test('whenever the outer one is cancelled too, in either order, it alone catches', async ({
+      backend,
+    }) => {
+      const orders: ((outer: CancelScope, inner: CancelScope) => void)[] = [
+        (outer) => outer.cancel(),
+        (outer, inner) => {
+          outer.cancel();
+          inner.cancel();
+        },
+        (outer, inner) => {
+          inner.cancel();
+          outer.cancel();
+        },
+      ];
+      for (const cancel of orders) {
+        const outer = backend.openCancelScope();
+        const inner = backend.openCancelScope();
+        let between = false;
+        await outer.run(async () => {
+          await inner.run(async () => {
+            cancel(outer, inner);
+            await backend.coroYield();
+          });
+          between = true;
+        });
+        assert.equal(between, false);
+        assert.equal(inner.cancelledCaught(), false);
+        is(outer, true, true);
+      }
+    });
+
+    test('the same deadline on both: the outer one catches, and the inner is no timeout', async ({
+      backend,
+    }) => {
+      const outer = backend.openCancelScope();
+      const inner = backend.timeout(Infinity);
+      await endsQuietly(
+        outer.run(() =>
+          inner.run(async () => {
+            // Both are entered by now, however slow the machine.
+            const deadline = backend.currentTime() + 2;
+            outer.reschedule(deadline);
+            inner.reschedule(deadline);
+            await backend.sleepForever();
+          }),
+        ),
+      );
+      is(outer, true, true);
+      assert.equal(inner.cancelledCaught(), false);
+    });
+
+    test('a deadline that passed unnoticed, while code was busy, counts for the outer scope', async ({
+      backend,
+    }) => {
+      const outer = backend.moveOnAfter(2);
+      const inner = backend.timeoutAt(outer.when());
+      await endsQuietly(
+        outer.run(() => {
+          for (const end = outer.when() + 2; backend.currentTime() < end;);
+          return inner.run(() => backend.sleepForever());
+        }),
+      );
+      is(outer, true, true);
+      assert.equal(inner.cancelledCaught(), false);
+    });
+
+    test('an inner scope that was left while both were cancelled stays out of it', async ({
+      backend,
+    }) => {
+      const outer = backend.openCancelScope();
+      const inner = backend.openCancelScope();
+      let after = false;
+      await outer.run(async () => {
+        await backend.ignoreCancellation(async () => {
+          outer.cancel();
+          await backend.coroYield();
+        });
+        await inner.run(() => inner.cancel());
+        await backend.coroYield();
+        after = true;
+      });
+      assert.equal(after, false);
+      is(outer, true, true);
+      is(inner, true, false);
+    });
+
+    test('an expired scope whose last act was shielded lets what follows go on, until the outer deadline', async ({
+      backend,
+    }) => {
+      const outer = backend.openCancelScope();
+      const inner = backend.moveOnAfter(1);
+      const steps: string[] = [];
+      await outer.run(async () => {
+        await inner.run(() => backend.ignoreCancellation(() => backend.sleep(5)));
+        steps.push('after the inner one');
+        outer.cancel();
+        await backend.coroYield();
+        steps.push('never');
+      });
+      assert.deepEqual(steps, ['after the inner one']);
+      is(inner, true, false);
+      is(outer, true, true);
+    });
+
+    test('a swallowed cancellation is felt again after a shield', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      let after = false;
+      await scope.run(async () => {
+        scope.cancel();
+        await rejectsWith(CANCELLED, () => backend.coroYield());
+        await backend.ignoreCancellation(() => backend.coroYield());
+        await backend.coroYield();
+        after = true;
+      });
+      assert.equal(after, false);
+      is(scope, true, true);
+    });
+  });
+
+  defineSuite(runner, subject, 'deadlines and timeouts', (test) => {
+    test('a move-on scope ends its body quietly, a timeout with TimeoutError', async ({
+      backend,
+    }) => {
+      for (const scope of [backend.moveOnAfter(2), backend.moveOnAt(backend.currentTime() + 2)]) {
+        await endsQuietly(scope.run(() => backend.sleepForever()));
+        is(scope, true, true);
+      }
+      for (const scope of [backend.timeout(2), backend.timeoutAt(backend.currentTime() + 2)]) {
+        const error = await rejectsWith('ETIMEDOUT', () => scope.run(() => backend.sleepForever()));
+        assert.ok(error instanceof TimeoutError);
+        is(scope, true, true);
+      }
+    });
+
+    test('what is done in time is not disturbed', async ({ backend }) => {
+      assert.equal(await backend.timeout(60_000).run(() => backend.sleep(0).then(() => 5)), 5);
+      assert.equal(await backend.moveOnAfter(Infinity).run(() => 6), 6);
+      assert.equal(backend.moveOnAfter(Infinity).when(), Infinity);
+    });
+
+    test('a relative deadline counts from the call, not from the entry', async ({ backend }) => {
+      const scope = backend.moveOnAfter(2);
+      await backend.sleep(6);
+      await endsQuietly(scope.run(() => backend.coroYield().then(() => 5)));
+      is(scope, true, true);
+    });
+
+    test('can be moved: later, for ever, into the past; but a cancelled scope stays so', async ({
+      backend,
+    }) => {
+      const later = backend.timeout(3);
+      await later.run(async () => {
+        later.reschedule(backend.currentTime() + 60_000);
+        await backend.sleep(6);
+      });
+      is(later, false, false);
+      const never = backend.timeout(3);
+      await never.run(async () => {
+        never.deadline = Infinity;
+        await backend.sleep(6);
+      });
+      const past = backend.openCancelScope();
+      assert.equal(
+        await past.run(async () => {
+          past.reschedule(backend.currentTime() - 1);
+          await backend.coroYield();
+        }),
+        undefined,
+      );
+      past.reschedule(Infinity);
+      is(past, true, true);
+    });
+
+    test('a timeout that is cancelled by hand is a TimeoutError too', async ({ backend }) => {
+      const scope = backend.timeout(60_000);
+      await rejectsWith('ETIMEDOUT', () =>
+        scope.run(async () => {
+          scope.cancel();
+          await backend.coroYield();
+        }),
+      );
+    });
+
+    test('a cancellation from outside goes through a timeout as a cancellation', async ({
+      backend,
+    }) => {
+      const outer = backend.openCancelScope();
+      const inner = backend.timeout(60_000);
+      assert.equal(
+        await outer.run(() =>
+          inner.run(async () => {
+            outer.cancel();
+            await backend.coroYield();
+          }),
+        ),
+        undefined,
+      );
+      is(inner, false, false);
+      is(outer, true, true);
+    });
+
+    test('no timeout where only shielded work outlasted it, or the body swallowed it', async ({
+      backend,
+    }) => {
+      const shielded = backend.timeout(0);
+      await shielded.run(() => backend.ignoreCancellation(() => backend.sleep(1)));
+      is(shielded, true, false);
+      const swallowed = backend.timeout(0);
+      assert.equal(
+        await swallowed.run(async () => {
+          await rejectsWith(CANCELLED, () => backend.sleep(10));
+          return 5;
+        }),
+        5,
+      );
+      await backend.coroYield();
+    });
+  });
+}

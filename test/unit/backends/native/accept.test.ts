@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { nativeBinding } from '#lib/binding';
+import {
+  type AsyncListener,
+  type AsyncStreamTransport,
+  newBuiltinBackend,
+  SocketAttribute,
+} from '#lib/index';
+import { expectNoLeaks } from '../../../support/fds';
+
+expectNoLeaks();
+
+const native = nativeBinding();
+const backend = newBuiltinBackend('native');
+const code = (name: string): number => native.constants[`UV_${name}`] ?? 0;
+
+/** A listener whose accept(2) first gives these codes, each once; then it is the kernel's. */
+async function listenerThatFails(codes: readonly number[]): Promise<{
+  listener: AsyncListener<AsyncStreamTransport>;
+  connect: () => Promise<AsyncStreamTransport>;
+  left: () => number;
+}> {
+  const queue = [...codes];
+  const real = native.accept;
+  vi.spyOn(native, 'accept').mockImplementation((fd) => queue.shift() ?? real(fd));
+  const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
+  const { port } = listener!.extra(SocketAttribute.localAddress) as { port: number };
+  return {
+    listener: listener!,
+    connect: () => backend.createTcpConnection('127.0.0.1', port),
+    left: () => queue.length,
+  };
+}
+
+/** Serves until a connection has come, which is closed. */
+async function serveOne(listener: AsyncListener<AsyncStreamTransport>): Promise<void> {
+  const scope = backend.openCancelScope();
+  await scope.run(() =>
+    listener.serve(async (connection) => {
+      await connection.aclose();
+      scope.cancel();
+    }),
+  );
+}
+
+const warnings: (Error & { code?: string })[] = [];
+const collect = (warning: Error & { code?: string }): void => void warnings.push(warning);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  warnings.length = 0;
+  process.off('warning', collect);
+});
+
+describe('serve', () => {
+  it.each([
+    'ECONNABORTED',
+    'ECONNRESET',
+    'EPERM',
+    'EPROTO',
+    'ENETDOWN',
+    'EHOSTUNREACH',
+    'ETIMEDOUT',
+  ])('passes over a connection that failed with %s, without a word', async (name) => {
+    process.on('warning', collect);
+    const { listener, connect, left } = await listenerThatFails([code(name), code(name)]);
+    const client = await connect();
+    await serveOne(listener);
+    expect(left()).toBe(0);
+    await backend.coroYield();
+    expect(warnings).toEqual([]);
+    await client.aclose();
+    await listener.aclose();
+  });
+
+  it.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
+    'survives %s: it warns once, pauses and goes on',
+    async (name) => {
+      process.on('warning', collect);
+      const { listener, connect, left } = await listenerThatFails([code(name), code(name)]);
+      const client = await connect();
+      const start = backend.currentTime();
+      await serveOne(listener);
+      // Two pauses; a timer is never early.
+      expect(backend.currentTime() - start).toBeGreaterThanOrEqual(198);
+      expect(left()).toBe(0);
+      expect(
+        warnings.map(({ name: kind, code: which, message }) => [kind, which, message]),
+      ).toEqual([
+        ['SockscopeWarning', 'SOCKSCOPE_ACCEPT', `accept returned ${name}; retrying every 100 ms`],
+      ]);
+      await client.aclose();
+      await listener.aclose();
+    },
+  );
+
+  it('serves what it has accepted before it pauses', async () => {
+    const { accept } = native;
+    const { listener, connect } = await listenerThatFails([]);
+    const clients = [await connect(), await connect()];
+    let calls = 0;
+    vi.mocked(native.accept).mockImplementation((fd) =>
+      ++calls === 2 ? code('EMFILE') : accept(fd),
+    );
+    let handled = 0;
+    const scope = backend.openCancelScope();
+    await scope.run(() =>
+      listener.serve(async (connection) => {
+        await connection.aclose();
+        if (++handled === 2) scope.cancel();
+      }),
+    );
+    expect(handled).toBe(2);
+    for (const client of clients) await client.aclose();
+    await listener.aclose();
+  });
+
+  it('pauses where one connection after the other fails: a flood of them ends nothing', async () => {
+    process.on('warning', collect);
+    const { listener, connect, left } = await listenerThatFails(
+      Array.from({ length: 1030 }, () => code('ECONNABORTED')),
+    );
+    const client = await connect();
+    await serveOne(listener);
+    expect(left()).toBe(0);
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'accept returned ECONNABORTED; retrying every 100 ms',
+    ]);
+    await client.aclose();
+    await listener.aclose();
+  });
+
+  it('ends with any other error', async () => {
+    const { listener, connect } = await listenerThatFails([code('EINVAL')]);
+    const client = await connect();
+    await expect(listener.serve(() => undefined)).rejects.toMatchObject({
+      code: 'EINVAL',
+      syscall: 'accept',
+    });
+    await client.aclose();
+    await listener.aclose();
+  });
+
+  it('leaves no timer when it is cancelled in the pause', async () => {
+    process.on('warning', collect);
+    const { listener, connect } = await listenerThatFails([code('EMFILE')]);
+    const client = await connect();
+    const scope = backend.openCancelScope();
+    const serving = scope.run(() => listener.serve(() => undefined));
+    await once(process, 'warning');
+    const timers = vi.spyOn(globalThis, 'clearTimeout');
+    scope.cancel();
+    await serving;
+    expect(timers).toHaveBeenCalledTimes(1);
+    await client.aclose();
+    await listener.aclose();
+  });
+});

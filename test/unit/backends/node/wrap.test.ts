@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { NodeBackend } from '#lib/backends/node/backend';
+import { expectNoLeaks } from '../../../support/fds';
+import { connectedPair } from './connected-pair';
+
+expectNoLeaks();
+
+describe('NodeBackend.wrapStreamSocket', () => {
+  it('knows the end that was read before', async () => {
+    const [socket, peer] = await connectedPair();
+    peer.end();
+    socket.resume();
+    await once(socket, 'end');
+    const transport = await new NodeBackend().wrapStreamSocket(socket);
+    expect(await transport.recv(1)).toHaveLength(0);
+    expect(await transport.recvInto(new Uint8Array(1))).toBe(0);
+    await transport.sendAll(Buffer.from('x'));
+    expect(String(await once(peer, 'data'))).toBe('x');
+    await transport.aclose();
+  });
+
+  it('knows that the socket was half-closed before', async () => {
+    const [socket, peer] = await connectedPair();
+    socket.end();
+    await once(socket, 'finish');
+    const transport = await new NodeBackend().wrapStreamSocket(socket);
+    await expect(transport.sendAll(Buffer.from('x'))).rejects.toMatchObject({ code: 'EPIPE' });
+    await transport.sendEof();
+    peer.write('x');
+    expect(await transport.recv(10)).toHaveLength(1);
+    await transport.aclose();
+  });
+
+  it('uncorks the socket', async () => {
+    const [socket, peer] = await connectedPair();
+    socket.cork();
+    socket.cork();
+    const transport = await new NodeBackend().wrapStreamSocket(socket);
+    await transport.sendAll(Buffer.from('x'));
+    expect(String(await once(peer, 'data'))).toBe('x');
+    await transport.aclose();
+  });
+
+  it.each([
+    [
+      'gives text instead of bytes',
+      'an encoding set',
+      (socket: NodeJS.ReadableStream) => void socket.setEncoding('utf8'),
+    ],
+    [
+      'is read by somebody else',
+      "a 'readable' listener",
+      (socket: NodeJS.ReadableStream) => void socket.on('readable', () => undefined),
+    ],
+  ])('does not take over a socket that %s', async (_, why, prepare) => {
+    const [socket] = await connectedPair();
+    prepare(socket);
+    const wrapping = new NodeBackend().wrapStreamSocket(socket);
+    await expect(wrapping).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    await expect(wrapping).rejects.toThrow(why);
+    // It is still its owner's.
+    expect(socket.destroyed).toBe(false);
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { CancelledError } from '#lib/errors';
+import type { WaitScope } from '#lib/waiting/context';
+import { cancelled, isCancelled, Operation } from '#lib/waiting/operation';
+
+class Probe extends Operation<number> {
+  withdrawn = 0;
+
+  describe(): string {
+    return 'probe';
+  }
+
+  protected withdraw(): void {
+    this.withdrawn++;
+  }
+}
+
+class ListScope implements WaitScope {
+  cancellation: CancelledError | null = null;
+  readonly operations = new Set<Operation<unknown>>();
+
+  link(operation: Operation<unknown>): void {
+    this.operations.add(operation);
+  }
+
+  unlink(operation: Operation<unknown>): void {
+    this.operations.delete(operation);
+  }
+}
+
+describe('Operation', () => {
+  it('is in its scope until it ends, whichever way', async () => {
+    const endings: ((probe: Probe) => void)[] = [
+      (probe) => probe.settle(5),
+      (probe) => probe.fail(new Error('boom')),
+      (probe) => probe.cancel(new CancelledError()),
+    ];
+    for (const end of endings) {
+      const scope = new ListScope();
+      const probe = new Probe().enter(scope);
+      expect([...scope.operations]).toEqual([probe]);
+      end(probe);
+      expect(scope.operations.size).toBe(0);
+      expect(probe.scope).toBe(null);
+      await probe.promise.catch(() => undefined);
+    }
+  });
+
+  it('settles its promise, with or without a scope', async () => {
+    const settled = new Probe().enter(undefined);
+    settled.settle(5);
+    expect(await settled.promise).toBe(5);
+    const error = new Error('boom');
+    const failed = new Probe().enter(new ListScope());
+    failed.fail(error);
+    await expect(failed.promise).rejects.toBe(error);
+    expect(failed.withdrawn).toBe(0);
+  });
+
+  it('cancelled, takes itself out of its resource, and is no unhandled rejection', async () => {
+    const reason = new CancelledError();
+    const probe = new Probe().enter(new ListScope());
+    probe.cancel(reason);
+    await new Promise(setImmediate);
+    expect(probe.withdrawn).toBe(1);
+    await expect(probe.promise).rejects.toBe(reason);
+  });
+});
+
+describe('isCancelled and cancelled', () => {
+  it('look at the scope, if there is one', async () => {
+    const scope = new ListScope();
+    expect([isCancelled(undefined), isCancelled(scope)]).toEqual([false, false]);
+    scope.cancellation = new CancelledError();
+    expect(isCancelled(scope)).toBe(true);
+    if (!isCancelled(scope)) return;
+    const promise = cancelled(scope);
+    await new Promise(setImmediate);
+    await expect(promise).rejects.toBe(scope.cancellation);
+  });
+});
