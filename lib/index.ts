@@ -1,18 +1,60 @@
 /** The public surface: re-exports, nothing else. */
-export type { AsyncBackend, HostPort } from './contract/backend';
-export { type BuiltinBackendName, ensureBackend, newBuiltinBackend } from './backends/builtin';
-export type { Awaitable } from './concurrency/awaitable';
-export type { CancelScope } from './concurrency/cancel-scope';
-export type { BootstrapOptions } from './concurrency/bootstrap';
-export type { Alarm, Clock } from './concurrency/clock';
+export type {
+  AddrInfo,
+  AddrInfoHints,
+  HostPort,
+  InetAddress,
+  RawAddress,
+  SocketAddress,
+  UnixPath,
+} from './contract/addresses';
+export type { AncillaryData, ControlMessage, PeerCredentials } from './contract/ancillary';
+export type { TypedAttribute } from './contract/attributes';
+export type { AsyncBackend } from './contract/backend';
+export type { Bytes } from './contract/bytes';
+export type { Alarm, Clock } from './contract/clock';
+export type { Concurrency, Gathered } from './contract/concurrency';
+export type {
+  AsyncDatagramListener,
+  AsyncListener,
+  EnvironmentListener,
+} from './contract/listeners';
+export type { ICondition, IEvent, ILock } from './contract/locks';
+export type { CancelScope, CancelScopeOptions, TimeoutScope } from './contract/scopes';
+export type { ReceivedMessage, SendMessageOptions, SocketConstructor } from './contract/socket';
+export type {
+  Awaitable,
+  BootstrapOptions,
+  Task,
+  TaskGroup,
+  TaskInfo,
+  TaskOptions,
+} from './contract/tasks';
+export type {
+  PortalCall,
+  PortalConnection,
+  PortalFunctions,
+  PortalHandle,
+  RunInThreadOptions,
+  ThreadFunction,
+  ThreadsPortal,
+} from './contract/threads';
+export type {
+  AsyncBaseTransport,
+  AsyncDatagramReadTransport,
+  AsyncDatagramTransport,
+  AsyncDatagramWriteTransport,
+  AsyncStreamReadTransport,
+  AsyncStreamTransport,
+  AsyncStreamWriteTransport,
+} from './contract/transports';
 export {
-  ConcurrencyBackend,
-  type CancelScopeOptions,
-  type ConcurrencyOptions,
-} from './concurrency/backend';
-export type { ICondition } from './concurrency/condition';
-export type { IEvent } from './concurrency/event';
-export type { ILock } from './concurrency/lock';
+  type BuiltinBackendName,
+  ensureBackend,
+  isAsyncBackend,
+  newBuiltinBackend,
+} from './backends/builtin';
+export { ConcurrencyBackend, type ConcurrencyOptions } from './concurrency/backend';
 export { setDebug } from './concurrency/debug';
 export type {
   ScopeCancelMessage,
@@ -20,13 +62,7 @@ export type {
   TaskEndMessage,
   TaskStartMessage,
 } from './concurrency/diagnostics';
-export type { Task } from './concurrency/task';
-export type { TaskGroup } from './concurrency/task-group';
-export type { TaskOptions } from './concurrency/task-node';
-export type { TaskInfo } from './contract/tasks';
 export { formatTaskTree, taskTree, type TaskTreeNode } from './concurrency/task-tree';
-export type { TimeoutScope } from './concurrency/timeout-scope';
-export type { AddrInfo, AddrInfoHints } from './contract/address-info';
 export {
   AttributeLookupError,
   BusyResourceError,
@@ -39,47 +75,17 @@ export {
   TimeoutError,
   UnsupportedOperationError,
 } from './errors';
-export type { Bytes } from './contract/bytes';
-export type { EnvironmentListener } from './networking/socket-activation';
-export type { AsyncDatagramListener, AsyncListener } from './contract/listeners';
-export type { InetAddress, RawAddress, SocketAddress, UnixPath } from './socket/address';
-export {
-  type AncillaryData,
-  ancillaryBufferSize,
-  closeReceivedFds,
-  type ControlMessage,
-  type PeerCredentials,
-} from './socket/ancillary';
-export type { ReceivedMessage, SendMessageOptions } from './socket/message';
+export { ancillaryBufferSize, closeReceivedFds } from './socket/ancillary';
 export { nativeInfo, type NativeInfo } from './socket/native-info';
 export { type KeepAlive, SocketOptions } from './socket/options';
 export { constants } from './socket/platform-constants';
 export { Socket } from './socket/socket';
 export type { TcpInfo, TcpState } from './socket/tcp-info';
 export { AsyncExecutor } from './threads/async-executor';
-export {
-  connectThreadsPortal,
-  type PortalCall,
-  type PortalConnection,
-} from './threads/connect-portal';
-export type { PortalHandle } from './threads/portal-protocol';
-export type { ThreadFunction } from './threads/thread-function';
-export type { RunInThreadOptions, ThreadPoolOptions } from './threads/thread-pool';
+export { connectThreadsPortal } from './threads/connect-portal';
+export type { ThreadPoolOptions } from './threads/thread-pool';
 export { type BackendOptions, ThreadedBackend } from './threads/threaded-backend';
-export type { PortalFunctions, ThreadsPortal } from './threads/threads-portal';
 export { transferResult } from './threads/transfer';
 export { acloseForcefully } from './transports/aclose-forcefully';
-export { SocketAttribute, type TypedAttribute, typedAttribute } from './transports/attributes';
-export {
-  type AsyncDatagramReadTransport,
-  type AsyncDatagramWriteTransport,
-  StapledDatagramTransport,
-  StapledStreamTransport,
-} from './transports/stapled';
-export type {
-  AsyncBaseTransport,
-  AsyncDatagramTransport,
-  AsyncStreamReadTransport,
-  AsyncStreamTransport,
-  AsyncStreamWriteTransport,
-} from './contract/transports';
+export { SocketAttribute, typedAttribute } from './transports/attributes';
+export { StapledDatagramTransport, StapledStreamTransport } from './transports/stapled';

@@ -30,25 +30,34 @@ export function newBuiltinBackend(
 }
 
 /**
- * The backend given, or a new one of that name, or, without argument, the one that runs the current
- * task.
- * @throws InvalidStateError without argument outside of any task; TypeError for anything else that
- *   is no backend.
+ * The backend that is given, or a new one of that name, or, without an argument, the backend that runs
+ * the current task.
+ * @throws InvalidStateError without an argument outside of any task, and in a task of a backend without
+ *   networking; TypeError for a value that is neither a backend nor the name of one
  */
 export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): AsyncBackend {
   if (backend === undefined) {
     const current = currentBackend();
     if (current === undefined)
       throw new InvalidStateError('No task is running here: give the backend, or its name');
-    return current as unknown as AsyncBackend;
+    if (!isAsyncBackend(current))
+      throw new InvalidStateError('The backend of this task has no networking: give another');
+    return current;
   }
   if (typeof backend === 'string') return newBuiltinBackend(backend);
-  if (
-    typeof (backend as unknown) !== 'object' ||
-    (backend as unknown) === null ||
-    typeof (backend as Partial<AsyncBackend>).bootstrap !== 'function'
-  ) {
+  if (!isAsyncBackend(backend))
     throw invalidArgument('backend', 'a backend or the name of one', backend);
-  }
   return backend;
+}
+
+/**
+ * Whether a value is a backend with networking: one of this library, or a custom one. It looks for the
+ * methods of the contract and does not call them.
+ */
+export function isAsyncBackend(value: unknown): value is AsyncBackend {
+  const { bootstrap, createTcpConnection, createTcpListeners } =
+    (value as Partial<AsyncBackend> | null | undefined) ?? {};
+  return [bootstrap, createTcpConnection, createTcpListeners].every(
+    (method) => typeof method === 'function',
+  );
 }

@@ -1,6 +1,3 @@
-/** What an `async` function returns, or a plain one: a value, or a promise of it. */
-export type Awaitable<T> = T | PromiseLike<T>;
-
 /** The test of `await`: whatever has a `then` that can be called. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (value instanceof Promise) return true;

@@ -1,5 +1,5 @@
+import type { Awaitable } from '../contract/tasks';
 import { markHandled } from '../waiting/operation';
-import type { Awaitable } from './awaitable';
 import { runIn } from './call-in';
 import { isCancellation, NOTHING } from './cancellation';
 import { ScopeNode } from './scope-node';

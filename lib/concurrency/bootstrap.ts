@@ -1,27 +1,21 @@
+import type { Concurrency } from '../contract/concurrency';
+import type { Clock } from '../contract/clock';
+import type { Awaitable, BootstrapOptions } from '../contract/tasks';
 import { CancelledError, InvalidStateError } from '../errors';
 import type { Operation } from '../waiting/operation';
 import { markHandled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { cancellationOf } from './cancellation';
-import type { Clock } from './clock';
-import type { ConcurrencyBackend } from './backend';
 import { currentTask, ScopeNode } from './scope-node';
 import { type Abortable, checkSignal, SignalLink } from './signal-link';
-import { checkTaskOptions, TaskNode, type TaskOptions, type TaskOwner } from './task-node';
-
-/** How a root task is run. */
-export interface BootstrapOptions extends TaskOptions {
-  /** Cancels everything when it aborts. */
-  readonly signal?: AbortSignal;
-}
+import { checkTaskOptions, TaskNode, type TaskOwner } from './task-node';
 
 /**
  * Around a root task, and what it leaves behind: checkpoints, scopes and groups that it started and
  * did not await.
  */
 class Run<R> extends ScopeNode implements TaskOwner, Abortable {
-  readonly backend: ConcurrencyBackend;
+  readonly backend: Concurrency;
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   /** Once it has ended. */
@@ -34,7 +28,7 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     this.#reject = reject;
   });
 
-  constructor(backend: ConcurrencyBackend, clock: Clock, signal: AbortSignal | undefined) {
+  constructor(backend: Concurrency, clock: Clock, signal: AbortSignal | undefined) {
     super();
     this.backend = backend;
     this.#clock = clock;
@@ -116,9 +110,9 @@ function abortedBySignal(run: ScopeNode, reason: unknown): CancelledError {
   return cancellationOf(run, 'The signal given to bootstrap() was aborted', { cause: reason });
 }
 
-/** See {@link ConcurrencyBackend.bootstrap}. */
+/** See {@link Concurrency.bootstrap}. */
 export function bootstrap<R>(
-  backend: ConcurrencyBackend,
+  backend: Concurrency,
   clock: Clock,
   main: () => Awaitable<R>,
   options: BootstrapOptions = {},

@@ -1,5 +1,6 @@
+import type { Awaitable } from '../contract/tasks';
 import { contextStorage, runWith } from '../waiting/context';
-import { type Awaitable, isThenable } from './awaitable';
+import { isThenable } from './awaitable';
 import type { ScopeNode } from './scope-node';
 
 type Fn<R> = (...given: unknown[]) => Awaitable<R>;

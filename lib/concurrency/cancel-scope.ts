@@ -1,8 +1,9 @@
+import type * as contract from '../contract/scopes';
+import type { Awaitable } from '../contract/tasks';
 import { setMaxListeners } from 'node:events';
 import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
 import { checkFunction, checkTime } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { BodyScope } from './body-scope';
 import { cancellationOf } from './cancellation';
 import { type Deadlines, OUT, type Timed } from './deadlines';
@@ -19,7 +20,7 @@ import { SignalLink } from './signal-link';
  * of `run`, it stops there. If a scope around this one is cancelled too, it is for that one to stop
  * the error.
  */
-export class CancelScope extends BodyScope {
+export class CancelScope extends BodyScope implements contract.CancelScope {
   /** The deadline, as `Deadlines` knows it. @internal */
   due: number;
   /** @internal */
@@ -44,15 +45,6 @@ export class CancelScope extends BodyScope {
     this.#source = source;
   }
 
-  /**
-   * Enters the scope, once, and runs `body` in it, beginning at once.
-   *
-   * Resolves to what `body` returns, also if the scope was cancelled meanwhile; to undefined if
-   * this scope's cancellation ended `body`. Rejects with any other error of `body`. From an
-   * AggregateError this scope's own CancelledErrors are taken out.
-   *
-   * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, if it has been entered before.
-   */
   run<R>(body: (scope: this) => Awaitable<R>): Promise<R | undefined> {
     try {
       checkFunction('body', body);
@@ -63,43 +55,25 @@ export class CancelScope extends BodyScope {
     return this.runBody(body, this);
   }
 
-  /**
-   * Cancels it, now or, if it has not been entered yet, from the beginning. The second time, and
-   * after its end, there is nothing to cancel.
-   */
   cancel(): void {
     if (this.ownCancellation === null)
       this.cancelWith(cancellationOf(this, 'The scope was cancelled'));
   }
 
-  /**
-   * True after `cancel()`, after the deadline, and after the signal aborted: after those two, once
-   * the scope has been entered.
-   */
   cancelCalled(): boolean {
     // The alarm may be late.
     if (this.place !== OUT && this.due <= this.deadlines.clock.now()) this.deadlines.expire();
     return this.ownCancellation !== null;
   }
 
-  /**
-   * True if this scope's own CancelledError reached its edge and stopped there, be it in an
-   * AggregateError.
-   */
   cancelledCaught(): boolean {
     return this.isCaught;
   }
 
-  /** The deadline, in milliseconds on the backend's clock; `Infinity` if there is none. */
   when(): number {
     return this.due;
   }
 
-  /**
-   * Moves the deadline. One that has passed cancels the scope at once. A scope that is cancelled
-   * stays so.
-   * @throws RangeError if it is NaN.
-   */
   reschedule(deadline: number): void {
     checkTime('deadline', deadline);
     if (this.place !== OUT) this.deadlines.remove(this);
@@ -107,7 +81,6 @@ export class CancelScope extends BodyScope {
     if (this.parent !== null && !this.isLeft && this.ownCancellation === null) this.watchClock();
   }
 
-  /** `when()` and `reschedule()` as a property. */
   get deadline(): number {
     return this.due;
   }
@@ -116,11 +89,6 @@ export class CancelScope extends BodyScope {
     this.reschedule(deadline);
   }
 
-  /**
-   * Aborts, with the CancelledError as its reason, when the scope is cancelled, by itself or from
-   * outside: hand it to fetch, a database driver, or node:fs. Their AbortErrors then count as the
-   * scope's own cancellation. Made when first asked for.
-   */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

@@ -1,44 +1,6 @@
+import type { Alarm, Clock } from '../contract/clock';
 import { performance } from 'node:perf_hooks';
 import { outsideOfTasks } from '../waiting/context';
-
-/**
- * Where time comes from. A backend reads the time, and waits for it to pass, through one of these
- * alone: with a virtual clock in the place of the system's, a program of sleeps and timeouts runs
- * at once, and always in the same way.
- *
- * Times are milliseconds. Only their differences mean anything.
- */
-export interface Clock {
-  /** The time now. Never decreases. */
-  now(): number;
-  /**
-   * A new alarm, not set. `ring` is called from the event loop, outside of any task, never from
-   * within `set` or `hold`. A backend has one alarm, for all of its deadlines.
-   */
-  createAlarm(ring: () => void): Alarm;
-  /**
-   * Calls `callback` once, outside of any task, after everything that is ready now has run:
-   * microtasks, and one round of the event loop's I/O. A virtual clock does not let time pass while
-   * such a call is outstanding.
-   */
-  nextTurn(callback: () => void): void;
-}
-
-/** One alarm of a clock. It rings once for each time it is set. */
-export interface Alarm {
-  /**
-   * Rings when `now()` has reached `deadline`. Replaces what was set before; `Infinity` takes it
-   * back. It may ring too early (a long wait in several steps) and somewhat late: whoever is rung
-   * looks at `now()`, and sets it again.
-   */
-  set(deadline: number): void;
-  /**
-   * Whether somebody waits for it. The system's clock keeps the process alive while an alarm is
-   * held, even one set to `Infinity` (a task that sleeps for ever waits for a cancellation). To be
-   * called often: it is cheap.
-   */
-  hold(on: boolean): void;
-}
 
 /** Timers hold 32 signed bits: a longer wait is made in steps. */
 const LONGEST_TIMER = 2 ** 31 - 1;

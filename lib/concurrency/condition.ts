@@ -1,30 +1,12 @@
+import type { ICondition, ILock } from '../contract/locks';
+import type { Awaitable } from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkInteger, invalidArgument } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
-import { type Holding, type ILock, Lock, LockWaiter } from './lock';
+import { type Holding, Lock, LockWaiter } from './lock';
 import { WaitQueue } from './wait-queue';
-
-/** A lock, and a place to wait, while it is released, for a change of what it protects. */
-export interface ICondition extends ILock {
-  /**
-   * Wakes the `n` tasks (default 1) that have waited longest, or as many as there are. They go on
-   * one by one, each holding the lock.
-   * @throws InvalidStateError unless this task holds the lock; RangeError for what is no count
-   */
-  notify(n?: number): void;
-  /** Wakes all. @throws InvalidStateError unless this task holds the lock */
-  notifyAll(): void;
-  /**
-   * A checkpoint: releases the lock, waits to be notified, and acquires it again. Cancelled, it
-   * also acquires it again, however long that takes, before it rejects: the caller holds the lock
-   * in any case. A cancelled one has taken no notification.
-   * @throws InvalidStateError, as a rejection, unless this task holds the lock
-   */
-  wait(): Promise<void>;
-}
 
 /** Waits for a notification, linked into a scope; then for the lock, out of any scope's reach. */
 class ConditionWaiter extends LockWaiter<void> {

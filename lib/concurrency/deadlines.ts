@@ -1,4 +1,4 @@
-import type { Alarm, Clock } from './clock';
+import type { Alarm, Clock } from '../contract/clock';
 
 /**
  * Something that is to happen at a time, unless it is taken back before. Everything but `due`,

@@ -1,20 +1,8 @@
+import type { IEvent } from '../contract/locks';
 import { inspect, type InspectOptions } from 'node:util';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled } from '../waiting/operation';
 import { QueuedOperation, WaitQueue } from './wait-queue';
-
-/** Something that happens once, and that any number of tasks of one thread wait for. */
-export interface IEvent {
-  /** A checkpoint: until `set()` has been called; at once if it has. */
-  wait(): Promise<void>;
-  /**
-   * It has happened. All who wait are woken, in the order in which they came. The second time does
-   * nothing.
-   */
-  set(): void;
-  /** Whether it has happened. */
-  isSet(): boolean;
-}
 
 class EventWaiter extends QueuedOperation<void> {
   describe(): string {

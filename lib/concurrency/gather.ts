@@ -1,18 +1,14 @@
+import type { Concurrency } from '../contract/concurrency';
+import type { Gathered } from '../contract/concurrency';
+import type { Awaitable } from '../contract/tasks';
 import type { CancelledError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { cancellationOf, cancelledErrorIn, isCancellation } from './cancellation';
-import type { ConcurrencyBackend } from './backend';
 import type { Deadlines } from './deadlines';
 import { TaskGroup } from './task-group';
 import type { TaskNode } from './task-node';
-
-/** The results of all functions, in their order. */
-export type Gathered<T extends readonly (() => Awaitable<unknown>)[]> = {
-  -readonly [K in keyof T]: Awaited<ReturnType<T[K]>>;
-};
 
 /**
  * A group whose tasks must all have a result: one that ends without, by a cancellation of nobody's
@@ -33,9 +29,9 @@ class GatherGroup extends TaskGroup {
   }
 }
 
-/** See {@link ConcurrencyBackend.gather}. */
+/** See {@link Concurrency.gather}. */
 export function gather<T extends readonly (() => Awaitable<unknown>)[]>(
-  backend: ConcurrencyBackend,
+  backend: Concurrency,
   deadlines: Deadlines,
   fns: T,
 ): Promise<Gathered<T>> {

@@ -1,36 +1,14 @@
+import type { ILock } from '../contract/locks';
+import type { Awaitable } from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { isCancellation } from './cancellation';
 import { currentTask } from './scope-node';
 import type { TaskNode } from './task-node';
 import { QueuedOperation, WaitQueue } from './wait-queue';
-
-/**
- * A lock for tasks of one thread, held by one task at a time. Outside of any task, "no task" is one
- * owner.
- */
-export interface ILock {
-  /**
-   * A checkpoint: waits until the lock is free, and takes it. Resolves to a guard for `using`,
-   * which releases it; disposing it twice, or after `release()`, does nothing. Cancelled, it has
-   * not taken the lock.
-   * @throws InvalidStateError, as a rejection, if this task holds it already
-   */
-  acquire(): Promise<Disposable>;
-  /** @throws InvalidStateError if it is not held, or held by another task */
-  release(): void;
-  /** Whether a task holds it. */
-  locked(): boolean;
-  /**
-   * Acquires it, calls `fn`, and releases it, whatever `fn` does. Its result and its error are
-   * `fn`'s. Cancelled while it waits for the lock, it does not call `fn`.
-   */
-  runExclusive<R>(fn: () => Awaitable<R>): Promise<R>;
-}
 
 /** One time of holding a lock, by one task: the guard. */
 export class Holding implements Disposable {

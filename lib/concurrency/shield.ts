@@ -1,5 +1,5 @@
+import type { Awaitable } from '../contract/tasks';
 import { checkFunction } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { BodyScope } from './body-scope';
 
 class Shield extends BodyScope {

@@ -1,9 +1,11 @@
+import type { Concurrency } from '../contract/concurrency';
+import type * as contract from '../contract/tasks';
+import type { Awaitable, TaskOptions } from '../contract/tasks';
 import { inspect } from 'node:util';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { callIn } from './call-in';
 import { CancelScope } from './cancel-scope';
 import {
@@ -14,12 +16,11 @@ import {
   isPartlyOf,
   NOTHING,
 } from './cancellation';
-import type { ConcurrencyBackend } from './backend';
 import type { Deadlines } from './deadlines';
 import { noteStartSite } from './debug';
 import type { ScopeNode } from './scope-node';
 import { Task } from './task';
-import { type Belonging, checkTaskOptions, TaskNode, type TaskOptions } from './task-node';
+import { checkTaskOptions, TaskNode } from './task-node';
 
 class GroupScope extends CancelScope {
   override run<R>(): Promise<R | undefined> {
@@ -72,11 +73,10 @@ const SOON: Promise<void> = Promise.resolve();
  * Tasks that belong together: `run` does not end before all of them have, and the first that fails
  * cancels the rest. Made by `createTaskGroup` of a backend.
  */
-export class TaskGroup {
-  /** The scope around the body and all tasks. */
+export class TaskGroup implements contract.TaskGroup {
   readonly cancelScope: CancelScope;
   /** @internal */
-  readonly backend: ConcurrencyBackend;
+  readonly backend: Concurrency;
 
   #state: 'new' | 'open' | 'ended' = 'new';
   #tasks = 0;
@@ -90,23 +90,11 @@ export class TaskGroup {
   #running: Promise<unknown> | null = null;
 
   /** @internal */
-  constructor(backend: ConcurrencyBackend, deadlines: Deadlines) {
+  constructor(backend: Concurrency, deadlines: Deadlines) {
     this.backend = backend;
     this.cancelScope = new GroupScope(deadlines, Infinity);
   }
 
-  /**
-   * Opens the group, runs `body`, beginning at once, and settles when `body` and every task have
-   * ended: no task outlives it. The first failure of body or task cancels the rest, with itself as
-   * the `cause`. Runs once.
-   *
-   * Resolves to what `body` returns; to undefined if the group's own cancelScope ended `body`.
-   * Rejects with `body`'s own error if that alone failed; else, if any task failed, with an
-   * AggregateError of all failures (CancelledErrors left out, nested AggregateErrors kept nested);
-   * else with the CancelledError of a scope outside, if that ended body or a task.
-   *
-   * @throws InvalidStateError (`ERR_INVALID_STATE`), as a rejection, if it has run before.
-   */
   run<R>(body: (group: this) => Awaitable<R>): Promise<R | undefined> {
     const scope = this.cancelScope;
     try {
@@ -132,23 +120,10 @@ export class TaskGroup {
     return running;
   }
 
-  /**
-   * Starts a task: it begins soon, after the caller's current turn, in the order of the calls, and
-   * in the caller's context. An open group that is cancelled takes it too; the task feels it at its
-   * first checkpoint. What `fn` throws, at once or later, is the task's failure.
-   *
-   * @throws InvalidStateError (`ERR_INVALID_STATE`) unless the group is open; TypeError if `fn` is
-   *   no function.
-   */
   startSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): void {
     this.spawnSoon(fn, options);
   }
 
-  /**
-   * A checkpoint: starts a task, and resolves when it has begun to run, even if it failed at once.
-   * Cancelled, it has started none.
-   * @throws InvalidStateError and TypeError like `startSoon`, as rejections.
-   */
   start<R>(fn: () => Awaitable<R>, options?: TaskOptions): Promise<Task<R>> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
@@ -164,24 +139,20 @@ export class TaskGroup {
   }
 
   /** @internal */
-  spawnSoon(fn: () => Awaitable<unknown>, options?: TaskOptions, belonging?: Belonging): TaskNode {
-    const node = this.#spawn(fn, options, belonging);
+  spawnSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): TaskNode {
+    const node = this.#spawn(fn, options);
     void SOON.then(() => {
       node.begin();
     });
     return node;
   }
 
-  #spawn(
-    fn: () => Awaitable<unknown>,
-    options: TaskOptions | undefined,
-    belonging?: Belonging,
-  ): TaskNode {
+  #spawn(fn: () => Awaitable<unknown>, options: TaskOptions | undefined): TaskNode {
     checkFunction('fn', fn);
     checkTaskOptions(options);
     if (this.#state !== 'open') throw this.#notOpen();
     this.#tasks++;
-    const node = new TaskNode(this, this.cancelScope, fn, options?.name, belonging);
+    const node = new TaskNode(this, this.cancelScope, fn, options?.name, options?.owns);
     noteStartSite(node);
     return node;
   }

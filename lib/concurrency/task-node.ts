@@ -1,42 +1,35 @@
+import type { Concurrency } from '../contract/concurrency';
 import { invalidArgument } from '../arguments/validate';
-import type { Awaitable } from './awaitable';
 import { type Enclosure, runIn } from './call-in';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
-import type { ConcurrencyBackend } from './backend';
 import { noteStart } from './debug';
 import { taskEnd, taskStart } from './diagnostics';
 import { currentTask, ScopeNode } from './scope-node';
-import type { TaskInfo } from '../contract/tasks';
+import type { Awaitable, TaskInfo, TaskOptions } from '../contract/tasks';
 import { QueuedOperation, WaitQueue } from './wait-queue';
-
-/** How a task is started. */
-export interface TaskOptions {
-  /** For logs and the task tree. By default the function's. */
-  readonly name?: string;
-}
 
 export function checkTaskOptions(options: TaskOptions | undefined): void {
   if (options === undefined) return;
   if (typeof options !== 'object' || (options as unknown) === null)
     throw invalidArgument('options', 'an object', options);
-  const { name } = options;
+  const { name, owns } = options;
   if (name !== undefined && typeof (name as unknown) !== 'string')
     throw invalidArgument('options.name', 'a string', name);
+  if (
+    owns !== undefined &&
+    typeof (owns as Partial<Disposable> | null)?.[Symbol.dispose] !== 'function'
+  )
+    throw invalidArgument('options.owns', 'an object with a [Symbol.dispose] method', owns);
 }
 
 /** Who runs a task: its group, or `bootstrap`. */
 export interface TaskOwner {
-  readonly backend: ConcurrencyBackend;
+  readonly backend: Concurrency;
   /**
    * The task is done, and out of the tree. `error` is undefined unless it failed, or was ended by a
    * cancellation that is not its own.
    */
   taskEnded(task: TaskNode, error: unknown): void;
-}
-
-/** What a task was given, like a handler its connection: it is closed unless the task completes. */
-export interface Belonging {
-  closeNow(): void;
 }
 
 /** A checkpoint that waits for the end of a task. */
@@ -53,7 +46,7 @@ let lastId = 0;
 export class TaskNode extends ScopeNode implements Enclosure {
   readonly id = ++lastId;
   readonly owner: TaskOwner;
-  readonly #belonging: Belonging | null;
+  readonly #owned: Disposable | null;
   #fn: (() => Awaitable<unknown>) | null;
   /** A name alone, until somebody asks for more. */
   #info: TaskInfo | string;
@@ -71,11 +64,11 @@ export class TaskNode extends ScopeNode implements Enclosure {
     parent: ScopeNode,
     fn: () => Awaitable<unknown>,
     name?: string,
-    belonging: Belonging | null = null,
+    owned: Disposable | null = null,
   ) {
     super();
     this.owner = owner;
-    this.#belonging = belonging;
+    this.#owned = owned;
     this.#fn = fn;
     this.#info = name ?? fn.name;
     this.task = this;
@@ -139,9 +132,13 @@ export class TaskNode extends ScopeNode implements Enclosure {
     this.end('completed', value, undefined);
   }
 
-  bodyFailed(error: unknown): void {
-    // It cannot have given it to anyone.
-    this.#belonging?.closeNow();
+  /** Whether the task disposes of `resource` if it does not complete. */
+  disposesOf(resource: Disposable): boolean {
+    return this.#owned === resource;
+  }
+
+  bodyFailed(thrown: unknown): void {
+    const error = this.#owned === null ? thrown : disposeAfter(thrown, this.#owned);
     const rest = this.leaveWith(error);
     const failure = rest === NOTHING ? NOTHING : failureIn(rest, this);
     if (failure === NOTHING) {
@@ -167,5 +164,15 @@ export class TaskNode extends ScopeNode implements Enclosure {
         waiter.taskEnded();
     }
     this.owner.taskEnded(this, error);
+  }
+}
+
+/** Disposes of a resource after `error`. Returns the error, with that of disposing if there is one. */
+function disposeAfter(error: unknown, owned: Disposable): unknown {
+  try {
+    owned[Symbol.dispose]();
+    return error;
+  } catch (thrown) {
+    return new AggregateError([error, thrown], 'A task failed, and disposing of its resource, too');
   }
 }

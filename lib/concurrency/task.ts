@@ -1,3 +1,4 @@
+import type * as contract from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
@@ -70,7 +71,7 @@ class JoinOrCancel<R> extends Join<R> {
  * join a task for its error to be seen, and an error that `join` rejects with is no unhandled
  * rejection.
  */
-export class Task<R> {
+export class Task<R> implements contract.Task<R> {
   readonly #node: TaskNode;
 
   /** @internal */
@@ -78,34 +79,22 @@ export class Task<R> {
     this.#node = node;
   }
 
-  /** Its id and its name. */
   get info(): TaskInfo {
     return this.#node.info;
   }
 
-  /** True once it has ended, in whatever way. */
   done(): boolean {
     return this.#node.isDone;
   }
 
-  /**
-   * The task feels it at its current or next checkpoint. Siblings and group do not. False if it is
-   * done already.
-   */
   cancel(): boolean {
     return this.#node.cancel();
   }
 
-  /** True if it ended with CancelledError, whoever cancelled it. */
   cancelled(): boolean {
     return this.#node.state === 'cancelled';
   }
 
-  /**
-   * A checkpoint: until the task is done. Never rejects with the task's error. Cancelled, it leaves
-   * the task alone.
-   * @throws InvalidStateError, as a rejection, within the task itself
-   */
   wait(): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
@@ -114,11 +103,6 @@ export class Task<R> {
     return this.#enqueue(new Wait(this.#node).enter(scope));
   }
 
-  /**
-   * A checkpoint: the task's result, or its error, or CancelledError if it was cancelled; any
-   * number of times. Cancelled, it leaves the task alone.
-   * @throws InvalidStateError, as a rejection, within the task itself
-   */
   join(): Promise<R> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
@@ -127,12 +111,6 @@ export class Task<R> {
     return this.#enqueue(new Join<R>(this.#node).enter(scope));
   }
 
-  /**
-   * Like `join`, but when the waiter is cancelled, so is the task, and its end is waited for: with
-   * its error if it fails, with its value if it swallows the cancellation (the waiter then feels
-   * its own at the next checkpoint), else with the waiter's CancelledError.
-   * @throws InvalidStateError, as a rejection, within the task itself
-   */
   joinOrCancel(): Promise<R> {
     const scope = currentScope();
     const node = this.#node;

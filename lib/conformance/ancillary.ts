@@ -1,7 +1,7 @@
+import type { UnixPath } from '../contract/addresses';
+import type { AncillaryData } from '../contract/ancillary';
 import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import type { UnixPath } from '../socket/address';
-import type { AncillaryData } from '../socket/ancillary';
 import type { AsyncStreamTransport } from '../contract/transports';
 import {
   BAD_RANGE,

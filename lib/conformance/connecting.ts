@@ -1,6 +1,6 @@
+import type { InetAddress } from '../contract/addresses';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import type { InetAddress } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import { udpPeer } from './datagram-kinds';
 import {

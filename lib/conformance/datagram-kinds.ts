@@ -1,7 +1,7 @@
+import type { InetAddress, UnixPath } from '../contract/addresses';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AsyncDatagramListener } from '../contract/listeners';
-import type { InetAddress, UnixPath } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncDatagramTransport } from '../contract/transports';
 import type { Scenario } from './harness';

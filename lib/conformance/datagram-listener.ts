@@ -1,6 +1,6 @@
+import type { InetAddress, UnixPath } from '../contract/addresses';
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { InetAddress, UnixPath } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import { type DatagramKind, localAddress } from './datagram-kinds';
 import {

@@ -1,7 +1,7 @@
+import type { InetAddress } from '../contract/addresses';
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { InetAddress } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncBaseTransport } from '../contract/transports';
 import {

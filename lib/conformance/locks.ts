@@ -1,6 +1,6 @@
+import type { ILock } from '../contract/locks';
 import assert from 'node:assert/strict';
 import type { AsyncBackend } from '../contract/backend';
-import type { ILock } from '../concurrency/lock';
 import {
   BAD_STATE,
   BAD_TYPE,

@@ -1,5 +1,5 @@
+import type { InetAddress } from '../contract/addresses';
 import assert from 'node:assert/strict';
-import type { InetAddress } from '../socket/address';
 import {
   BAD_RANGE,
   BAD_TYPE,

@@ -1,5 +1,5 @@
+import type { CancelScope } from '../contract/scopes';
 import assert from 'node:assert/strict';
-import type { CancelScope } from '../concurrency/cancel-scope';
 import { CancelledError, TimeoutError } from '../errors';
 import {
   BAD_STATE,

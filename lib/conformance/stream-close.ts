@@ -1,6 +1,6 @@
+import type { InetAddress, UnixPath } from '../contract/addresses';
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { InetAddress, UnixPath } from '../socket/address';
 import { acloseForcefully } from '../transports/aclose-forcefully';
 import { SocketAttribute, typedAttribute } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../contract/transports';

@@ -1,5 +1,5 @@
+import type { InetAddress } from '../contract/addresses';
 import type { AsyncListener } from '../contract/listeners';
-import type { InetAddress } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../contract/transports';
 import type { Scenario } from './harness';

@@ -1,9 +1,8 @@
+import type { InetAddress } from '../contract/addresses';
+import type { Awaitable, TaskGroup } from '../contract/tasks';
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Awaitable } from '../concurrency/awaitable';
-import type { TaskGroup } from '../concurrency/task-group';
 import type { AsyncListener } from '../contract/listeners';
-import type { InetAddress } from '../socket/address';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../contract/transports';
 import {

@@ -1,10 +1,13 @@
+import type {
+  PortalConnection,
+  PortalFunctions,
+  PortalHandle,
+  ThreadFunction,
+} from '../contract/threads';
 import { isMainThread, threadId } from 'node:worker_threads';
 import { BusyResourceError } from '../errors';
-import { connectThreadsPortal, type PortalConnection } from '../threads/connect-portal';
-import type { PortalHandle } from '../threads/portal-protocol';
-import type { ThreadFunction } from '../threads/thread-function';
+import { connectThreadsPortal } from '../threads/connect-portal';
 import { transferResult } from '../threads/transfer';
-import type { PortalFunctions } from '../threads/threads-portal';
 import type * as own from './thread-functions';
 
 /** What the suites run in other threads is exported by this file. */

@@ -1,5 +1,5 @@
+import type { ThreadsPortal } from '../contract/threads';
 import type { AsyncBackend } from '../contract/backend';
-import type { ThreadsPortal } from '../threads/threads-portal';
 import { type Call, type Outcome, threadFunction } from './thread-functions';
 
 /** Runs a function that is given a handle of its own, in a thread of the backend. */

@@ -1,122 +1,26 @@
-import type { Awaitable } from '../concurrency/awaitable';
-import type { CancelScope } from '../concurrency/cancel-scope';
-import type { CancelScopeOptions } from '../concurrency/backend';
-import type { ICondition } from '../concurrency/condition';
-import type { IEvent } from '../concurrency/event';
-import type { ILock } from '../concurrency/lock';
-import type { TaskInfo } from './tasks';
-import type { TaskGroup } from '../concurrency/task-group';
-import type { TimeoutScope } from '../concurrency/timeout-scope';
-import type { AddrInfo, AddrInfoHints } from './address-info';
-import type { CancelledError } from '../errors';
-import type { EnvironmentListener } from '../networking/socket-activation';
-import type { AsyncDatagramListener, AsyncListener } from './listeners';
-import type { InetAddress, UnixPath } from '../socket/address';
-import type { Socket } from '../socket/socket';
-import type { ThreadFunction } from '../threads/thread-function';
-import type { RunInThreadOptions } from '../threads/thread-pool';
-import type { PortalFunctions, ThreadsPortal } from '../threads/threads-portal';
+import type { AddrInfo, AddrInfoHints, HostPort, InetAddress, UnixPath } from './addresses';
+import type { Concurrency } from './concurrency';
+import type { AsyncDatagramListener, AsyncListener, EnvironmentListener } from './listeners';
+import type { Socket } from './socket';
+import type { PortalFunctions, RunInThreadOptions, ThreadFunction, ThreadsPortal } from './threads';
 import type { AsyncDatagramTransport, AsyncStreamTransport } from './transports';
 
-/** A host, by name or by address, and a port. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
 /**
- * An engine: everything that waits, and everything that is waited for. Nothing in this library
- * reaches for a global one; every object that a backend makes gives it back from `backend()`.
+ * An engine: everything that waits, and everything that can be waited for. No code of this library
+ * reaches for a global backend; every object that a backend makes returns it from `backend()`.
  *
- * Times are milliseconds on the backend's clock. A *checkpoint* is a call that waits or may wait:
- * it rejects with CancelledError if a cancel scope around it is cancelled, before it starts or
- * while it waits, and then it had no effect. Misuse rejects from an async method and throws from a
- * sync one.
+ * Checkpoints, times and misuse are as {@link Concurrency} says.
  */
-export interface AsyncBackend {
-  /** 'native', 'node', or a name of one's own. */
+export interface AsyncBackend extends Concurrency {
+  /** 'native', 'node', or the name of a custom backend. */
   readonly name: string;
 
   /**
-   * Runs `main` as the root task. Settles when it and everything that it started has ended: with
-   * its result, or its error.
+   * getaddrinfo(3), off the event loop. Identical look-ups under way share one answer. A
+   * checkpoint: cancelled, it returns at once, and the result of the look-up is dropped. Rejects
+   * with ENOTFOUND, EAI_AGAIN, … (`syscall` 'getaddrinfo', `hostname`).
    *
-   * @param options.signal cancels it when aborted (before the beginning: `main` does not begin); it
-   *   rejects with CancelledError then, whose cause is the signal's reason
-   * @throws InvalidStateError inside a task
-   */
-  bootstrap<R>(
-    main: () => Awaitable<R>,
-    options?: { name?: string; signal?: AbortSignal },
-  ): Promise<R>;
-
-  /** A checkpoint that lets every other ready task, and pending I/O, run once. */
-  coroYield(): Promise<void>;
-  /** The same, but no cancellation point: it never rejects. */
-  cancelShieldedCoroYield(): Promise<void>;
-  /**
-   * A checkpoint. @param delay milliseconds; 0 yields, Infinity sleeps for ever. @throws RangeError
-   * if negative or NaN.
-   */
-  sleep(delay: number): Promise<void>;
-  /** A checkpoint that only a cancellation ends. */
-  sleepForever(): Promise<never>;
-  /** A checkpoint. @param deadline a time of `currentTime()`; one in the past is a plain yield. */
-  sleepUntil(deadline: number): Promise<void>;
-  /** Milliseconds on the backend's monotonic clock: only differences mean anything. */
-  currentTime(): number;
-
-  /** The class that a cancellation is thrown as. */
-  getCancelledErrorClass(): typeof CancelledError;
-  /**
-   * Runs `fn` shielded, in this task: no scope outside of it reaches its checkpoints. Cancellation
-   * is felt at the next checkpoint after it.
-   */
-  ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R>;
-  /**
-   * Makes a promise from elsewhere a checkpoint: when cancelled, it is abandoned, and its late
-   * result (or error) dropped.
-   */
-  waitFor<R>(promise: PromiseLike<R>): Promise<R>;
-
-  /**
-   * Runs all concurrently; results in order. The first failure cancels the rest; failures arrive as
-   * one AggregateError. Cancelled, it cancels all and waits for them.
-   */
-  gather<T extends readonly (() => Awaitable<unknown>)[]>(
-    ...fns: T
-  ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
-  /** A new group, which `run` opens: no task outlives it. */
-  createTaskGroup(): TaskGroup;
-  /** @throws InvalidStateError outside of a task. */
-  getCurrentTask(): TaskInfo;
-
-  /**
-   * A new scope, which `run` enters. @throws RangeError for a deadline that is NaN; TypeError for a
-   * signal that is none.
-   */
-  openCancelScope(options?: CancelScopeOptions): CancelScope;
-  /**
-   * A scope whose deadline counts from this call; one that has passed takes effect when the scope
-   * is entered.
-   */
-  moveOnAfter(delay: number): CancelScope;
-  /** A scope with a deadline on the backend's clock. @throws RangeError for NaN. */
-  moveOnAt(deadline: number): CancelScope;
-  /**
-   * Like moveOnAfter, but its `run` rejects with TimeoutError where a move-on scope would resolve
-   * to undefined.
-   */
-  timeout(delay: number): TimeoutScope;
-  /** Like `timeout`, with a deadline on the backend's clock. */
-  timeoutAt(deadline: number): TimeoutScope;
-
-  /**
-   * getaddrinfo(3), off the event loop. Coalesces identical look-ups under way. A checkpoint:
-   * cancelled, it leaves at once, and the look-up ends unheard. Rejects with ENOTFOUND, EAI_AGAIN,
-   * … (`syscall` 'getaddrinfo', `hostname`).
-   *
-   * @param host null is the loopback address, or with AI_PASSIVE every interface
+   * @param host null is the loopback address or, with AI_PASSIVE, every interface
    * @param port a number, a service name, or null
    */
   getaddrinfo(
@@ -125,20 +29,21 @@ export interface AsyncBackend {
     options?: AddrInfoHints,
   ): Promise<AddrInfo[]>;
   /**
-   * getnameinfo(3), off the event loop: [host, service]. A checkpoint, as `getaddrinfo`. @param
-   * flags NI_NUMERICHOST, …
+   * getnameinfo(3), off the event loop: [host, service]. A checkpoint, as `getaddrinfo`.
+   * @param flags NI_NUMERICHOST, …
    */
   getnameinfo(address: InetAddress, flags?: number): Promise<[string, string]>;
 
   /**
-   * Connects by RFC 8305 (Happy Eyeballs) over all addresses of `host`: families interleaved, IPv6
-   * first, each attempt given a head start; the first to succeed wins and the others' sockets are
-   * closed. A checkpoint; cancelled, every socket is closed. One attempt failed: its error
-   * (ECONNREFUSED, … with `address` and `port`). Several: an AggregateError of all, with the `code`
-   * of the first.
+   * Connects by RFC 8305 (Happy Eyeballs) over all addresses of `host`: families alternate, IPv6
+   * first, and each attempt gets a head start. The first success wins; the sockets of the others
+   * are closed. A checkpoint; cancelled, every socket is closed. One attempt failed: rejects with
+   * its error (ECONNREFUSED, … with `address` and `port`). Several failed: an AggregateError of
+   * all, with the `code` of the first.
    *
-   * @param options.localAddress where it is bound first
-   * @param options.happyEyeballsDelay milliseconds; default 250; Infinity is one after the other
+   * @param options.localAddress where the socket is bound first
+   * @param options.happyEyeballsDelay the head start in milliseconds; default 250; Infinity tries
+   *   one address after the other
    */
   createTcpConnection(
     host: string,
@@ -148,20 +53,21 @@ export interface AsyncBackend {
   /**
    * A checkpoint. Waits while the listener's backlog is full. Rejects with ENOENT, ECONNREFUSED,
    * EACCES, ENAMETOOLONG.
+   * @param options.localPath where the socket is bound first; `aclose` removes its file
    */
   createUnixStreamConnection(
     path: UnixPath,
     options?: { localPath?: UnixPath },
   ): Promise<AsyncStreamTransport>;
   /**
-   * Takes ownership of a connected stream socket: a Socket, or a bare fd, and makes it
-   * non-blocking. Where it rejects, the socket stays the caller's. TypeError if it is no stream
-   * socket (or listens); InvalidStateError if a transport has it already.
+   * Takes ownership of a connected stream socket, a Socket or a bare fd, and makes it non-blocking.
+   * If it rejects, the caller still owns the socket. TypeError if the socket is not a stream socket
+   * (or listens); InvalidStateError if a transport owns it already.
    */
   wrapStreamSocket(socket: Socket | number): Promise<AsyncStreamTransport>;
   /**
    * A UDP socket connected to the first address of the host that works. RangeError for a family
-   * that is neither AF_UNSPEC, AF_INET nor AF_INET6.
+   * other than AF_UNSPEC, AF_INET and AF_INET6.
    */
   createUdpEndpoint(
     remoteHost: string,
@@ -169,8 +75,8 @@ export interface AsyncBackend {
     options?: { localAddress?: HostPort; family?: number },
   ): Promise<AsyncDatagramTransport>;
   /**
-   * @param options.localPath its own name, without which the peer cannot answer; '' lets Linux
-   *   choose an abstract one. A file is removed by `aclose`.
+   * @param options.localPath the endpoint's own name, without which the peer cannot answer; ''
+   *   makes Linux choose an abstract one. `aclose` removes its file.
    */
   createUnixDatagramEndpoint(
     path: UnixPath,
@@ -180,13 +86,14 @@ export interface AsyncBackend {
   wrapConnectedDatagramSocket(socket: Socket | number): Promise<AsyncDatagramTransport>;
 
   /**
-   * One listener per resolved address; null (or '') is every interface, an IPv4 and an IPv6 one
-   * (which takes IPv6 only). All or none: a failed bind closes the rest, and rejects with its error
-   * (EADDRINUSE, EACCES, EADDRNOTAVAIL), or an AggregateError of several. With port 0 each has a
-   * free port of its own.
+   * One listener per resolved address; null (or '') is every interface: an IPv4 listener and an
+   * IPv6 one that takes IPv6 only. All or none: a failed bind closes the rest and rejects with its
+   * error (EADDRINUSE, EACCES, EADDRNOTAVAIL), or with an AggregateError of several. An address
+   * that a host *name* resolved to is passed over if this machine does not have it or its family,
+   * as long as another can be bound. With port 0 each listener has a free port of its own.
    *
    * @param options.backlog connections that may wait to be accepted; default 511, at least 1
-   * @param options.reusePort SO_REUSEPORT: several sockets, of this user, share the port, and the
+   * @param options.reusePort SO_REUSEPORT: several sockets of this user share the port, and the
    *   kernel spreads connections
    */
   createTcpListeners(
@@ -195,62 +102,58 @@ export interface AsyncBackend {
     options?: { backlog?: number; reusePort?: boolean },
   ): Promise<AsyncListener<AsyncStreamTransport>[]>;
   /**
-   * The socket file is made by bind and removed by `aclose`, if it is still the same file. One that
-   * exists is EADDRINUSE, stale or not.
-   * @param options.mode permissions of the file, set before anybody can connect
+   * Listens on a Unix path. `bind` makes the socket file; `aclose` removes it if it is still the
+   * same file. An existing file is EADDRINUSE, even a stale one.
+   * @param options.mode permissions of the file, set before any client can connect
    */
   createUnixStreamListener(
     path: UnixPath,
     options?: { backlog?: number; mode?: number },
   ): Promise<AsyncListener<AsyncStreamTransport>>;
-  /** As `createTcpListeners`, of UDP sockets: hosts, errors, `reusePort`. */
+  /** As `createTcpListeners`, for UDP sockets: hosts, errors, `reusePort`. */
   createUdpListeners(
     host: string | readonly string[] | null,
     port: number,
     options?: { reusePort?: boolean },
   ): Promise<AsyncDatagramListener<InetAddress>[]>;
-  /** As `createUnixStreamListener`. */
+  /** As `createUnixStreamListener`, for Unix datagrams. */
   createUnixDatagramListener(
     path: UnixPath,
     options?: { mode?: number },
   ): Promise<AsyncDatagramListener<UnixPath>>;
 
   /**
-   * Takes ownership of a listening stream socket, a Socket or a bare fd: one that was inherited, or
-   * received from another process. TypeError if it does not listen.
+   * Takes ownership of a listening stream socket, a Socket or a bare fd, that was inherited or
+   * received from another process. TypeError if the socket does not listen.
    */
   wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>>;
   /**
-   * Takes ownership of a bound datagram socket that is not connected. TypeError if it is connected,
+   * Takes ownership of a bound datagram socket without a peer. TypeError if the socket is connected
    * or not bound.
    */
   wrapDatagramListenerSocket(
     socket: Socket | number,
   ): Promise<AsyncDatagramListener<InetAddress | UnixPath>>;
   /**
-   * The sockets that a service manager passed to this process (sd_listen_fds(3): LISTEN_PID,
-   * LISTEN_FDS, LISTEN_FDNAMES), in its order; none if it did not. The variables are removed, so
-   * that children do not take them for theirs. All or none: where it rejects, the fds stay open and
-   * the variables stay.
+   * Listeners on the sockets that a service manager passed to this process (sd_listen_fds(3):
+   * LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), in its order; an empty array if there are none. The
+   * variables are removed, so that child processes do not claim the sockets. All or none: if it
+   * rejects, the fds stay open and the variables stay.
    */
   listenersFromEnvironment(): Promise<EnvironmentListener[]>;
 
-  /** A mutual exclusion. Whoever waits longest comes first, but a free lock may be taken before. */
-  createLock(): ILock;
-  /** Strictly first come, first served. */
-  createFairLock(): ILock;
-  /** A new event, not set. There is no way back once it is. */
-  createEvent(): IEvent;
   /**
-   * @param lock either kind of lock of this library; default one of its own. @throws TypeError for
-   *   any other.
-   */
-  createConditionVar(lock?: ILock): ICondition;
-
-  /**
-   * Runs an exported function in a worker thread. A checkpoint: cancellation waits for it
-   * (default), or, with `abandonOnCancel`, terminates the thread and rejects at once. TypeError for
-   * a closure: it cannot leave its thread.
+   * Runs an exported function in a worker thread, with cloned arguments; resolves to its result,
+   * cloned (or moved: `transferResult`). An error of the function arrives with its class (of the
+   * language or of this library; otherwise Error), name, message, stack, own properties and cause.
+   *
+   * A checkpoint. A call that is cancelled before it began is not made. A cancellation waits for a
+   * function that runs or, with `abandonOnCancel`, terminates its thread and rejects at once. The
+   * function sees no objects and no AsyncLocalStorage of this thread.
+   *
+   * @throws TypeError, as a rejection, for a closure, a relative path or a module without such an
+   *   export; DataCloneError for values that cannot be cloned; UnsupportedOperationError for a
+   *   TypeScript module that this Node.js cannot load
    */
   runInThread<R = unknown>(
     fn: ThreadFunction,

@@ -1,5 +1,5 @@
 /**
- * Any view of memory: TypedArray, DataView or Buffer, also over a SharedArrayBuffer or a resizable
- * buffer.
+ * Any view of memory: a TypedArray, a DataView or a Buffer, over a SharedArrayBuffer or a resizable
+ * buffer, too.
  */
 export type Bytes = ArrayBufferView;

@@ -1,28 +1,27 @@
+import type { AncillaryData } from './ancillary';
+import type { TypedAttribute } from './attributes';
 import type { AsyncBackend } from './backend';
 import type { Bytes } from './bytes';
-import type { AncillaryData } from '../socket/ancillary';
-import type { TypedAttribute } from '../transports/attributes';
 
-/** What transports and listeners have in common. */
+/** What all transports and listeners have in common. */
 export interface AsyncBaseTransport extends AsyncDisposable {
   /**
-   * Closes, gracefully: a send under way is finished first. If it is cancelled, it closes abruptly.
-   * A task that is waiting to receive gets ClosedResourceError. Idempotent. Errors of close(2) are
-   * ignored: the fd is gone all the same.
+   * Closes gracefully: a send under way is finished first. A task that waits to receive gets
+   * ClosedResourceError. Idempotent. Errors of close(2) are ignored: the fd is closed all the same.
    *
-   * **Cancellation.** A checkpoint. In a cancelled scope it closes at once, then rejects with
-   * CancelledError; a send under way rejects with ClosedResourceError then, and part of its data
-   * may have gone.
+   * **Cancellation.** A checkpoint. In a cancelled scope it closes at once and then rejects with
+   * CancelledError; a send under way then rejects with ClosedResourceError, and a part of its data
+   * may have been sent.
    */
   aclose(): Promise<void>;
   /** True once `aclose` was called. A connection that the peer has broken is not closing. */
   isClosing(): boolean;
-  /** The backend it was made by. */
+  /** The backend that made this transport. */
   backend(): AsyncBackend;
   /**
-   * A typed attribute of this transport or of one that it wraps.
-   * @throws AttributeLookupError (`ERR_ATTRIBUTE_LOOKUP`), if there is none (or it cannot be had:
-   *   an address after `aclose`) and no fallback was given.
+   * A typed attribute of this transport or of a transport that it wraps. If there is none, or it is
+   * not available (an address after `aclose`), the fallback.
+   * @throws AttributeLookupError (`ERR_ATTRIBUTE_LOOKUP`) in that case if no fallback was given
    */
   extra<T>(attribute: TypedAttribute<T>, fallback?: T): T;
 }
@@ -31,38 +30,36 @@ export interface AsyncBaseTransport extends AsyncDisposable {
  * The receiving half of a stream.
  *
  * Every receive is a checkpoint. It rejects with ClosedResourceError after (and during) `aclose`,
- * BusyResourceError while another task is receiving, and a system error when the connection is
- * lost: ECONNRESET, ETIMEDOUT, … (again at each further receive).
+ * BusyResourceError while another task receives, and a system error once the connection is lost
+ * (ECONNRESET, ETIMEDOUT, …), which every later receive repeats.
  *
  * **Cancellation.** No byte is consumed: the next receive gets everything.
- * **Ownership.** Buffers are written to only while the system call runs, which is before the
- * promise settles.
+ * **Ownership.** Buffers are written to only during the system call, before the promise settles.
  */
 export interface AsyncStreamReadTransport extends AsyncBaseTransport {
   /**
-   * Up to `bufsize` bytes (and 1 MiB), which nobody else writes; short ones share an ArrayBuffer
-   * with others, as Node's own Buffers do: mind `byteOffset`. Empty is the end of the stream, for
-   * ever (or `bufsize` was 0). @throws RangeError if negative.
+   * Receives at most `bufsize` bytes, and at most 1 MiB. No other code writes the result; short
+   * results share an ArrayBuffer with others, as Buffers of Node.js do: respect `byteOffset`. An
+   * empty result is the end of the stream, which stays (or `bufsize` was 0).
+   * @throws RangeError, as a rejection, if `bufsize` is negative
    */
   recv(bufsize: number): Promise<Uint8Array>;
   /**
-   * The number of bytes written into `buffer`: 0 is the end of the stream (or `buffer` is empty,
-   * and nothing was waited for).
+   * Receives into `buffer`; resolves to the number of bytes. 0 is the end of the stream (or
+   * `buffer` is empty, and the call did not wait).
    */
   recvInto(buffer: Bytes): Promise<number>;
-  /**
-   * recvmsg(2): scatters into several buffers, in order. The number of bytes; 0 as for `recvInto`.
-   */
+  /** recvmsg(2): scatters into several buffers, in order. Resolves as `recvInto` does. */
   recvIntoMany(buffers: readonly Bytes[]): Promise<number>;
   /**
-   * `recv`, with control messages: `ancillaryBufferSize(fds)` says how many bytes they need.
+   * `recv` with control messages; `ancillaryBufferSize(fds)` computes `ancillaryBufsize`, in bytes.
    * UnsupportedOperationError on TCP.
    */
   recvWithAncillary(
     bufsize: number,
     ancillaryBufsize: number,
   ): Promise<{ data: Uint8Array; ancillary: AncillaryData }>;
-  /** `recvInto`, with control messages. UnsupportedOperationError on TCP. */
+  /** `recvInto` with control messages. UnsupportedOperationError on TCP. */
   recvWithAncillaryInto(
     buffer: Bytes,
     ancillaryBufsize: number,
@@ -70,30 +67,31 @@ export interface AsyncStreamReadTransport extends AsyncBaseTransport {
 }
 
 /**
- * The sending half of a stream. It does not buffer: a send resolves when the kernel has taken
- * everything.
+ * The sending half of a stream. It has no buffer: a send resolves when the kernel has taken all
+ * data.
  *
  * Every send is a checkpoint. It rejects with ClosedResourceError after `aclose`, BusyResourceError
- * while another task is sending, and a system error when the connection is lost: EPIPE, ECONNRESET,
- * …
+ * while another task sends, and a system error once the connection is lost (EPIPE, ECONNRESET, …).
  *
- * **Cancellation.** If nothing was taken yet, nothing will be. If a part was, the CancelledError's
- * `bytesSent` tells how much; the stream is broken then, and only `aclose` is left (sending again
- * is an InvalidStateError).
- * **Ownership.** Buffers are read while the promise is pending, and must not be changed until then.
+ * **Cancellation.** If the kernel has taken nothing yet, it takes nothing. If it has taken a part,
+ * the CancelledError's `bytesSent` counts it; the stream is then broken and only `aclose` is left
+ * (another send is an InvalidStateError).
+ * **Ownership.** Buffers are read while the promise is pending, and must not change until it
+ * settles.
  */
 export interface AsyncStreamWriteTransport extends AsyncBaseTransport {
-  /** send(2), until all of it is taken; nothing is done for an empty buffer. */
+  /** send(2) until the kernel has taken all of `data`. An empty buffer sends nothing. */
   sendAll(data: Bytes): Promise<void>;
   /**
    * sendmsg(2): gathers without concatenation, in as few system calls as the kernel allows. The
-   * iterable is read at once, to its end.
+   * iterable is read to its end before the first call.
    */
   sendAllFromIterable(data: Iterable<Bytes>): Promise<void>;
   /**
-   * All in one message, or an error: EMSGSIZE if the kernel takes only a part (its `bytesSent` has
-   * gone, with the control messages). RangeError for control messages without a byte of data, which
-   * the kernel would drop. UnsupportedOperationError on TCP. Fds that are sent stay the caller's.
+   * Sends all data in one message with control messages, or rejects: EMSGSIZE if the kernel takes
+   * only a part (`bytesSent` of the error has been sent, with the control messages); RangeError for
+   * control messages without a byte of data, which the kernel would drop; UnsupportedOperationError
+   * on TCP. The caller keeps the fds that it sends.
    */
   sendAllWithAncillary(data: Iterable<Bytes>, ancillary: AncillaryData): Promise<void>;
 }
@@ -101,39 +99,52 @@ export interface AsyncStreamWriteTransport extends AsyncBaseTransport {
 /** A connected stream, both ways. One task may receive while another sends. */
 export interface AsyncStreamTransport extends AsyncStreamReadTransport, AsyncStreamWriteTransport {
   /**
-   * shutdown(2): the peer sees the end of the stream; receiving goes on. Idempotent; does nothing
-   * once closed, or if the peer has gone. A checkpoint.
+   * Half-closes, by shutdown(2): the peer sees the end of the stream; receiving goes on. A
+   * checkpoint. Idempotent; does nothing after `aclose`, or once the peer has gone.
    */
   sendEof(): Promise<void>;
 }
 
 /**
- * A connected datagram socket. Errors, cancellation and ownership are as for streams; a datagram is
- * sent whole or not at all. An error that the network reported for an earlier datagram
- * (ECONNREFUSED) rejects one later call, once.
+ * The receiving half of a datagram transport. Errors, cancellation and ownership are those of
+ * streams. A network error for an earlier datagram (ECONNREFUSED) rejects one later call, once.
  */
-export interface AsyncDatagramTransport extends AsyncBaseTransport {
-  /** Exactly one packet, never truncated; empty ones are legal. */
+export interface AsyncDatagramReadTransport extends AsyncBaseTransport {
+  /** Receives one datagram, never truncated. Empty datagrams are legal. A checkpoint. */
   recv(): Promise<Uint8Array>;
-  /** One packet into `buffer`. A packet that does not fit is EMSGSIZE, and lost. */
+  /**
+   * Receives one datagram into `buffer`; resolves to its length. A datagram that does not fit is
+   * EMSGSIZE, and is lost. A checkpoint.
+   */
   recvInto(buffer: Bytes): Promise<number>;
-  /** One packet, with control messages. */
+  /** `recv` with control messages. A checkpoint. */
   recvWithAncillary(
     ancillaryBufsize: number,
   ): Promise<{ data: Uint8Array; ancillary: AncillaryData }>;
+  /** recvmmsg(2): waits for one datagram, then takes at most `max` that are there. A checkpoint. */
+  recvMany(max: number): Promise<Uint8Array[]>;
+}
+
+/**
+ * The sending half of a datagram transport. Errors, cancellation and ownership are those of
+ * streams; a datagram is sent whole or not at all.
+ */
+export interface AsyncDatagramWriteTransport extends AsyncBaseTransport {
   /**
-   * Waits while the kernel's (for Unix datagrams: the receiver's) queue is full. EMSGSIZE if it is
-   * too large for one packet.
+   * Sends one datagram. Waits while the queue of the kernel (for Unix datagrams, of the receiver)
+   * is full. EMSGSIZE if `data` is too long for one datagram. A checkpoint.
    */
   send(data: Bytes): Promise<void>;
-  /** `send`, with control messages. Fds that are sent stay the caller's. */
+  /** `send` with control messages. The caller keeps the fds that it sends. A checkpoint. */
   sendWithAncillary(data: Bytes, ancillary: AncillaryData): Promise<void>;
-  /** recvmmsg(2): waits for one packet, then takes what is there, at most `max`. */
-  recvMany(max: number): Promise<Uint8Array[]>;
   /**
-   * sendmmsg(2), or UDP segmentation offload (udp(7), UDP_SEGMENT) for runs of packets of one size,
-   * in order. If it is cancelled or fails half-way, the error's `packetsSent` says how many have
-   * gone.
+   * sendmmsg(2), or UDP segmentation offload (udp(7), UDP_SEGMENT) for runs of datagrams of one
+   * size, in order. A checkpoint. If it is cancelled or fails half-way, the error's `packetsSent`
+   * counts the datagrams that were sent.
    */
   sendMany(packets: readonly Bytes[]): Promise<void>;
 }
+
+/** A connected datagram socket. One task may receive while another sends. */
+export interface AsyncDatagramTransport
+  extends AsyncDatagramReadTransport, AsyncDatagramWriteTransport {}

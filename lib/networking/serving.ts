@@ -1,7 +1,7 @@
+import type { Awaitable } from '../contract/tasks';
 import type { AsyncBackend } from '../contract/backend';
-import type { Awaitable } from '../concurrency/awaitable';
-import { TaskGroup } from '../concurrency/task-group';
-import type { Belonging } from '../concurrency/task-node';
+import type { TaskGroup } from '../contract/tasks';
+import { currentTask } from '../concurrency/scope-node';
 import { BusyResourceError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
 
@@ -41,28 +41,32 @@ export class Serving {
 }
 
 /**
- * Starts a handler as a task. A handler that fails or is cancelled cannot have given its connection
- * to anyone: it is closed then.
+ * Starts a handler as a task that owns its transport: if the handler fails or is cancelled, it cannot
+ * have passed the transport on, and the transport is closed.
  * @throws what the group throws if it takes no more tasks
  */
-export function startHandler<T extends Belonging>(
+export function startHandler<T extends Disposable>(
   group: TaskGroup,
   handler: (transport: T) => Awaitable<void>,
   transport: T,
 ): void {
-  const begin = (): Awaitable<void> => handler(transport);
-  if (group instanceof TaskGroup && group.startSoon === TaskGroup.prototype.startSoon) {
-    // Without an async function of its own around each handler: it would be a good part of an idle
-    // connection's memory.
-    group.spawnSoon(begin, undefined, transport);
-    return;
+  // No async function around each handler: it would be a good part of an idle connection's memory.
+  const begin = (): Awaitable<void> =>
+    currentTask()?.disposesOf(transport) === true
+      ? handler(transport)
+      : handleAndDispose(handler, transport);
+  group.startSoon(begin, { owns: transport });
+}
+
+/** For a custom group that ignores `owns`. */
+async function handleAndDispose<T extends Disposable>(
+  handler: (transport: T) => Awaitable<void>,
+  transport: T,
+): Promise<void> {
+  try {
+    await handler(transport);
+  } catch (error) {
+    transport[Symbol.dispose]();
+    throw error;
   }
-  group.startSoon(async () => {
-    try {
-      await begin();
-    } catch (error) {
-      transport.closeNow();
-      throw error;
-    }
-  });
 }

@@ -1,21 +1,4 @@
 import { InvalidStateError } from '../errors';
-import type { InetAddress, UnixPath } from '../socket/address';
-import type { AsyncStreamTransport } from '../contract/transports';
-import type { AsyncDatagramListener, AsyncListener } from '../contract/listeners';
-
-/** A socket that the service manager opened for this process. */
-export type EnvironmentListener =
-  /** `name`: FileDescriptorName= of the socket unit, or 'unknown'. */
-  | {
-      readonly name: string;
-      readonly kind: 'stream';
-      readonly listener: AsyncListener<AsyncStreamTransport>;
-    }
-  | {
-      readonly name: string;
-      readonly kind: 'datagram';
-      readonly listener: AsyncDatagramListener<InetAddress | UnixPath>;
-    };
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_FD = 3;

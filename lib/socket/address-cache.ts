@@ -1,13 +1,6 @@
+import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
 import { nativeBinding } from '../binding';
-import {
-  decodeAddress,
-  encodeAddress,
-  type InetAddress,
-  type RawAddress,
-  type Sockaddr,
-  type SocketAddress,
-  type UnixPath,
-} from './address';
+import { decodeAddress, encodeAddress, type Sockaddr } from './address';
 
 type Decoded = InetAddress | UnixPath | RawAddress;
 

@@ -1,37 +1,8 @@
+import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
 import { nativeBinding } from '../binding';
 import { type SystemErrorTarget, systemError } from '../errors';
 import { checkBytes } from '../arguments/buffers';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
-
-/**
- * An IPv4 or IPv6 address and port. `address` is numeric text, without a zone suffix: that is
- * `scopeId`.
- */
-export interface InetAddress {
-  readonly address: string;
-  readonly port: number;
-  readonly family: 'IPv4' | 'IPv6';
-  readonly flowinfo?: number;
-  readonly scopeId?: number;
-}
-
-/**
- * A Unix socket's name. A string is a path in UTF-8, bytes are one in any encoding. With a leading
- * NUL it is a name in Linux's abstract namespace (unix(7)); '' is the unnamed address. A path
- * longer than sun_path (108 bytes on Linux, 104 on macOS) is ENAMETOOLONG, never cut.
- */
-export type UnixPath = string | Uint8Array;
-
-/**
- * A `sockaddr` of a family that has no form of its own here (AF_NETLINK, AF_VSOCK, AF_PACKET …), as
- * the kernel wants it.
- */
-export interface RawAddress {
-  readonly sockaddr: Uint8Array;
-}
-
-/** Any address that a socket can have. */
-export type SocketAddress = InetAddress | UnixPath | RawAddress;
 
 /** An encoded address: `length` bytes of `bytes`. */
 export interface Sockaddr {

@@ -1,46 +1,9 @@
+import type { AncillaryData, ControlMessage, PeerCredentials } from '../contract/ancillary';
 import { closeSync } from 'node:fs';
 import { nativeBinding } from '../binding';
 import { checkBytes } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
-
-/**
- * Who is at the other end of a Unix socket, or sent a message: as of connect(2), or of the
- * sendmsg(2). `pid` is -1 where the platform has none.
- */
-export interface PeerCredentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** A control message that has no form of its own here: cmsg(3). */
-export interface ControlMessage {
-  readonly level: number;
-  readonly type: number;
-  readonly data: Uint8Array;
-}
-
-/**
- * The control messages that go with a message.
- *
- * **Ownership.** Received fds belong to the receiver, from the moment it gets this object: close
- * them (`closeReceivedFds`), wrap them (`Socket.fromFd`), or they leak. They are close-on-exec. Fds
- * that are sent stay the sender's: the kernel duplicates them.
- */
-export interface AncillaryData {
-  /** SCM_RIGHTS: all fds of all such messages. */
-  readonly fds?: readonly number[];
-  /** SCM_CREDENTIALS: received only where SO_PASSCRED is set (Linux). */
-  readonly credentials?: PeerCredentials;
-  /** Everything else, raw. */
-  readonly messages?: readonly ControlMessage[];
-  /**
-   * MSG_CTRUNC: the control buffer was too small. What did fit is here; the kernel has discarded
-   * the rest, fds included.
-   */
-  readonly truncated?: boolean;
-}
 
 const FD_BYTES = 4;
 const CREDENTIALS_BYTES = 12;

@@ -1,3 +1,4 @@
+import type { ReceivedMessage } from '../contract/socket';
 import { systemError } from '../errors';
 import type { Bytes } from '../contract/bytes';
 import { EAGAIN, EMSGSIZE } from '../errno';
@@ -5,7 +6,7 @@ import type { Sockaddr } from './address';
 import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { WOULD_BLOCK, wouldBlock } from './io-operation';
-import { type ReceivedMessage, receiveMessage } from './message';
+import { receiveMessage } from './message';
 import { copyPacket } from './packet-memory';
 import { scratch } from './scratch';
 

@@ -1,40 +1,15 @@
+import type { ReceivedMessage } from '../contract/socket';
+import type { SocketAddress } from '../contract/addresses';
+import type { AncillaryData } from '../contract/ancillary';
 import { type NativeBinding, nativeBinding } from '../binding';
 import { systemError } from '../errors';
 import { totalLength } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { EAGAIN } from '../errno';
-import {
-  decodeAddress,
-  encodeAddress,
-  errorTarget,
-  type InetAddress,
-  type RawAddress,
-  type SocketAddress,
-  type UnixPath,
-} from './address';
-import { type AncillaryData, decodeAncillary, encodeAncillary } from './ancillary';
+import { decodeAddress, encodeAddress, errorTarget } from './address';
+import { decodeAncillary, encodeAncillary } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { sendBuffers } from './scatter-gather';
-
-/** What `recvmsg` gives. */
-export interface ReceivedMessage {
-  readonly bytes: number;
-  /** msg_flags: MSG_TRUNC, MSG_CTRUNC, MSG_EOR, … */
-  readonly flags: number;
-  /**
-   * The sender; '' is a Unix socket without a name; null where the kernel names none (a connected
-   * stream).
-   */
-  readonly address: InetAddress | UnixPath | RawAddress | null;
-  readonly ancillary: AncillaryData;
-}
-
-/** What goes with the bytes of a `sendmsg`. */
-export interface SendMessageOptions {
-  readonly address?: SocketAddress;
-  readonly ancillary?: AncillaryData;
-  readonly flags?: number;
-}
 
 const result = new Int32Array(3);
 

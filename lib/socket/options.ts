@@ -1,7 +1,7 @@
+import type { Socket } from '../contract/socket';
 import { nativeBinding } from '../binding';
 import { ClosedResourceError, systemError, UnsupportedOperationError } from '../errors';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
-import type { Socket } from './socket';
 import { parseTcpInfo, TCP_INFO_BYTES, type TcpInfo } from './tcp-info';
 
 /**

@@ -1,3 +1,6 @@
+import type * as contract from '../contract/socket';
+import type { SocketAddress } from '../contract/addresses';
+import type { ReceivedMessage, SendMessageOptions } from '../contract/socket';
 import { inspect } from 'node:util';
 import { nativeBinding } from '../binding';
 import { BusyResourceError, ClosedResourceError, systemError } from '../errors';
@@ -7,23 +10,10 @@ import { currentScope } from '../waiting/context';
 import { EAGAIN, EEXIST, EINPROGRESS } from '../errno';
 import { cancelled, isCancelled } from '../waiting/operation';
 import { checkInteger, invalidArgument } from '../arguments/validate';
-import {
-  decodeAddress,
-  encodeAddress,
-  errorTarget,
-  type InetAddress,
-  type SocketAddress,
-  type UnixPath,
-} from './address';
-import type { AncillaryData } from './ancillary';
+import { decodeAddress, encodeAddress, errorTarget } from './address';
 import { Descriptor, socketKind } from './descriptor';
 import { closeWhenCollected, forgetCollected } from './leaks';
-import {
-  type ReceivedMessage,
-  receiveMessage,
-  type SendMessageOptions,
-  sendMessage,
-} from './message';
+import { receiveMessage, sendMessage } from './message';
 import { Readiness } from './readiness';
 
 const MAX_INT = 0x7fffffff;
@@ -36,22 +26,8 @@ const MAX_UNSIGNED = 0xffffffff;
 const TYPE_MASK = 0xf;
 const SHUTDOWN = { read: 0, write: 1, both: 2 } as const;
 
-/**
- * A socket fd and its system calls: non-blocking, one call each, no policy. A call that would block
- * returns null.
- *
- * **Ownership.** A Socket owns its fd: `close()`, `using`, or (with a process warning) garbage
- * collection closes it; `detach()` gives it up. Nothing else may close it: whoever waits on it
- * would not be told, and the number may be another's a moment later. When the Socket's own thread
- * meets the number again, as that of a new socket, the old one is treated as closed. Buffers are
- * used during a call and never kept.
- *
- * **Errors.** Every method throws ClosedResourceError (`ERR_CLOSED_RESOURCE`) after `close()` or
- * `detach()`, TypeError or RangeError for wrong arguments, before any system call, and otherwise
- * the system's error: `code`, `errno` (negative), `syscall`, and `address`/`port` or `path` where
- * one is involved. EINTR is never seen: calls are repeated.
- */
-export class Socket implements Disposable {
+/** The sockets of this package's addon: see the contract's `Socket`. */
+export class NativeSocket implements contract.Socket {
   /** @internal */
   readonly descriptor: Descriptor;
 
@@ -60,36 +36,24 @@ export class Socket implements Disposable {
     closeWhenCollected(this, descriptor, 'A Socket');
   }
 
-  /**
-   * socket(2). Numbers are those of `constants`. @throws EAFNOSUPPORT, EPROTONOSUPPORT, EPERM (raw
-   * sockets), EMFILE.
-   */
-  static create(family: number, type: number, protocol = 0): Socket {
+  static create(family: number, type: number, protocol = 0): NativeSocket {
     checkInteger('family', family, 0, MAX_INT);
     checkInteger('type', type, 0, MAX_INT);
     checkInteger('protocol', protocol, 0, MAX_INT);
     const fd = nativeBinding().socket(family, type, protocol);
     if (fd < 0) throw systemError(fd, 'socket');
-    return new Socket(new Descriptor(fd, socketKind(family, type & TYPE_MASK, protocol)));
+    return new NativeSocket(new Descriptor(fd, socketKind(family, type & TYPE_MASK, protocol)));
   }
 
-  /**
-   * Takes ownership of an open fd, and makes it non-blocking and close-on-exec; family, type and
-   * protocol are read from it.
-   * @throws TypeError, RangeError for what is no fd; EBADF; ENOTSOCK; BusyResourceError
-   *   (`ERR_BUSY_RESOURCE`) if another Socket, transport or listener of this thread owns the fd:
-   *   `dup()` it, or `detach()` it there.
-   */
-  static fromFd(fd: number): Socket {
+  static fromFd(fd: number): NativeSocket {
     checkInteger('fd', fd, 0, MAX_INT);
-    return new Socket(adoptDescriptor(fd));
+    return new NativeSocket(adoptDescriptor(fd));
   }
 
-  /** socketpair(2): two connected sockets; without arguments, Unix stream sockets. */
   static pair(
     family: number = nativeBinding().constants['AF_UNIX'] as number,
     type: number = nativeBinding().constants['SOCK_STREAM'] as number,
-  ): [Socket, Socket] {
+  ): [NativeSocket, NativeSocket] {
     checkInteger('family', family, 0, MAX_INT);
     checkInteger('type', type, 0, MAX_INT);
     const fds = new Int32Array(2);
@@ -97,60 +61,45 @@ export class Socket implements Disposable {
     if (status < 0) throw systemError(status, 'socketpair');
     const [first, second] = fds as unknown as [number, number];
     const kind = socketKind(family, type & TYPE_MASK, 0);
-    return [new Socket(new Descriptor(first, kind)), new Socket(new Descriptor(second, kind))];
+    return [
+      new NativeSocket(new Descriptor(first, kind)),
+      new NativeSocket(new Descriptor(second, kind)),
+    ];
   }
 
   /** A face for a descriptor that something else made. @internal */
-  static fromDescriptor(descriptor: Descriptor): Socket {
-    return new Socket(descriptor);
+  static fromDescriptor(descriptor: Descriptor): NativeSocket {
+    return new NativeSocket(descriptor);
   }
 
-  /** -1 once closed or detached. */
   get fd(): number {
     return this.descriptor.fd;
   }
 
-  /** AF_INET, AF_UNIX, …: as `constants` numbers them. */
   get family(): number {
     return this.descriptor.kind.family;
   }
 
-  /** SOCK_STREAM, SOCK_DGRAM, … */
   get type(): number {
     return this.descriptor.kind.type;
   }
 
-  /** IPPROTO_TCP, …; 0 where it was left to the kernel. */
   get protocol(): number {
     return this.descriptor.kind.protocol;
   }
 
-  /**
-   * bind(2). @throws EADDRINUSE (also for a stale Unix socket file), EADDRNOTAVAIL, EACCES,
-   * ENAMETOOLONG, ENOENT.
-   */
   bind(address: SocketAddress): void {
     const { bytes, length } = encodeAddress(address, 'bind');
     const status = nativeBinding().bind(this.#openFd(), bytes, length);
     if (status < 0) throw systemError(status, 'bind', errorTarget(address));
   }
 
-  /**
-   * listen(2). @param backlog connections that may wait to be accepted; the kernel has its own
-   * limit (net.core.somaxconn).
-   */
   listen(backlog = 511): void {
     checkInteger('backlog', backlog, 0, MAX_INT);
     const status = nativeBinding().listen(this.#openFd(), backlog);
     if (status < 0) throw systemError(status, 'listen');
   }
 
-  /**
-   * connect(2). True if connected; false if it is under way: await `writable()`, then read
-   * SO_ERROR.
-   * @throws ECONNREFUSED, ENOENT, ENETUNREACH, EISCONN; EAGAIN for a Unix socket whose listener's
-   *   backlog is full.
-   */
   connect(address: SocketAddress): boolean {
     const { bytes, length } = encodeAddress(address, 'connect');
     const status = nativeBinding().connect(this.#openFd(), bytes, length);
@@ -159,48 +108,26 @@ export class Socket implements Disposable {
     return true;
   }
 
-  /**
-   * accept4(2): a connection, or null if none waits. @throws EMFILE, ENFILE, ECONNABORTED, EINVAL
-   * (not listening).
-   */
-  accept(): Socket | null {
+  accept(): NativeSocket | null {
     const { descriptor } = this;
     const fd = nativeBinding().accept(this.#openFd());
-    if (fd >= 0) return new Socket(new Descriptor(fd, descriptor.kind));
+    if (fd >= 0) return new NativeSocket(new Descriptor(fd, descriptor.kind));
     if (fd === EAGAIN) return null;
     throw systemError(fd, 'accept');
   }
 
-  /**
-   * recv(2) into `buffer`. The number of bytes: 0 is the end of a stream, an empty datagram, or an
-   * empty buffer. A datagram that does not fit is cut (use `recvmsg`, which tells; with the flag
-   * MSG_TRUNC, Linux returns its real length, which is more than there is in `buffer`).
-   */
   recv(buffer: Bytes, flags = 0): number | null {
     checkBytes('buffer', buffer);
     checkFlags(flags);
     return countOrNull(nativeBinding().recv(this.#openFd(), buffer, flags), 'recv');
   }
 
-  /**
-   * send(2). The number of bytes taken, which on a stream may be fewer than given; 0 for an empty
-   * buffer, which a datagram socket sends as an empty datagram. @throws EPIPE (no SIGPIPE is
-   * raised), ECONNRESET, ENOTCONN, EMSGSIZE.
-   */
   send(buffer: Bytes, flags = 0): number | null {
     checkBytes('buffer', buffer);
     checkFlags(flags);
     return countOrNull(nativeBinding().send(this.#openFd(), buffer, 0, flags), 'send');
   }
 
-  /**
-   * recvmsg(2): scatters a message into `buffers`, in order. `flags` of the result tells of
-   * MSG_TRUNC (a datagram was cut) and MSG_CTRUNC; `address` is the sender (null on a connected
-   * stream, '' for an unnamed Unix sender).
-   *
-   * @param ancillaryBufsize bytes for control messages: `ancillaryBufferSize(fds)`. Fds that find
-   *   no room are closed by the kernel.
-   */
   recvmsg(buffers: readonly Bytes[], ancillaryBufsize = 0, flags = 0): ReceivedMessage | null {
     checkBytesList('buffers', buffers);
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, MAX_INT);
@@ -209,11 +136,6 @@ export class Socket implements Disposable {
     return receiveMessage(this.descriptor, buffers, ancillaryBufsize, flags);
   }
 
-  /**
-   * sendmsg(2): gathers `buffers` into one message, without concatenation. The number of bytes
-   * taken. On a stream more than IOV_MAX buffers (or more bytes than the kernel takes) are sent in
-   * part; on a datagram socket it is all or an error.
-   */
   sendmsg(buffers: readonly Bytes[], options: SendMessageOptions = {}): number | null {
     checkBytesList('buffers', buffers);
     if (typeof options !== 'object' || (options as unknown) === null)
@@ -224,10 +146,6 @@ export class Socket implements Disposable {
     return sendMessage(this.descriptor, buffers, address, ancillary, flags);
   }
 
-  /**
-   * getsockopt(2): an int option as a number; with `length`, the option's bytes (as many as the
-   * kernel wrote). @throws ENOPROTOOPT.
-   */
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Uint8Array;
   getsockopt(level: number, option: number, length?: number): number | Uint8Array {
@@ -245,10 +163,6 @@ export class Socket implements Disposable {
     return bytes.subarray(0, size);
   }
 
-  /**
-   * setsockopt(2). A number is a C int (or an unsigned one: -1 and 0xffffffff are the same bits).
-   * @throws ENOPROTOOPT, EINVAL, EPERM.
-   */
   setsockopt(level: number, option: number, value: number | boolean | Bytes): void {
     checkOption(level, option);
     const native = nativeBinding();
@@ -264,17 +178,14 @@ export class Socket implements Disposable {
     if (status < 0) throw systemError(status, 'setsockopt');
   }
 
-  /** getsockname(2); '' for an unnamed Unix socket. */
-  localAddress(): SocketAddressOf {
+  localAddress(): SocketAddress {
     return this.#name('getsockname');
   }
 
-  /** getpeername(2); '' if the peer is an unnamed Unix socket. @throws ENOTCONN. */
-  remoteAddress(): SocketAddressOf {
+  remoteAddress(): SocketAddress {
     return this.#name('getpeername');
   }
 
-  /** shutdown(2). @throws ENOTCONN; TypeError for any other word. */
   shutdown(how: 'read' | 'write' | 'both'): void {
     if (!Object.hasOwn(SHUTDOWN, how))
       throw invalidArgument('how', "'read', 'write' or 'both'", how);
@@ -282,57 +193,33 @@ export class Socket implements Disposable {
     if (status < 0) throw systemError(status, 'shutdown');
   }
 
-  /**
-   * fcntl(2) F_DUPFD_CLOEXEC: a second socket for the same connection. Both see the same data: read
-   * from one of them.
-   */
-  dup(): Socket {
+  dup(): NativeSocket {
     const { descriptor } = this;
     const fd = nativeBinding().dup(this.#openFd());
     if (fd < 0) throw systemError(fd, 'dup');
-    return new Socket(new Descriptor(fd, descriptor.kind));
+    return new NativeSocket(new Descriptor(fd, descriptor.kind));
   }
 
-  /**
-   * Gives up the fd without closing it, and returns it; whoever waits on this socket gets
-   * ClosedResourceError. The fd stays non-blocking and close-on-exec.
-   */
   detach(): number {
     this.#openFd();
     forgetCollected(this.descriptor);
     return this.descriptor.detach();
   }
 
-  /**
-   * close(2). Whoever waits on this socket gets ClosedResourceError. Idempotent, and safe while a
-   * transport has the socket: it is closed there too. @throws the error of close(2) (the fd is gone
-   * all the same).
-   */
   close(): void {
     forgetCollected(this.descriptor);
     const status = this.descriptor.close();
     if (status < 0) throw systemError(status, 'close');
   }
 
-  /**
-   * A checkpoint: resolves when a receive (or accept) would not block. At the end of the stream and
-   * on an error it resolves too: the call tells. Cancellation leaves the socket as it was. Keeps
-   * the process alive while it waits. Rejects with BusyResourceError if another task waits in this
-   * direction, ClosedResourceError if it is or gets closed.
-   */
   readable(): Promise<void> {
     return this.#ready('read');
   }
 
-  /**
-   * A checkpoint: resolves when a send would not block, and when a `connect()` under way has ended,
-   * well or not. As `readable()` otherwise.
-   */
   writable(): Promise<void> {
     return this.#ready('write');
   }
 
-  /** `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -352,7 +239,7 @@ export class Socket implements Disposable {
     return new Readiness(descriptor, direction, this).enter(scope).start().promise;
   }
 
-  #name(syscall: 'getsockname' | 'getpeername'): SocketAddressOf {
+  #name(syscall: 'getsockname' | 'getpeername'): SocketAddress {
     const native = nativeBinding();
     const bytes = new Uint8Array(native.limits.sockaddrMax);
     const length = native[syscall](this.#openFd(), bytes);
@@ -367,7 +254,9 @@ export class Socket implements Disposable {
   }
 }
 
-type SocketAddressOf = Exclude<ReturnType<typeof decodeAddress>, null>;
+/** A socket: the constructor functions are public, the class is not. */
+export const Socket: contract.SocketConstructor = NativeSocket;
+export type Socket = contract.Socket;
 
 /** Takes ownership of an open fd. */
 export function adoptDescriptor(fd: number): Descriptor {
@@ -395,12 +284,3 @@ function countOrNull(count: number, syscall: string): number | null {
   if (count === EAGAIN) return null;
   throw systemError(count, syscall);
 }
-
-export type {
-  AncillaryData,
-  InetAddress,
-  ReceivedMessage,
-  SendMessageOptions,
-  SocketAddress,
-  UnixPath,
-};

@@ -1,6 +1,6 @@
+import type { Alarm, Clock } from '../contract/clock';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
-import type { Alarm, Clock } from '../concurrency/clock';
 import { checkTime, outOfRange } from '../arguments/validate';
 
 /** How a {@link VirtualClock} begins, and when it moves by itself. */

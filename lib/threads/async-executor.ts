@@ -1,13 +1,9 @@
+import type { RunInThreadOptions, ThreadFunction } from '../contract/threads';
 import type { AsyncBackend } from '../contract/backend';
 import { ClosedResourceError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
-import { encodeCall, type ThreadFunction } from './thread-function';
-import {
-  type RunInThreadOptions,
-  type ThreadJob,
-  ThreadPool,
-  type ThreadPoolOptions,
-} from './thread-pool';
+import { encodeCall } from './thread-function';
+import { type ThreadJob, ThreadPool, type ThreadPoolOptions } from './thread-pool';
 
 /**
  * A pool of threads of one's own. `await using executor = new AsyncExecutor(backend)` shuts it down

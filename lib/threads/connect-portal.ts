@@ -1,3 +1,9 @@
+import type {
+  PortalCall,
+  PortalConnection,
+  PortalFunctions,
+  PortalHandle,
+} from '../contract/threads';
 import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
 import { CancelledError, InvalidStateError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
@@ -5,48 +11,12 @@ import { decodeThrown } from './error-codec';
 import {
   CLOSED,
   OPEN,
-  type PortalHandle,
   type PortalReply,
   type PortalRequest,
   REPLIES,
   STATE,
+  type OwnPortalHandle,
 } from './portal-protocol';
-import type { PortalFunctions } from './threads-portal';
-
-/** The promise of a call that goes on in the portal's thread. */
-export type PortalCall<R> = Promise<R> & {
-  /**
-   * Rejects it with CancelledError at once, and cancels the call; what that still returns is
-   * dropped.
-   */
-  cancel(): void;
-};
-
-/** The other end of a portal, in a thread of its own. */
-export interface PortalConnection<F extends PortalFunctions> {
-  /**
-   * Blocks this thread until the (possibly async) function has run in the portal's thread: its
-   * result, or its error. CancelledError if it was cancelled.
-   * @throws InvalidStateError if the portal is not open, or its thread has ended, which is seen
-   *   within a second
-   */
-  runCoroutine<K extends keyof F & string>(
-    name: K,
-    ...args: Parameters<F[K]>
-  ): Awaited<ReturnType<F[K]>>;
-  /** The same, without blocking. */
-  runCoroutineSoon<K extends keyof F & string>(
-    name: K,
-    ...args: Parameters<F[K]>
-  ): PortalCall<Awaited<ReturnType<F[K]>>>;
-  /** Like runCoroutine, for functions that do not wait: TypeError for one that does. */
-  runSync<K extends keyof F & string>(name: K, ...args: Parameters<F[K]>): ReturnType<F[K]>;
-  /** `runSync`, without blocking. It cannot be cancelled: it does not wait there. */
-  runSyncSoon<K extends keyof F & string>(
-    name: K,
-    ...args: Parameters<F[K]>
-  ): Promise<ReturnType<F[K]>>;
-}
 
 /** How long a blocked thread sleeps until it looks whether the portal's thread is still there. */
 const LOOK_AFTER_MS = 1000;
@@ -65,10 +35,7 @@ interface Pending {
 export function connectThreadsPortal<F extends PortalFunctions>(
   handle: PortalHandle,
 ): PortalConnection<F> {
-  if (
-    typeof (handle as Partial<PortalHandle> | null)?.threadId !== 'number' ||
-    !(handle.signals instanceof SharedArrayBuffer)
-  ) {
+  if (!isOwnHandle(handle)) {
     throw invalidArgument(
       'handle',
       'what handle() of a ThreadsPortal returned, transferred to this thread',
@@ -87,13 +54,18 @@ export function connectThreadsPortal<F extends PortalFunctions>(
   };
 }
 
+function isOwnHandle(handle: PortalHandle): handle is OwnPortalHandle {
+  const { threadId: portalThread, signals } = (handle as Partial<OwnPortalHandle> | null) ?? {};
+  return typeof portalThread === 'number' && signals instanceof SharedArrayBuffer;
+}
+
 class Line {
   readonly #port: MessagePort;
   readonly #signals: Int32Array;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
 
-  constructor({ port, signals }: PortalHandle) {
+  constructor({ port, signals }: OwnPortalHandle) {
     this.#port = port;
     this.#signals = new Int32Array(signals);
     port.on('message', (reply: PortalReply) => {

@@ -1,4 +1,4 @@
-import type { MessagePort } from 'node:worker_threads';
+import type { PortalHandle } from '../contract/threads';
 import type { Encoded } from './error-codec';
 
 /** What a caller sends: through the port. */
@@ -33,15 +33,10 @@ export const CLOSING = 2;
 /** Nothing is answered any more. */
 export const CLOSED = 3;
 
-/** What lets another thread call into a portal: for one thread. */
-export interface PortalHandle {
-  /** To be transferred: list it in `transferList` (or runInThread's `transfer`). */
-  readonly port: MessagePort;
-  /**
-   * Replies are counted, and the portal's state is told, in memory that both threads see: a blocked
-   * thread waits on it.
-   */
+/** A handle as this library makes and reads it. */
+export interface OwnPortalHandle extends PortalHandle {
+  /** Memory of both threads: the count of replies and the portal's state. A blocked thread waits on it. */
   readonly signals: SharedArrayBuffer;
-  /** The thread that the portal belongs to. */
+  /** The thread of the portal. */
   readonly threadId: number;
 }

@@ -1,19 +1,7 @@
+import type { ThreadFunction } from '../contract/threads';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { invalidArgument } from '../arguments/validate';
-
-/**
- * A function that another thread can find: exported as `name` (default: 'default') by an ES or
- * CommonJS module. `module` is a file URL, an absolute path, or a package's name.
- *
- * A TypeScript module can be given where Node strips types (22.18 and later, or
- * `process.features.typescript`), or where this process was started with a loader (`node --import
- * tsx`), which its threads have, too. Elsewhere the call rejects with UnsupportedOperationError.
- */
-export interface ThreadFunction {
-  readonly module: string | URL;
-  readonly name?: string;
-}
 
 /** What the worker is told. */
 export interface ThreadCall {

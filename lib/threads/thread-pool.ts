@@ -1,3 +1,4 @@
+import type { RunInThreadOptions, ThreadFunction } from '../contract/threads';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { outsideOfTasks, currentScope, type WaitScope } from '../waiting/context
 import { cancelled, isCancelled, markHandled, Operation } from '../waiting/operation';
 import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
-import { encodeCall, type ThreadCall, type ThreadFunction } from './thread-function';
+import { encodeCall, type ThreadCall } from './thread-function';
 import type { ThreadResult } from './worker';
 
 /** How many threads, and for how long. */
@@ -21,17 +22,6 @@ export interface ThreadPoolOptions {
   readonly minThreads?: number;
   /** Milliseconds until an idle thread ends. Default 10,000; Infinity: with the pool. */
   readonly idleTimeout?: number;
-}
-
-/** How one call is made. */
-export interface RunInThreadOptions {
-  /**
-   * Cancellation terminates the thread and rejects at once. By default it waits for the function,
-   * whose result is then given.
-   */
-  readonly abandonOnCancel?: boolean;
-  /** What of the arguments is moved instead of copied: ArrayBuffers, MessagePorts, … */
-  readonly transfer?: readonly unknown[];
 }
 
 const DEFAULT_IDLE_MS = 10_000;

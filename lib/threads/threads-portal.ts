@@ -1,3 +1,6 @@
+import type { Awaitable, Task, TaskGroup } from '../contract/tasks';
+import type * as contract from '../contract/threads';
+import type { PortalFunctions } from '../contract/threads';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   MessageChannel,
@@ -5,10 +8,7 @@ import {
   receiveMessageOnPort,
   threadId,
 } from 'node:worker_threads';
-import type { Awaitable } from '../concurrency/awaitable';
-import type { ConcurrencyBackend } from '../concurrency/backend';
-import type { Task } from '../concurrency/task';
-import type { TaskGroup } from '../concurrency/task-group';
+import type { Concurrency } from '../contract/concurrency';
 import { CancelledError, InvalidStateError } from '../errors';
 import { checkFunction, invalidArgument } from '../arguments/validate';
 import { encodeThrown } from './error-codec';
@@ -17,16 +17,12 @@ import {
   CLOSING,
   NOT_OPEN,
   OPEN,
-  type PortalHandle,
+  type OwnPortalHandle,
   type PortalReply,
   type PortalRequest,
   REPLIES,
   STATE,
 } from './portal-protocol';
-
-/** The functions that a portal lets other threads call. Their arguments and results are cloned. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- any function is one
-export type PortalFunctions = Record<string, (...args: any[]) => unknown>;
 
 type CallRequest = Extract<PortalRequest, { type: 'call' }>;
 
@@ -67,16 +63,10 @@ class Connection {
   }
 }
 
-/**
- * Lets other threads call given functions in this thread's event loop. Made by
- * `createThreadsPortal` of a backend.
- *
- * Coroutine calls run as tasks of the portal, sync calls in the context of the task that runs it. A
- * failed call is its caller's affair: the portal and its other calls go on.
- */
-export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
+/** The portal of `createThreadsPortal`. */
+export class ThreadsPortal<F extends PortalFunctions> implements contract.ThreadsPortal<F> {
   readonly functions: F;
-  readonly #backend: ConcurrencyBackend;
+  readonly #backend: Concurrency;
   readonly #connections = new Set<Connection>();
   #state = NOT_OPEN;
   #group: TaskGroup | null = null;
@@ -84,7 +74,7 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
   #inContext: (<R>(fn: () => R) => R) | null = null;
 
   /** @internal */
-  constructor(backend: ConcurrencyBackend, functions: F) {
+  constructor(backend: Concurrency, functions: F) {
     if (typeof functions !== 'object' || (functions as unknown) === null)
       throw invalidArgument('functions', 'an object of functions', functions);
     for (const [name, fn] of Object.entries(functions)) checkFunction(`functions.${name}`, fn);
@@ -92,11 +82,6 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
     this.functions = { ...functions };
   }
 
-  /**
-   * Opens the portal while `body` runs. On the way out it takes no new calls, and waits for those
-   * under way; if `body` fails or is cancelled, they are cancelled first. Resolves to what `body`
-   * returns. Runs once.
-   */
   async run<R>(body: (portal: this) => Awaitable<R>): Promise<R> {
     checkFunction('body', body);
     if (this.#state !== NOT_OPEN)
@@ -122,14 +107,7 @@ export class ThreadsPortal<F extends PortalFunctions = PortalFunctions> {
     }
   }
 
-  /**
-   * A handle for one other thread, which gives it to `connectThreadsPortal`. It may be made before
-   * the portal opens. List its `port` in the transfer list of workerData, postMessage or
-   * runInThread.
-   *
-   * @throws InvalidStateError if the portal has closed
-   */
-  handle(): PortalHandle {
+  handle(): OwnPortalHandle {
     if (this.#state >= CLOSING)
       throw new InvalidStateError('ThreadsPortal not running: it has closed');
     const { port1, port2 } = new MessageChannel();

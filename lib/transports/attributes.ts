@@ -1,14 +1,9 @@
+import type { TypedAttribute } from '../contract/attributes';
+import type { InetAddress, RawAddress, UnixPath } from '../contract/addresses';
+import type { PeerCredentials } from '../contract/ancillary';
+import type { Socket } from '../contract/socket';
 import { AttributeLookupError } from '../errors';
-import type { InetAddress, RawAddress, UnixPath } from '../socket/address';
-import type { PeerCredentials } from '../socket/ancillary';
 import type { SocketOptions } from '../socket/options';
-import type { Socket } from '../socket/socket';
-
-/** The key of an attribute: compared by identity. `T` is the type of its value. */
-export interface TypedAttribute<T> {
-  readonly name: string;
-  readonly type?: T;
-}
 
 /** A key of one's own, for transports of one's own. */
 export function typedAttribute<T>(name: string): TypedAttribute<T> {

@@ -1,12 +1,14 @@
+import type { AncillaryData } from '../contract/ancillary';
+import type { TypedAttribute } from '../contract/attributes';
 import type { AsyncBackend } from '../contract/backend';
 import { InvalidStateError, UnsupportedOperationError } from '../errors';
 import type { Bytes } from '../contract/bytes';
-import type { AncillaryData } from '../socket/ancillary';
 import { acloseForcefully } from './aclose-forcefully';
-import type { TypedAttribute } from './attributes';
 import type {
   AsyncBaseTransport,
+  AsyncDatagramReadTransport,
   AsyncDatagramTransport,
+  AsyncDatagramWriteTransport,
   AsyncStreamReadTransport,
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
@@ -136,13 +138,6 @@ export class StapledStreamTransport
 function isFullDuplex(transport: AsyncStreamWriteTransport): transport is AsyncStreamTransport {
   return typeof (transport as Partial<AsyncStreamTransport>).sendEof === 'function';
 }
-
-/** The receiving half of a datagram transport. */
-export type AsyncDatagramReadTransport = AsyncBaseTransport &
-  Pick<AsyncDatagramTransport, 'recv' | 'recvInto' | 'recvWithAncillary' | 'recvMany'>;
-/** The sending half of a datagram transport. */
-export type AsyncDatagramWriteTransport = AsyncBaseTransport &
-  Pick<AsyncDatagramTransport, 'send' | 'sendWithAncillary' | 'sendMany'>;
 
 /** One datagram transport made of two halves. It owns both. */
 export class StapledDatagramTransport

@@ -3,74 +3,59 @@ import ts from 'typescript';
 import { filesUnder, importsOf, parse, resolveInLib, textOf, walk } from './source-tree';
 
 /**
- * Who may import whom, from the ground up: arrows point down only. A part may always import itself.
- * `concurrency` and `socket` do not know each other; both wait through the interfaces in
- * `internal`, and only a backend joins them.
+ * Who may import whom: each part, with the parts below it that it may import. A part may always
+ * import itself. `concurrency` and `socket` do not know each other; both wait through `waiting`, and
+ * only a backend joins them. The two backends do not know each other either.
  */
-const ground = ['errors', 'constants', 'internal'];
+const ground = ['errors', 'errno', 'arguments', 'contract'];
+const wait = ['waiting', ...ground];
 const layers: Readonly<Record<string, readonly string[]>> = {
-  errors: ['internal'],
-  constants: ['internal', 'errors'],
-  internal: ['errors', 'constants'],
+  errors: [],
+  errno: [],
+  // Interfaces only (a test below sees to it): nothing depends on it at run time.
+  contract: ['errors'],
+  arguments: ['contract', 'errors', 'errno'],
   binding: ground,
-  concurrency: ground,
-  socket: ['binding', ...ground],
-  threads: ['concurrency', ...ground],
-  transports: ['socket', 'binding', 'concurrency', ...ground],
-  // Name look-ups, the addresses that they give, and racing them.
-  connecting: ['transports', 'socket', 'binding', 'concurrency', ...ground],
-  listeners: ['connecting', 'transports', 'socket', 'binding', 'concurrency', ...ground],
-  // The same byte movers on node:net and node:dgram; of `socket` they take what addresses and
-  // control messages look like.
-  node: ['listeners', 'connecting', 'transports', 'socket', 'concurrency', ...ground],
-  backends: [
-    'node',
-    'listeners',
-    'connecting',
+  waiting: ground,
+  concurrency: wait,
+  socket: ['binding', ...wait],
+  threads: ['concurrency', ...wait],
+  // What fits every backend; of `socket`, the types of attributes.
+  transports: ['socket', ...wait],
+  // Policy over what a backend gives: resolving, racing, binding, serving.
+  networking: ['transports', 'concurrency', ...wait],
+  'backends/native': [
+    'networking',
     'transports',
+    'threads',
     'socket',
     'binding',
-    'threads',
     'concurrency',
-    ...ground,
+    ...wait,
   ],
-  // Tools for users' tests: a clock that the test moves, and what any backend must pass.
-  testing: ['listeners', 'connecting', 'transports', 'socket', 'threads', 'concurrency', ...ground],
+  'backends/node': ['networking', 'transports', 'threads', 'concurrency', ...wait],
+  // Which of the two: only the entries import this.
+  'backends/builtin': ['backends/native', 'backends/node', 'threads', 'concurrency', ...wait],
+  // Entries.
+  testing: ['concurrency', ...wait],
+  conformance: ['networking', 'transports', 'threads', 'concurrency', ...wait],
   index: [
-    'backends',
-    'node',
-    'listeners',
-    'connecting',
+    'backends/builtin',
+    'networking',
     'transports',
-    'socket',
     'threads',
+    'socket',
     'concurrency',
-    ...ground,
+    ...wait,
   ],
   // A program like any user's: what it needs, the public surface must give.
   cli: ['index'],
 };
 
-/**
- * What may be imported from above, as types alone, by the parts named. It holds interfaces and no
- * code (a test below sees to it), so that nothing depends on it at run time.
- */
-const interfaces: Readonly<Record<string, readonly string[]>> = {
-  // `transport.backend()` and `listener.backend()` return one, which is built of both; the
-  // conformance checks are given one.
-  'lib/backends/async-backend': [
-    'connecting',
-    'transports',
-    'listeners',
-    'node',
-    'threads',
-    'testing',
-  ],
-};
-
 const files = filesUnder('lib', /\.ts$/);
 /** `lib/socket/address` is of the part `socket`, `lib/errors.ts` of `errors`. */
-const partOf = (path: string): string => /^lib\/([\w-]+)/.exec(path)?.[1] ?? 'outside';
+const partOf = (path: string): string =>
+  /^lib\/(backends\/[\w-]+|[\w-]+)/.exec(path)?.[1] ?? 'outside';
 const edgesOf = (
   file: string,
   text?: string,
@@ -82,13 +67,9 @@ const edgesOf = (
 function misdirected(file: string, text?: string): string[] {
   const from = partOf(file);
   return edgesOf(file, text)
-    .filter(({ target, typeOnly }) => {
+    .filter(({ target }) => {
       const to = partOf(target);
-      return (
-        to !== from &&
-        layers[from]?.includes(to) !== true &&
-        !(typeOnly && interfaces[target]?.includes(from) === true)
-      );
+      return to !== from && layers[from]?.includes(to) !== true;
     })
     .map(({ target }) => `${file} -> ${target}`);
 }
@@ -128,7 +109,7 @@ describe('layers of lib/', () => {
     expect(
       misdirected(
         'lib/concurrency/lock.ts',
-        "import { a } from '../internal/a'; import { b } from './b'; import 'node:net';",
+        "import { a } from '../waiting/a'; import { b } from './b'; import 'node:net';",
       ),
     ).toEqual([]);
     expect(
@@ -139,29 +120,39 @@ describe('layers of lib/', () => {
     ).toHaveLength(1);
   });
 
-  it('what may be imported from above holds no code', () => {
-    for (const module of Object.keys(interfaces)) {
-      const code = parse(`${module}.ts`).statements.filter(
+  it('the contract holds interfaces, and imports nothing but itself, errors and types of Node', () => {
+    const contract = files.filter((file) => partOf(file) === 'contract');
+    expect(contract.length).toBeGreaterThan(5);
+    for (const module of contract) {
+      const code = parse(module).statements.filter(
         (statement) =>
           !ts.isInterfaceDeclaration(statement) &&
           !ts.isTypeAliasDeclaration(statement) &&
-          !(ts.isExportDeclaration(statement) && statement.isTypeOnly) &&
-          !(
-            ts.isImportDeclaration(statement) &&
-            statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
-          ),
+          !isTypeOnlyImport(statement),
       );
       expect(code.map((statement) => statement.getText())).toEqual([]);
     }
-    const planted = (kind: string): string[] =>
-      misdirected('lib/transports/a.ts', `import ${kind} { A } from '../backends/async-backend';`);
-    expect(planted('type')).toEqual([]);
-    expect(planted('')).toHaveLength(1);
-    expect(
-      misdirected('lib/socket/a.ts', "import type { A } from '../backends/async-backend';"),
-    ).toHaveLength(1);
+    const planted = (text: string): boolean =>
+      parse('lib/contract/planted.ts', text).statements.every(isTypeOnlyImport);
+    expect(planted("import type { A } from '../errors';")).toBe(true);
+    expect(planted("import { A } from '../errors';")).toBe(false);
+  });
+
+  it('nothing above the backends imports a backend: only the entries do', () => {
+    const importers = (part: string): string[] =>
+      Object.keys(layers).filter((from) => layers[from]?.includes(part) === true);
+    expect(importers('backends/native')).toEqual(['backends/builtin']);
+    expect(importers('backends/node')).toEqual(['backends/builtin']);
+    expect(importers('backends/builtin')).toEqual(['index']);
   });
 });
+
+function isTypeOnlyImport(statement: ts.Statement): boolean {
+  return (
+    ts.isImportDeclaration(statement) &&
+    statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+  );
+}
 
 describe('single doors', () => {
   it('only binding.ts touches the addon', () => {

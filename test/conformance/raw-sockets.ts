@@ -1,8 +1,8 @@
+import type { InetAddress, UnixPath } from '#lib/contract/addresses';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { constants } from '#lib/socket/platform-constants';
 import { Socket } from '#lib/socket/socket';
-import type { InetAddress, UnixPath } from '#lib/socket/address';
 import { udpPeer } from '#lib/conformance/datagram-kinds';
 import type { Scenario } from '#lib/conformance/harness';
 import { portOf, rawConnect, rawServer, StreamPeer } from '#lib/conformance/stream-peer';

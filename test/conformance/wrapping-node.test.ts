@@ -1,8 +1,8 @@
+import type { InetAddress } from '#lib/contract/addresses';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, Socket } from 'node:net';
 import { describe, it } from 'vitest';
-import type { InetAddress } from '#lib/socket/address';
 import { udpPeer } from '#lib/conformance/datagram-kinds';
 import type { Scenario } from '#lib/conformance/harness';
 import { portOf, rawConnect, rawServer, type StreamPeer } from '#lib/conformance/stream-peer';

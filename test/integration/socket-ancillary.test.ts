@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ancillaryBufferSize } from '#lib/socket/ancillary';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks, openFdCount } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { startPeer } from './socket-python';
@@ -26,7 +26,7 @@ const own = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getg
 function startWithPair(
   type: number,
   program: string,
-): { socket: Socket; peer: ReturnType<typeof startPeer> } {
+): { socket: NativeSocket; peer: ReturnType<typeof startPeer> } {
   const [socket, other] = kit.pair(type);
   // The end that python inherits is as non-blocking as ours (they share the open file), until it
   // says otherwise.
@@ -89,7 +89,7 @@ hear()
     expect(readFileSync(textFd, 'latin1')).toBe('what the file holds');
     closeSync(textFd);
     expect(kit.fdFlags(listenerFd)).toEqual({ nonBlocking: false, closeOnExec: true });
-    const listener = kit.track(Socket.fromFd(listenerFd));
+    const listener = kit.track(NativeSocket.fromFd(listenerFd));
     expect(kit.fdFlags(listenerFd)).toEqual({ nonBlocking: true, closeOnExec: true });
     expect(listener).toMatchObject({ family: kit.AF_INET, type: kit.SOCK_STREAM });
     const client = await kit.connected(kit.AF_INET, kit.SOCK_STREAM, listener.localAddress());

@@ -1,8 +1,8 @@
+import type { NativeSocket } from '#lib/socket/socket';
 import { describe, expect, it } from 'vitest';
 import type { Bytes } from '#lib/contract/bytes';
 import { SendMany } from '#lib/socket/datagram-batch';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
-import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { pattern } from '../unit/socket/memory';
@@ -23,7 +23,10 @@ const packets = sizes.map((size) => Buffer.from(pattern(size + 7).buffer, 7));
 const buffer = Buffer.alloc(100_000);
 
 /** Sends each packet to the peer, which sends it back; says from whom each came. */
-async function exchange(socket: Socket, address?: ReturnType<typeof fromWire>): Promise<unknown[]> {
+async function exchange(
+  socket: NativeSocket,
+  address?: ReturnType<typeof fromWire>,
+): Promise<unknown[]> {
   const senders: unknown[] = [];
   for (const packet of packets) {
     const half = packet.length >> 1;

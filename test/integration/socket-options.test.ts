@@ -1,6 +1,6 @@
+import type { Socket } from '#lib/contract/socket';
 import { describe, expect, it } from 'vitest';
 import { SocketOptions } from '#lib/socket/options';
-import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { startPeer } from './socket-python';

@@ -1,5 +1,5 @@
+import type { InetAddress, SocketAddress } from '#lib/contract/addresses';
 import { afterAll } from 'vitest';
-import type { InetAddress, SocketAddress } from '#lib/socket/address';
 import { abstractSocketName, shortSocketPath } from '../support/socket-path';
 import { startPython, type PythonPeer } from '../support/python';
 import { AF_INET, AF_INET6, AF_UNIX, loopback } from '../unit/socket/kit';

@@ -1,5 +1,5 @@
+import type { NativeSocket } from '#lib/socket/socket';
 import { describe, expect, it } from 'vitest';
-import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../support/fds';
 import * as kit from '../unit/socket/kit';
 import { pattern } from '../unit/socket/memory';
@@ -21,7 +21,7 @@ const data = Buffer.from(pattern(1 << 20).buffer);
 /**
  * Sends it all to a peer that sends it back, then ends the stream, and hears the peer's last word.
  */
-async function converse(socket: Socket): Promise<void> {
+async function converse(socket: NativeSocket): Promise<void> {
   const [echo] = await Promise.all([
     kit.receiveExactly(socket, data.length),
     kit.sendAll(socket, data),
@@ -86,7 +86,7 @@ describe.each(places.filter(([, family]) => family === kit.AF_UNIX))(
     const sizes = [1, 10, 5000, 100_000, 3];
     const buffer = Buffer.alloc(200_000);
 
-    async function exchange(socket: Socket): Promise<void> {
+    async function exchange(socket: NativeSocket): Promise<void> {
       for (const size of sizes) {
         const packet = data.subarray(size, 2 * size);
         expect(socket.sendmsg([packet.subarray(0, 1), packet.subarray(1)])).toBe(size);

@@ -1,14 +1,10 @@
+import type { ICondition, IEvent, ILock } from '#lib/contract/locks';
+import type { CancelScope, TimeoutScope } from '#lib/contract/scopes';
+import type { Task, TaskGroup } from '#lib/contract/tasks';
 import { getEventListeners } from 'node:events';
 import { contextStorage } from '#lib/waiting/context';
 import { ConcurrencyBackend } from '#lib/concurrency/backend';
-import type { CancelScope } from '#lib/concurrency/cancel-scope';
-import type { ICondition } from '#lib/concurrency/condition';
-import type { IEvent } from '#lib/concurrency/event';
-import type { ILock } from '#lib/concurrency/lock';
-import type { Task } from '#lib/concurrency/task';
 import { formatTaskTree } from '#lib/concurrency/task-tree';
-import type { TaskGroup } from '#lib/concurrency/task-group';
-import type { TimeoutScope } from '#lib/concurrency/timeout-scope';
 import { CancelledError, InvalidStateError, TimeoutError } from '#lib/errors';
 import { abortError, attempt, attemptNow, becauseOf, describeValue, isCancelled } from './outcomes';
 import type { Settled } from './outcomes';

@@ -1,4 +1,4 @@
-import type { Alarm } from '#lib/concurrency/clock';
+import type { Alarm } from '#lib/contract/clock';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 
 /**

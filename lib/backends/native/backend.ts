@@ -1,28 +1,34 @@
+import type { Socket } from '../../contract/socket';
+import type {
+  AddrInfo,
+  AddrInfoHints,
+  HostPort,
+  InetAddress,
+  UnixPath,
+} from '../../contract/addresses';
 import { nativeBinding } from '../../binding';
-import type { AddrInfo, AddrInfoHints } from '../../contract/address-info';
 import { connectTcp, connectUdp, connectUnix } from './connect';
 import { sendAtOnce } from './open-socket';
 import { getaddrinfo, getnameinfo } from './resolve';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { invalidArgument } from '../../arguments/validate';
 import { bindTcp, bindUdp, bindUnix, DEFAULT_BACKLOG } from './bind';
-import { DatagramSocketListener } from './datagram-listener';
-import {
-  type EnvironmentListener,
-  forgetEnvironmentFds,
-  readEnvironmentFds,
-} from '../../networking/socket-activation';
-import type { AsyncDatagramListener, AsyncListener } from '../../contract/listeners';
+import { NativeDatagramListener } from './datagram-listener';
+import { forgetEnvironmentFds, readEnvironmentFds } from '../../networking/socket-activation';
+import type {
+  AsyncDatagramListener,
+  AsyncListener,
+  EnvironmentListener,
+} from '../../contract/listeners';
 import { kindOf, type SocketKind } from './wrap';
-import { StreamSocketListener } from './stream-listener';
-import type { InetAddress, UnixPath } from '../../socket/address';
-import { Socket } from '../../socket/socket';
+import { NativeStreamListener } from './stream-listener';
+import { NativeSocket } from '../../socket/socket';
 import { claim } from '../../socket/stream-io';
 import { type BackendOptions, ThreadedBackend } from '../../threads/threaded-backend';
-import { DatagramSocketTransport } from './datagram-transport';
-import { StreamSocketTransport } from './stream-transport';
+import { NativeDatagramTransport } from './datagram-transport';
+import { NativeStreamTransport } from './stream-transport';
 import type { AsyncDatagramTransport, AsyncStreamTransport } from '../../contract/transports';
-import type { AsyncBackend, HostPort } from '../../contract/backend';
+import type { AsyncBackend } from '../../contract/backend';
 
 type Host = string | readonly string[] | null;
 
@@ -55,7 +61,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncStreamTransport> {
     throwIfCancelled();
     const descriptor = await connectTcp(this, host, port, options);
-    return new StreamSocketTransport(this, descriptor);
+    return new NativeStreamTransport(this, descriptor);
   }
 
   async createUnixStreamConnection(
@@ -69,7 +75,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
       path,
       options.localPath,
     );
-    return new StreamSocketTransport(this, descriptor, null, onClose);
+    return new NativeStreamTransport(this, descriptor, null, onClose);
   }
 
   async createUdpEndpoint(
@@ -79,7 +85,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncDatagramTransport> {
     throwIfCancelled();
     const descriptor = await connectUdp(remoteHost, remotePort, options);
-    return new DatagramSocketTransport(this, descriptor);
+    return new NativeDatagramTransport(this, descriptor);
   }
 
   async createUnixDatagramEndpoint(
@@ -93,14 +99,14 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
       path,
       options.localPath,
     );
-    return new DatagramSocketTransport(this, descriptor, null, onClose);
+    return new NativeDatagramTransport(this, descriptor, null, onClose);
   }
 
   async wrapStreamSocket(socket: Socket | number): Promise<AsyncStreamTransport> {
     return this.#wrap(
       socket,
       'a connected stream socket',
-      (owned) => new StreamSocketTransport(this, owned.descriptor, owned),
+      (owned) => new NativeStreamTransport(this, owned.descriptor, owned),
     );
   }
 
@@ -108,7 +114,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     return this.#wrap(
       socket,
       'a connected datagram socket',
-      (owned) => new DatagramSocketTransport(this, owned.descriptor, owned),
+      (owned) => new NativeDatagramTransport(this, owned.descriptor, owned),
     );
   }
 
@@ -119,7 +125,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   ): Promise<AsyncListener<AsyncStreamTransport>[]> {
     throwIfCancelled();
     const descriptors = await bindTcp(host, port, options);
-    return descriptors.map((descriptor) => new StreamSocketListener(this, descriptor));
+    return descriptors.map((descriptor) => new NativeStreamListener(this, descriptor));
   }
 
   async createUnixStreamListener(
@@ -132,7 +138,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
       backlog,
       mode,
     });
-    return new StreamSocketListener(this, descriptor, null, onClose);
+    return new NativeStreamListener(this, descriptor, null, onClose);
   }
 
   async createUdpListeners(
@@ -143,7 +149,7 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     throwIfCancelled();
     const descriptors = await bindUdp(host, port, options);
     return descriptors.map(
-      (descriptor) => new DatagramSocketListener<InetAddress>(this, descriptor),
+      (descriptor) => new NativeDatagramListener<InetAddress>(this, descriptor),
     );
   }
 
@@ -155,14 +161,14 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     const { descriptor, onClose } = bindUnix(path, this.#constant('SOCK_DGRAM'), {
       mode: options.mode,
     });
-    return new DatagramSocketListener<UnixPath>(this, descriptor, null, onClose);
+    return new NativeDatagramListener<UnixPath>(this, descriptor, null, onClose);
   }
 
   async wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>> {
     return this.#wrap(
       socket,
       'a listening stream socket',
-      (owned) => new StreamSocketListener(this, owned.descriptor, owned),
+      (owned) => new NativeStreamListener(this, owned.descriptor, owned),
     );
   }
 
@@ -172,17 +178,17 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     return this.#wrap(
       socket,
       'a bound datagram socket without a peer',
-      (owned) => new DatagramSocketListener<InetAddress | UnixPath>(this, owned.descriptor, owned),
+      (owned) => new NativeDatagramListener<InetAddress | UnixPath>(this, owned.descriptor, owned),
     );
   }
 
   async listenersFromEnvironment(): Promise<EnvironmentListener[]> {
     throwIfCancelled();
     const described = readEnvironmentFds(process.env);
-    const sockets: Socket[] = [];
+    const sockets: NativeSocket[] = [];
     try {
       for (const { fd, name } of described) {
-        const socket = Socket.fromFd(fd);
+        const socket = NativeSocket.fromFd(fd);
         sockets.push(socket);
         const kind = kindOf(socket);
         if (
@@ -218,12 +224,12 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
   async #wrap<T>(
     socket: Socket | number,
     wanted: SocketKind,
-    take: (owned: Socket) => T,
+    take: (owned: NativeSocket) => T,
   ): Promise<T> {
     throwIfCancelled();
-    if (typeof socket !== 'number' && !(socket instanceof Socket))
+    if (typeof socket !== 'number' && !(socket instanceof NativeSocket))
       throw invalidArgument('socket', 'a Socket or an fd', socket);
-    const owned = typeof socket === 'number' ? Socket.fromFd(socket) : socket;
+    const owned = typeof socket === 'number' ? NativeSocket.fromFd(socket) : socket;
     const { descriptor } = owned;
     try {
       const refusal = descriptor.refusal('read', 'wrap') ?? descriptor.refusal('write', 'wrap');

@@ -1,6 +1,6 @@
+import type { AddrInfo, InetAddress, SocketAddress, UnixPath } from '../../contract/addresses';
 import { isIP } from 'node:net';
 import { nativeBinding } from '../../binding';
-import type { AddrInfo } from '../../contract/address-info';
 import { checkUnixPath } from './connect';
 import { combineErrors } from '../../networking/happy-eyeballs';
 import { bindTo, openSocket, sendAtOnce, setOption } from './open-socket';
@@ -14,13 +14,7 @@ import {
 } from '../../errors';
 import { EADDRNOTAVAIL, EAFNOSUPPORT } from '../../errno';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import {
-  checkPort,
-  errorTarget,
-  type InetAddress,
-  type SocketAddress,
-  type UnixPath,
-} from '../../socket/address';
+import { checkPort, errorTarget } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 
 /** Node's own default; the kernel cuts it to net.core.somaxconn. */

@@ -1,19 +1,13 @@
-import type { AsyncBackend, HostPort } from '../../contract/backend';
+import type { AddrInfo, HostPort, SocketAddress, UnixPath } from '../../contract/addresses';
+import type { AsyncBackend } from '../../contract/backend';
 import { nativeBinding } from '../../binding';
 import { systemError } from '../../errors';
 import { EADDRNOTAVAIL, EAGAIN, EINPROGRESS } from '../../errno';
 import { checkTime, invalidArgument, outOfRange } from '../../arguments/validate';
-import {
-  checkPort,
-  encodeAddress,
-  errorTarget,
-  type SocketAddress,
-  type UnixPath,
-} from '../../socket/address';
+import { checkPort, encodeAddress, errorTarget } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, WOULD_BLOCK } from '../../socket/io-operation';
 import { WRITABLE } from '../../socket/reactor';
-import type { AddrInfo } from '../../contract/address-info';
 import {
   combineErrors,
   DEFAULT_DELAY_MS,

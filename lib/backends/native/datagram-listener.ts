@@ -1,6 +1,8 @@
+import type { NativeSocket } from '../../socket/socket';
+import type { InetAddress, UnixPath } from '../../contract/addresses';
+import type { AncillaryData } from '../../contract/ancillary';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncBackend } from '../../contract/backend';
-import type { Awaitable } from '../../concurrency/awaitable';
-import type { TaskGroup } from '../../concurrency/task-group';
 import type { SystemError } from '../../errors';
 import { checkBytes } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
@@ -8,13 +10,11 @@ import { currentScope, type WaitScope } from '../../waiting/context';
 import { EBADF, ENOTSOCK } from '../../errno';
 import { isCancelled } from '../../waiting/operation';
 import { checkFunction, checkInteger } from '../../arguments/validate';
-import type { InetAddress, UnixPath } from '../../socket/address';
 import { AddressCache } from '../../socket/address-cache';
-import { type AncillaryData, closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
+import { closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, performNothing, type WOULD_BLOCK } from '../../socket/io-operation';
-import type { Socket } from '../../socket/socket';
-import { SocketTransport } from './transport';
+import { NativeTransport } from './transport';
 import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
 import { DatagramSender } from './datagram-sender';
 import type { AsyncDatagramListener } from '../../contract/listeners';
@@ -27,8 +27,8 @@ type Receive = (descriptor: Descriptor) => Received[] | typeof WOULD_BLOCK;
 type Handle = (datagram: Received) => Awaitable<void>;
 
 /** A bound datagram socket: UDP (addresses are InetAddress) or Unix (UnixPath). */
-export class DatagramSocketListener<A extends InetAddress | UnixPath>
-  extends SocketTransport
+export class NativeDatagramListener<A extends InetAddress | UnixPath>
+  extends NativeTransport
   implements AsyncDatagramListener<A>
 {
   readonly #addresses = new AddressCache();
@@ -41,7 +41,7 @@ export class DatagramSocketListener<A extends InetAddress | UnixPath>
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
-    socket: Socket | null = null,
+    socket: NativeSocket | null = null,
     onClose: (() => void) | null = null,
   ) {
     super(backend, descriptor, 'A datagram listener', socket, onClose);

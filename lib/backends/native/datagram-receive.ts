@@ -1,8 +1,8 @@
+import type { InetAddress, RawAddress, UnixPath } from '../../contract/addresses';
+import type { AncillaryData } from '../../contract/ancillary';
 import { type SystemError, systemError } from '../../errors';
 import { EAGAIN } from '../../errno';
-import type { InetAddress, RawAddress, UnixPath } from '../../socket/address';
 import type { AddressCache } from '../../socket/address-cache';
-import type { AncillaryData } from '../../socket/ancillary';
 import { receiveDatagram, receiveDatagramMessage } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
 import { WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';

@@ -1,3 +1,5 @@
+import type { NativeSocket } from '../../socket/socket';
+import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
 import { systemError } from '../../errors';
 import { checkBytes, checkBytesList, lengthNow } from '../../arguments/buffers';
@@ -5,7 +7,7 @@ import type { Bytes } from '../../contract/bytes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import { type AncillaryData, encodeAncillary } from '../../socket/ancillary';
+import { encodeAncillary } from '../../socket/ancillary';
 import { receiveDatagrams, SendMany } from '../../socket/datagram-batch';
 import {
   receiveDatagram,
@@ -15,17 +17,16 @@ import {
 } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, WOULD_BLOCK } from '../../socket/io-operation';
-import type { Socket } from '../../socket/socket';
-import { SocketTransport } from './transport';
+import { NativeTransport } from './transport';
 import type { AsyncDatagramTransport } from '../../contract/transports';
 
 /** A connected datagram socket: UDP or Unix. */
-export class DatagramSocketTransport extends SocketTransport implements AsyncDatagramTransport {
+export class NativeDatagramTransport extends NativeTransport implements AsyncDatagramTransport {
   /** Takes the descriptor over. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
-    socket: Socket | null = null,
+    socket: NativeSocket | null = null,
     onClose: (() => void) | null = null,
   ) {
     super(backend, descriptor, 'A datagram transport', socket, onClose);

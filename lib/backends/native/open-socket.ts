@@ -1,6 +1,7 @@
+import type { SocketAddress } from '../../contract/addresses';
 import { nativeBinding } from '../../binding';
 import { systemError } from '../../errors';
-import { encodeAddress, errorTarget, type SocketAddress } from '../../socket/address';
+import { encodeAddress, errorTarget } from '../../socket/address';
 import { Descriptor, socketKind } from '../../socket/descriptor';
 
 /** A new socket of ours. @throws EAFNOSUPPORT, EMFILE, … */

@@ -1,3 +1,4 @@
+import type { AddrInfo, AddrInfoHints, InetAddress } from '../../contract/addresses';
 import { isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { nativeBinding } from '../../binding';
@@ -5,8 +6,7 @@ import { resolverError } from '../../errors';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import { checkPort, decodeAddress, encodeAddress, type InetAddress } from '../../socket/address';
-import type { AddrInfo, AddrInfoHints } from '../../contract/address-info';
+import { checkPort, decodeAddress, encodeAddress } from '../../socket/address';
 
 const MAX_INT = 0x7fffffff;
 

@@ -1,3 +1,4 @@
+import type { SocketAddress } from '../../contract/addresses';
 import { ClosedResourceError, systemError } from '../../errors';
 import { lengthNow } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
@@ -5,7 +6,7 @@ import { outsideOfTasks, type WaitScope } from '../../waiting/context';
 import { EAGAIN, ENOBUFS } from '../../errno';
 import { Operation } from '../../waiting/operation';
 import { invalidArgument } from '../../arguments/validate';
-import { errorTarget, type Sockaddr, type SocketAddress } from '../../socket/address';
+import { errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 

@@ -1,19 +1,18 @@
+import type { NativeSocket } from '../../socket/socket';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncBackend } from '../../contract/backend';
-import type { Awaitable } from '../../concurrency/awaitable';
-import type { TaskGroup } from '../../concurrency/task-group';
 import { checkFunction } from '../../arguments/validate';
 import { Descriptor } from '../../socket/descriptor';
-import type { Socket } from '../../socket/socket';
-import { SocketTransport } from './transport';
-import { StreamSocketTransport } from './stream-transport';
+import { NativeTransport } from './transport';
+import { NativeStreamTransport } from './stream-transport';
 import type { AsyncStreamTransport } from '../../contract/transports';
 import { accept } from './accept';
 import type { AsyncListener } from '../../contract/listeners';
 import { Serving, startHandler } from '../../networking/serving';
 
 /** A listening stream socket: TCP or Unix. */
-export class StreamSocketListener
-  extends SocketTransport
+export class NativeStreamListener
+  extends NativeTransport
   implements AsyncListener<AsyncStreamTransport>
 {
   readonly #serving = new Serving();
@@ -22,7 +21,7 @@ export class StreamSocketListener
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
-    socket: Socket | null = null,
+    socket: NativeSocket | null = null,
     onClose: (() => void) | null = null,
   ) {
     super(backend, descriptor, 'A stream listener', socket, onClose);
@@ -60,7 +59,7 @@ export class StreamSocketListener
     handler: (transport: AsyncStreamTransport) => Awaitable<void>,
     group: TaskGroup,
   ): void {
-    const transport = new StreamSocketTransport(this.backend(), connection);
+    const transport = new NativeStreamTransport(this.backend(), connection);
     try {
       startHandler(group, handler, transport);
     } catch (error) {

@@ -1,3 +1,6 @@
+import type { NativeSocket } from '../../socket/socket';
+import type { AncillaryData } from '../../contract/ancillary';
+import type { ReceivedMessage } from '../../contract/socket';
 import type { AsyncBackend } from '../../contract/backend';
 import { type SystemError, systemError } from '../../errors';
 import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
@@ -5,15 +8,14 @@ import type { Bytes } from '../../contract/bytes';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { EAGAIN, EMSGSIZE, ENOTCONN } from '../../errno';
 import { checkInteger, invalidArgument, outOfRange } from '../../arguments/validate';
-import { type AncillaryData, encodeAncillary } from '../../socket/ancillary';
+import { encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, performNothing, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
-import { type ReceivedMessage, receiveMessage } from '../../socket/message';
+import { receiveMessage } from '../../socket/message';
 import { receiveBuffers } from '../../socket/scatter-gather';
 import { scratch } from '../../socket/scratch';
-import type { Socket } from '../../socket/socket';
 import { receive, receiveFailed, receiveSome, send, sendGathered } from '../../socket/stream-io';
-import { SocketTransport } from './transport';
+import { NativeTransport } from './transport';
 import type { AsyncStreamTransport } from '../../contract/transports';
 
 const MAX_INT = 0x7fffffff;
@@ -30,12 +32,12 @@ const NO_ANCILLARY: AncillaryData = Object.freeze({});
  * A connected stream socket: TCP or Unix. (Private methods in the language's own way would take a
  * slot of every connection.)
  */
-export class StreamSocketTransport extends SocketTransport implements AsyncStreamTransport {
+export class NativeStreamTransport extends NativeTransport implements AsyncStreamTransport {
   /** Takes the descriptor over. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
-    socket: Socket | null = null,
+    socket: NativeSocket | null = null,
     onClose: (() => void) | null = null,
   ) {
     super(backend, descriptor, 'A stream transport', socket, onClose);

@@ -1,27 +1,23 @@
+import type { PeerCredentials } from '../../contract/ancillary';
+import type { TypedAttribute } from '../../contract/attributes';
 import { nativeBinding } from '../../binding';
 import type { AsyncBackend } from '../../contract/backend';
 import { AttributeLookupError, systemError, UnsupportedOperationError } from '../../errors';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 import { checkInteger } from '../../arguments/validate';
-import type { PeerCredentials } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
 import { closeWhenCollected, forgetCollected } from '../../socket/leaks';
 import { SocketOptions } from '../../socket/options';
-import { Socket } from '../../socket/socket';
-import {
-  type AttributeGetters,
-  lookUp,
-  SocketAttribute,
-  type TypedAttribute,
-} from '../../transports/attributes';
+import { NativeSocket } from '../../socket/socket';
+import { type AttributeGetters, lookUp, SocketAttribute } from '../../transports/attributes';
 import type { AsyncBaseTransport } from '../../contract/transports';
 
 /** Waits for the send under way, then closes. */
 class GracefulClose extends Operation<void> {
-  readonly #transport: SocketTransport;
+  readonly #transport: NativeTransport;
 
-  constructor(transport: SocketTransport) {
+  constructor(transport: NativeTransport) {
     super();
     this.#transport = transport;
   }
@@ -41,14 +37,14 @@ class GracefulClose extends Operation<void> {
  * What every transport and listener on a socket does alike: it owns a descriptor, closes it, and
  * knows its attributes.
  */
-export abstract class SocketTransport implements AsyncBaseTransport {
+export abstract class NativeTransport implements AsyncBaseTransport, Disposable {
   /** @internal */
   readonly descriptor: Descriptor;
   /** Made when it is needed: an idle connection is small. @internal */
   closing: Set<GracefulClose> | null = null;
   readonly #backend: AsyncBackend;
   readonly #onClose: (() => void) | null;
-  #socket: Socket | null;
+  #socket: NativeSocket | null;
   #isClosing = false;
 
   /**
@@ -60,7 +56,7 @@ export abstract class SocketTransport implements AsyncBaseTransport {
     backend: AsyncBackend,
     descriptor: Descriptor,
     what: string,
-    socket: Socket | null,
+    socket: NativeSocket | null,
     onClose: (() => void) | null,
   ) {
     this.#backend = backend;
@@ -106,6 +102,11 @@ export abstract class SocketTransport implements AsyncBaseTransport {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.aclose();
+  }
+
+  /** What a task does to the transport that it owns, if it fails. @internal */
+  [Symbol.dispose](): void {
+    this.closeNow();
   }
 
   /** Closes without waiting; whoever waits on it gets ClosedResourceError. @internal */
@@ -154,13 +155,13 @@ export abstract class SocketTransport implements AsyncBaseTransport {
     }
   }
 
-  private asSocket(): Socket {
+  private asSocket(): NativeSocket {
     if (this.#socket === null) {
       const { descriptor } = this;
       if (descriptor.fd < 0) throw new AttributeLookupError('the transport is closed');
       // From now on the socket watches over the fd, since it may outlive this transport.
       forgetCollected(descriptor);
-      this.#socket = Socket.fromDescriptor(descriptor);
+      this.#socket = NativeSocket.fromDescriptor(descriptor);
     }
     return this.#socket;
   }

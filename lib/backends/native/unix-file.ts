@@ -1,7 +1,7 @@
+import type { UnixPath } from '../../contract/addresses';
 import { chmodSync, fchmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { explainFileInUse } from '../../errors';
-import type { UnixPath } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { bindTo } from './open-socket';
 

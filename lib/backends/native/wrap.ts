@@ -1,8 +1,8 @@
+import type { Socket } from '../../contract/socket';
 import { nativeBinding } from '../../binding';
 import { systemError } from '../../errors';
 import { ENOTCONN } from '../../errno';
 import { READABLE } from '../../socket/reactor';
-import type { Socket } from '../../socket/socket';
 
 /** What a socket from elsewhere is good for. */
 export type SocketKind =

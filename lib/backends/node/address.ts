@@ -1,8 +1,8 @@
+import type { InetAddress, UnixPath } from '../../contract/addresses';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { systemErrorNamed } from '../../errors';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import type { InetAddress, UnixPath } from '../../socket/address';
 import { hasAbstractNames, isWindows, UNIX_PATH_BYTES } from './platform';
 import { unsupported } from './unsupported';
 

@@ -1,10 +1,7 @@
+import type { UnixPath } from '../../contract/addresses';
+import type { TypedAttribute } from '../../contract/attributes';
 import type { Socket } from 'node:net';
-import type { UnixPath } from '../../socket/address';
-import {
-  type AttributeGetters,
-  SocketAttribute,
-  type TypedAttribute,
-} from '../../transports/attributes';
+import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { inetAddress } from './address';
 import { AF_INET, AF_INET6, AF_UNIX } from './platform';
 

@@ -1,12 +1,19 @@
-import type { AddrInfo, AddrInfoHints } from '../../contract/address-info';
+import type {
+  AddrInfo,
+  AddrInfoHints,
+  HostPort,
+  InetAddress,
+  UnixPath,
+} from '../../contract/addresses';
+import type { Socket } from '../../contract/socket';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { invalidArgument } from '../../arguments/validate';
-import {
-  type EnvironmentListener,
-  forgetEnvironmentFds,
-  readEnvironmentFds,
-} from '../../networking/socket-activation';
-import type { AsyncDatagramListener, AsyncListener } from '../../contract/listeners';
+import { forgetEnvironmentFds, readEnvironmentFds } from '../../networking/socket-activation';
+import type {
+  AsyncDatagramListener,
+  AsyncListener,
+  EnvironmentListener,
+} from '../../contract/listeners';
 import { type Host, listenTcp, listenUdp, listenUnix } from './bind';
 import { connectUdp } from './connect-datagram';
 import { connectTcp, connectUnix } from './connect';
@@ -22,12 +29,10 @@ import {
   wrapListener,
   wrapStream,
 } from './wrap';
-import type { InetAddress, UnixPath } from '../../socket/address';
-import type { Socket } from '../../socket/socket';
 import { ThreadedBackend } from '../../threads/threaded-backend';
 import { acloseForcefully } from '../../transports/aclose-forcefully';
 import type { AsyncDatagramTransport, AsyncStreamTransport } from '../../contract/transports';
-import type { AsyncBackend, HostPort } from '../../contract/backend';
+import type { AsyncBackend } from '../../contract/backend';
 
 /**
  * The backend on node:net, node:dgram and node:dns alone. It loads no addon, and runs wherever

@@ -1,16 +1,12 @@
+import type { AddrInfo, UnixPath } from '../../contract/addresses';
+import type { TypedAttribute } from '../../contract/attributes';
 import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
-import type { AddrInfo } from '../../contract/address-info';
 import { combineErrors } from '../../networking/happy-eyeballs';
 import { explainFileInUse, type SystemError } from '../../errors';
 import { outsideOfTasks } from '../../waiting/context';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import type { UnixPath } from '../../socket/address';
-import {
-  type AttributeGetters,
-  SocketAttribute,
-  type TypedAttribute,
-} from '../../transports/attributes';
+import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { checkPort, hostText, inetAddress, pipePath } from './address';
 import { bindDatagramSocket, openDatagramSocket } from './connect-datagram';
 import { NodeDatagramListener } from './datagram-listener';

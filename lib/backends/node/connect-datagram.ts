@@ -1,10 +1,10 @@
+import type { HostPort, InetAddress } from '../../contract/addresses';
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
-import type { AsyncBackend, HostPort } from '../../contract/backend';
+import type { AsyncBackend } from '../../contract/backend';
 import { combineErrors, isRefusal } from '../../networking/happy-eyeballs';
 import { outsideOfTasks } from '../../waiting/context';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { outOfRange } from '../../arguments/validate';
-import type { InetAddress } from '../../socket/address';
 import { checkPort, hostText } from './address';
 import { checkHost, type Local, localCandidates, resolveLocal } from './connect';
 import { NodeDatagramTransport } from './datagram-transport';

@@ -1,12 +1,11 @@
+import type { AddrInfo, HostPort, UnixPath } from '../../contract/addresses';
 import { type NetConnectOpts, Socket } from 'node:net';
-import type { AsyncBackend, HostPort } from '../../contract/backend';
-import type { AddrInfo } from '../../contract/address-info';
+import type { AsyncBackend } from '../../contract/backend';
 import { combineErrors, DEFAULT_DELAY_MS, interleave, race } from '../../networking/happy-eyeballs';
 import { type SystemError, systemErrorNamed } from '../../errors';
 import { currentScope, outsideOfTasks } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkTime, invalidArgument, outOfRange } from '../../arguments/validate';
-import type { UnixPath } from '../../socket/address';
 import type { AttributeGetters } from '../../transports/attributes';
 import { checkPort, hostText, pipePath } from './address';
 import { AF_INET6, AF_UNSPEC, AI_PASSIVE, SOCK_STREAM } from './platform';

@@ -1,7 +1,8 @@
+import type { InetAddress } from '../../contract/addresses';
+import type { TypedAttribute } from '../../contract/attributes';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { Socket } from 'node:dgram';
 import type { AsyncBackend } from '../../contract/backend';
-import type { Awaitable } from '../../concurrency/awaitable';
-import type { TaskGroup } from '../../concurrency/task-group';
 import { checkBytes } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
 import { currentScope } from '../../waiting/context';
@@ -9,12 +10,7 @@ import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkFunction } from '../../arguments/validate';
 import type { AsyncDatagramListener } from '../../contract/listeners';
 import { Serving } from '../../networking/serving';
-import type { InetAddress } from '../../socket/address';
-import {
-  type AttributeGetters,
-  SocketAttribute,
-  type TypedAttribute,
-} from '../../transports/attributes';
+import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
 import { NodeTransport } from './transport';

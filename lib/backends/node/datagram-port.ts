@@ -1,6 +1,6 @@
+import type { InetAddress } from '../../contract/addresses';
 import type { Socket } from 'node:dgram';
 import type { Bytes } from '../../contract/bytes';
-import type { InetAddress } from '../../socket/address';
 import { hostText, inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { closedMeanwhile } from './transport';

@@ -1,3 +1,5 @@
+import type { AncillaryData } from '../../contract/ancillary';
+import type { TypedAttribute } from '../../contract/attributes';
 import type { Socket } from 'node:dgram';
 import type { AsyncBackend } from '../../contract/backend';
 import { CancelledError, systemErrorNamed } from '../../errors';
@@ -5,12 +7,7 @@ import { checkBytes, checkBytesList } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { checkInteger } from '../../arguments/validate';
-import type { AncillaryData } from '../../socket/ancillary';
-import {
-  type AttributeGetters,
-  SocketAttribute,
-  type TypedAttribute,
-} from '../../transports/attributes';
+import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import type { AsyncDatagramTransport } from '../../contract/transports';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';

@@ -1,8 +1,8 @@
+import type { InetAddress } from '../../contract/addresses';
 import * as dns from 'node:dns';
 import type { AsyncBackend } from '../../contract/backend';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { checkInteger } from '../../arguments/validate';
-import type { InetAddress } from '../../socket/address';
 import { checkInetAddress } from './address';
 import { NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV } from './platform';
 import { unsupported } from './unsupported';

@@ -1,7 +1,7 @@
+import type { AddrInfo, AddrInfoHints } from '../../contract/addresses';
 import * as dns from 'node:dns';
 import { isIP } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
-import type { AddrInfo, AddrInfoHints } from '../../contract/address-info';
 import { resolverError } from '../../errors';
 import { throwIfCancelled } from '../../waiting/checkpoint';
 import { checkInteger, invalidArgument } from '../../arguments/validate';

@@ -1,7 +1,6 @@
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { Server, Socket } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
-import type { Awaitable } from '../../concurrency/awaitable';
-import type { TaskGroup } from '../../concurrency/task-group';
 import { checkFunction } from '../../arguments/validate';
 import type { AsyncListener } from '../../contract/listeners';
 import { Serving, startHandler } from '../../networking/serving';

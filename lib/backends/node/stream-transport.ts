@@ -1,3 +1,4 @@
+import type { AncillaryData } from '../../contract/ancillary';
 import type { Socket } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
 import { InvalidStateError } from '../../errors';
@@ -6,7 +7,6 @@ import type { Bytes } from '../../contract/bytes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import type { AncillaryData } from '../../socket/ancillary';
 import type { AttributeGetters } from '../../transports/attributes';
 import type { AsyncStreamTransport } from '../../contract/transports';
 import { ByteQueue, bytesOf } from './byte-queue';

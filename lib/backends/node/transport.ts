@@ -1,8 +1,9 @@
+import type { TypedAttribute } from '../../contract/attributes';
 import type { AsyncBackend } from '../../contract/backend';
 import { BusyResourceError, ClosedResourceError } from '../../errors';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
-import { type AttributeGetters, lookUp, type TypedAttribute } from '../../transports/attributes';
+import { type AttributeGetters, lookUp } from '../../transports/attributes';
 import type { AsyncBaseTransport } from '../../contract/transports';
 import { Inbox, type Source } from './inbox';
 import { Wait } from './wait';
@@ -11,7 +12,7 @@ import { Wait } from './wait';
  * What every transport and listener of this backend does alike: it owns one of Node's sockets,
  * closes it, and knows its attributes.
  */
-export abstract class NodeTransport implements AsyncBaseTransport {
+export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
   readonly #backend: AsyncBackend;
   protected readonly inbox: Inbox;
   readonly #closers = new Set<Wait<void>>();
@@ -61,6 +62,11 @@ export abstract class NodeTransport implements AsyncBaseTransport {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.aclose();
+  }
+
+  /** What a task does to the transport that it owns, if it fails. @internal */
+  [Symbol.dispose](): void {
+    this.closeNow();
   }
 
   /** Closes without waiting; whoever waits on it gets ClosedResourceError. Idempotent. @internal */

@@ -1,7 +1,7 @@
+import type { ICondition } from '#lib/contract/locks';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { InvalidStateError } from '#lib/errors';
-import type { ICondition } from '#lib/concurrency/condition';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

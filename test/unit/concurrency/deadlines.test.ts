@@ -1,5 +1,5 @@
+import type { Clock } from '#lib/contract/clock';
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '#lib/concurrency/clock';
 import { Deadlines, OUT, type Timed } from '#lib/concurrency/deadlines';
 
 /** A clock that is moved by hand, and notes what its alarm is told. */

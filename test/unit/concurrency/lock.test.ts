@@ -1,7 +1,7 @@
+import type { ILock } from '#lib/contract/locks';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { InvalidStateError } from '#lib/errors';
-import type { ILock } from '#lib/concurrency/lock';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

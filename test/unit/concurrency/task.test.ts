@@ -1,8 +1,8 @@
+import type { Awaitable } from '#lib/contract/tasks';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { CancelledError, InvalidStateError } from '#lib/errors';
 import type { Task } from '#lib/concurrency/task';
-import type { Awaitable } from '#lib/concurrency/awaitable';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

@@ -1,6 +1,7 @@
+import type { InetAddress, RawAddress } from '#lib/contract/addresses';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { encodeAddress, type InetAddress, type RawAddress } from '#lib/socket/address';
+import { encodeAddress } from '#lib/socket/address';
 import { AddressCache } from '#lib/socket/address-cache';
 
 afterEach(() => vi.restoreAllMocks());

@@ -1,12 +1,7 @@
+import type { SocketAddress } from '#lib/contract/addresses';
 import { describe, expect, it } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import {
-  checkPort,
-  decodeAddress,
-  encodeAddress,
-  errorTarget,
-  type SocketAddress,
-} from '#lib/socket/address';
+import { checkPort, decodeAddress, encodeAddress, errorTarget } from '#lib/socket/address';
 import { AF_INET, AF_INET6, AF_UNIX, constant, thrown } from './kit';
 import { detach } from './memory';
 

@@ -1,3 +1,4 @@
+import type { AncillaryData } from '#lib/contract/ancillary';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +8,6 @@ import {
   closeReceivedFds,
   decodeAncillary,
   encodeAncillary,
-  type AncillaryData,
 } from '#lib/socket/ancillary';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
 import {

@@ -1,3 +1,4 @@
+import type { NativeSocket } from '#lib/socket/socket';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { CancelledError, ClosedResourceError } from '#lib/errors';
@@ -6,7 +7,6 @@ import { currentScope } from '#lib/waiting/context';
 import { EINVAL, EIO, EMSGSIZE } from '#lib/errno';
 import { receiveDatagrams, SendMany } from '#lib/socket/datagram-batch';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
-import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../../support/fds';
 import * as kit from './kit';
 import { detach, pattern } from './memory';
@@ -18,20 +18,22 @@ const native = nativeBinding();
 const { SOCK_DGRAM, SOL_SOCKET } = kit;
 
 /** A receiver with room for many datagrams, and a sender that is connected to it. */
-async function udp(family = kit.AF_INET): Promise<{ receiver: Socket; sender: Socket }> {
+async function udp(
+  family = kit.AF_INET,
+): Promise<{ receiver: NativeSocket; sender: NativeSocket }> {
   const { socket: receiver, address } = kit.bound(SOCK_DGRAM, family);
   receiver.setsockopt(SOL_SOCKET, kit.SO_RCVBUF, 4 << 20);
   return { receiver, sender: await kit.connected(family, SOCK_DGRAM, address) };
 }
 
 /** As a transport does it. */
-async function sendMany(socket: Socket, packets: readonly Bytes[]): Promise<void> {
+async function sendMany(socket: NativeSocket, packets: readonly Bytes[]): Promise<void> {
   const operation = new SendMany(socket.descriptor, packets);
   if (operation.attempt() !== WOULD_BLOCK) return undefined;
   return operation.enter(currentScope()).park(socket.descriptor.mayWrite).promise;
 }
 
-async function receiveAll(socket: Socket, count: number): Promise<Uint8Array[]> {
+async function receiveAll(socket: NativeSocket, count: number): Promise<Uint8Array[]> {
   const packets: Uint8Array[] = [];
   while (packets.length < count) {
     await socket.readable();
@@ -208,8 +210,8 @@ describe('SendMany', () => {
   });
 
   async function stuck(): Promise<{
-    receiver: Socket;
-    sender: Socket;
+    receiver: NativeSocket;
+    sender: NativeSocket;
     packets: Buffer[];
     scope: kit.FakeScope;
     failure: ReturnType<typeof kit.rejection>;
@@ -227,7 +229,7 @@ describe('SendMany', () => {
       failure: scope.run(() => kit.rejection(sendMany(sender, packets))),
     };
   }
-  const waiting = (receiver: Socket): number =>
+  const waiting = (receiver: NativeSocket): number =>
     (receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).length;
 
   it('cancelled, closed or failed half-way, it tells how many packets have gone', async () => {

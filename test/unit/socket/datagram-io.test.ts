@@ -1,3 +1,4 @@
+import type { NativeSocket } from '#lib/socket/socket';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
@@ -10,7 +11,6 @@ import {
   sendDatagram,
 } from '#lib/socket/datagram-io';
 import { WOULD_BLOCK } from '#lib/socket/io-operation';
-import type { Socket } from '#lib/socket/socket';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
 import { shortSocketPath } from '../../support/socket-path';
 import * as kit from './kit';
@@ -22,7 +22,7 @@ afterEach(() => vi.restoreAllMocks());
 const native = nativeBinding();
 const { SOCK_DGRAM } = kit;
 
-const receive = (socket: Socket): Uint8Array => {
+const receive = (socket: NativeSocket): Uint8Array => {
   const datagram = receiveDatagram(socket.descriptor, null);
   if (datagram === WOULD_BLOCK) throw new Error('nothing there');
   return datagram.data;

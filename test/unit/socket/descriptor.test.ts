@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { ClosedResourceError } from '#lib/errors';
 import { Descriptor, socketKind } from '#lib/socket/descriptor';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { EXCEPTIONAL, READABLE, WRITABLE } from '#lib/socket/reactor';
 import { expectNoLeaks } from '../../support/fds';
 import * as kit from './kit';
@@ -72,7 +72,7 @@ describe('Descriptor', () => {
       descriptor[end]();
       expect(descriptor.slot).toBe(-1);
       expect(await waiting).toBeInstanceOf(ClosedResourceError);
-      if (end === 'detach') kit.track(Socket.fromFd(fd));
+      if (end === 'detach') kit.track(NativeSocket.fromFd(fd));
       expect(right.fd).toBeGreaterThanOrEqual(0);
     }
   });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { BusyResourceError, ClosedResourceError } from '#lib/errors';
 import { perform, WOULD_BLOCK, wouldBlock } from '#lib/socket/io-operation';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../../support/fds';
 import { collectUntil } from '../../support/gc';
 import * as kit from './kit';
@@ -13,9 +13,9 @@ export function operationSuite(): void {
   const native = nativeBinding();
   afterEach(() => vi.restoreAllMocks());
 
-  const peek = (socket: Socket): number | typeof WOULD_BLOCK =>
+  const peek = (socket: NativeSocket): number | typeof WOULD_BLOCK =>
     socket.recv(Buffer.alloc(1), kit.constant('MSG_PEEK')) ?? wouldBlock(socket.descriptor, 'read');
-  const arrival = (socket: Socket, owner?: object): Promise<number> =>
+  const arrival = (socket: NativeSocket, owner?: object): Promise<number> =>
     perform(socket.descriptor, 'read', 'arrival', 'recv', () => peek(socket), owner);
 
   describe('perform', () => {
@@ -200,7 +200,7 @@ export function operationSuite(): void {
       scope.cancel();
       sockets[1]?.[0].send(Buffer.from('x'));
       sockets[2]?.[1].close();
-      kit.track(Socket.fromFd(sockets[3]?.[1].detach() as number));
+      kit.track(NativeSocket.fromFd(sockets[3]?.[1].detach() as number));
       sockets[4]?.[0].close();
       await Promise.all(waits);
       expect(hold.mock.calls.at(-1)).toEqual([false]);

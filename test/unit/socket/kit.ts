@@ -1,11 +1,11 @@
+import type { InetAddress, SocketAddress } from '#lib/contract/addresses';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect } from 'vitest';
 import { CancelledError } from '#lib/errors';
 import { type Context, contextStorage } from '#lib/waiting/context';
 import type { Operation } from '#lib/waiting/operation';
-import type { InetAddress, SocketAddress } from '#lib/socket/address';
 import { constants } from '#lib/socket/platform-constants';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { shortSocketPath } from '../../support/socket-path';
 
 /** A number that this platform has. */
@@ -26,10 +26,10 @@ export const SO_ERROR = constant('SO_ERROR');
 export const SO_SNDBUF = constant('SO_SNDBUF');
 export const SO_RCVBUF = constant('SO_RCVBUF');
 
-const opened = new Set<Socket>();
+const opened = new Set<NativeSocket>();
 
 /** Closed at the end of the test, if the test does not. */
-export function track(socket: Socket): Socket {
+export function track(socket: NativeSocket): NativeSocket {
   opened.add(socket);
   return socket;
 }
@@ -39,11 +39,11 @@ afterEach(() => {
   opened.clear();
 });
 
-export const create = (family: number, type: number, protocol?: number): Socket =>
-  track(Socket.create(family, type, protocol));
+export const create = (family: number, type: number, protocol?: number): NativeSocket =>
+  track(NativeSocket.create(family, type, protocol));
 
-export function pair(type = SOCK_STREAM): [Socket, Socket] {
-  const [left, right] = Socket.pair(AF_UNIX, type);
+export function pair(type = SOCK_STREAM): [NativeSocket, NativeSocket] {
+  const [left, right] = NativeSocket.pair(AF_UNIX, type);
   return [track(left), track(right)];
 }
 
@@ -53,7 +53,10 @@ export const loopback = (family: number, port = 0): InetAddress =>
     : { address: '127.0.0.1', port, family: 'IPv4' };
 
 /** A socket bound to a fresh port of the loopback interface, and its address. */
-export function bound(type: number, family = AF_INET): { socket: Socket; address: InetAddress } {
+export function bound(
+  type: number,
+  family = AF_INET,
+): { socket: NativeSocket; address: InetAddress } {
   const socket = create(family, type);
   socket.bind(loopback(family));
   return { socket, address: socket.localAddress() as InetAddress };
@@ -62,7 +65,7 @@ export function bound(type: number, family = AF_INET): { socket: Socket; address
 export function listening(
   family = AF_INET,
   backlog?: number,
-): { socket: Socket; address: SocketAddress } {
+): { socket: NativeSocket; address: SocketAddress } {
   const address = family === AF_UNIX ? shortSocketPath() : loopback(family);
   const socket = create(family, SOCK_STREAM);
   socket.bind(address);
@@ -71,7 +74,7 @@ export function listening(
 }
 
 /** Waits for a connection, and accepts it. */
-export async function accepted(listener: Socket): Promise<Socket> {
+export async function accepted(listener: NativeSocket): Promise<NativeSocket> {
   await listener.readable();
   const socket = listener.accept();
   if (socket === null) throw new Error('the listener was readable, and there was no connection');
@@ -83,7 +86,7 @@ export async function connected(
   family: number,
   type: number,
   address: SocketAddress,
-): Promise<Socket> {
+): Promise<NativeSocket> {
   const socket = create(family, type);
   if (socket.connect(address)) return socket;
   await socket.writable();
@@ -92,7 +95,7 @@ export async function connected(
 }
 
 /** A TCP connection over the loopback interface: [client, server]. */
-export async function tcpPair(family = AF_INET): Promise<[Socket, Socket]> {
+export async function tcpPair(family = AF_INET): Promise<[NativeSocket, NativeSocket]> {
   const { socket: listener, address } = listening(family);
   const client = await connected(family, SOCK_STREAM, address);
   const server = await accepted(listener);
@@ -101,7 +104,7 @@ export async function tcpPair(family = AF_INET): Promise<[Socket, Socket]> {
 }
 
 /** Sends until the kernel takes no more; the number of bytes. */
-export function fill(socket: Socket): number {
+export function fill(socket: NativeSocket): number {
   const chunk = Buffer.alloc(65_536, 'x');
   let total = 0;
   for (let sent = socket.send(chunk); sent !== null; sent = socket.send(chunk)) total += sent;
@@ -109,7 +112,7 @@ export function fill(socket: Socket): number {
 }
 
 /** All that a stream socket holds now. */
-export function drain(socket: Socket): Buffer {
+export function drain(socket: NativeSocket): Buffer {
   const chunk = Buffer.alloc(65_536);
   const parts: Buffer[] = [];
   for (let count = socket.recv(chunk); count !== null && count > 0; count = socket.recv(chunk)) {
@@ -119,7 +122,7 @@ export function drain(socket: Socket): Buffer {
 }
 
 /** Exactly `length` bytes of a stream. */
-export async function receiveExactly(socket: Socket, length: number): Promise<Buffer> {
+export async function receiveExactly(socket: NativeSocket, length: number): Promise<Buffer> {
   const whole = Buffer.alloc(length);
   for (let offset = 0; offset < length;) {
     await socket.readable();
@@ -132,7 +135,7 @@ export async function receiveExactly(socket: Socket, length: number): Promise<Bu
 }
 
 /** The next datagram, whole. */
-export async function receiveDatagram(socket: Socket): Promise<Buffer> {
+export async function receiveDatagram(socket: NativeSocket): Promise<Buffer> {
   const buffer = Buffer.alloc(65_536);
   for (;;) {
     await socket.readable();
@@ -142,7 +145,7 @@ export async function receiveDatagram(socket: Socket): Promise<Buffer> {
 }
 
 /** Sends all of it, waiting where it must. */
-export async function sendAll(socket: Socket, data: Uint8Array): Promise<void> {
+export async function sendAll(socket: NativeSocket, data: Uint8Array): Promise<void> {
   for (let offset = 0; offset < data.length;) {
     const sent = socket.send(data.subarray(offset));
     if (sent === null) await socket.writable();
@@ -170,7 +173,7 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
  * Uses up what this turn of the event loop may do at once, so that most of the next turn's share is
  * left.
  */
-export async function renewBudget(writable: Socket): Promise<void> {
+export async function renewBudget(writable: NativeSocket): Promise<void> {
   for (let i = 0; i < 300; i++) await writable.writable();
 }
 

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
 import { collectUntil } from '../../support/gc';
 import * as kit from './kit';
@@ -15,10 +15,10 @@ afterEach(() => {
   warnings.length = 0;
 });
 
-describe('a Socket that is collected unclosed', () => {
+describe('a NativeSocket that is collected unclosed', () => {
   it('is closed, with a warning that has a code and tells its fd', async () => {
     const before = openFdCount();
-    const fd = ((): number => Socket.create(kit.AF_INET, kit.SOCK_DGRAM).fd)();
+    const fd = ((): number => NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).fd)();
     await collectUntil(() => warnings.length > 0);
     expect(openFdCount()).toBe(before);
     expect(warnings).toHaveLength(1);
@@ -31,9 +31,9 @@ describe('a Socket that is collected unclosed', () => {
 
   it('is passed over if it was closed, detached, or lost to another owner', async () => {
     ((): void => {
-      Socket.create(kit.AF_INET, kit.SOCK_DGRAM).close();
-      kit.track(Socket.fromFd(Socket.create(kit.AF_INET, kit.SOCK_DGRAM).detach()));
-      const lost = Socket.create(kit.AF_INET, kit.SOCK_DGRAM);
+      NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).close();
+      kit.track(NativeSocket.fromFd(NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).detach()));
+      const lost = NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM);
       closeSync(lost.fd);
       kit.create(kit.AF_INET, kit.SOCK_DGRAM);
       expect(lost.fd).toBe(-1);

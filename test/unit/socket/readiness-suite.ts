@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BusyResourceError, ClosedResourceError } from '#lib/errors';
 import { nativeBinding } from '#lib/binding';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { collectUntil } from '../../support/gc';
 import * as kit from './kit';
 import { expectNoLeaks } from '../../support/fds';
@@ -43,7 +43,7 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       const client = kit.create(kit.AF_INET, kit.SOCK_STREAM);
       client.connect(address);
       await ready;
-      kit.track(listener.accept() as Socket);
+      kit.track(listener.accept() as NativeSocket);
     });
 
     it('resolves at the end of the stream', async () => {
@@ -198,7 +198,7 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       const [left, right] = kit.pair();
       const lost = kit.rejection(right.readable());
       await kit.turns();
-      const again = kit.track(Socket.fromFd(right.detach()));
+      const again = kit.track(NativeSocket.fromFd(right.detach()));
       expect(await lost).toBeInstanceOf(ClosedResourceError);
       const ready = again.readable();
       await kit.turns();
@@ -216,7 +216,7 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       left.send(Buffer.from('x'));
       const { fd } = right;
       right.close();
-      const next = kit.pair().find((socket) => socket.fd === fd) as Socket;
+      const next = kit.pair().find((socket) => socket.fd === fd) as NativeSocket;
       expect(next).toBeDefined();
       const ready = next.readable();
       expect(await lost).toBeInstanceOf(ClosedResourceError);
@@ -247,13 +247,13 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       expect(next.recv(buffer)).toBe(1);
     });
 
-    it('keeps a Socket that nobody else holds from being collected', async () => {
+    it('keeps a NativeSocket that nobody else holds from being collected', async () => {
       const { left, ready, held } = ((): {
-        left: Socket;
+        left: NativeSocket;
         ready: Promise<void>;
-        held: WeakRef<Socket>;
+        held: WeakRef<NativeSocket>;
       } => {
-        const [left, right] = Socket.pair();
+        const [left, right] = NativeSocket.pair();
         return { left, ready: right.readable(), held: new WeakRef(right) };
       })();
       kit.track(left);
@@ -264,7 +264,7 @@ export function readinessSuite(kind: 'epoll' | 'poll'): void {
       expect(registry).toBeDefined();
       left.send(Buffer.from('x'));
       await ready;
-      kit.track(held.deref() as Socket);
+      kit.track(held.deref() as NativeSocket);
     });
   });
 

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { BusyResourceError, ClosedResourceError } from '#lib/errors';
-import { Socket } from '#lib/socket/socket';
+import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks, openFdCount } from '../../support/fds';
 import { abstractSocketName, shortSocketPath } from '../../support/socket-path';
 import * as kit from './kit';
@@ -41,7 +41,7 @@ describe('every way an fd is born', () => {
       expect(kit.fdFlags(socket.fd)).toEqual(sound);
       expect(socket).toMatchObject({ family: AF_UNIX, type: SOCK_DGRAM });
     }
-    const [first, second] = Socket.pair();
+    const [first, second] = NativeSocket.pair();
     expect([first.family, first.type]).toEqual([AF_UNIX, SOCK_STREAM]);
     first.close();
     second.close();
@@ -81,7 +81,7 @@ describe('every way an fd is born', () => {
       stdio: ['ignore', 'ignore', 'inherit', fd],
     });
     expect(kit.fdFlags(fd).nonBlocking).toBe(false);
-    const adopted = kit.track(Socket.fromFd(fd));
+    const adopted = kit.track(NativeSocket.fromFd(fd));
     expect(kit.fdFlags(fd)).toEqual(sound);
     expect(adopted).toMatchObject({ fd, family: AF_UNIX, type: SOCK_STREAM, protocol: 0 });
     left.send(Buffer.from('x'));
@@ -94,7 +94,7 @@ describe('every way an fd is born', () => {
     left.sendmsg([Buffer.from('x')], { ancillary: { fds: [one.fd] } });
     const fd = right.recvmsg([Buffer.alloc(1)], 64)?.ancillary.fds?.[0] as number;
     expect(kit.fdFlags(fd)).toEqual(sound);
-    const received = kit.track(Socket.fromFd(fd));
+    const received = kit.track(NativeSocket.fromFd(fd));
     expect(received).toMatchObject({ family: AF_UNIX, type: SOCK_DGRAM });
     other.send(Buffer.from('x'));
     expect(received.recv(Buffer.alloc(1))).toBe(1);
@@ -102,23 +102,23 @@ describe('every way an fd is born', () => {
 
   it('knows its protocol when it was adopted', async () => {
     const [client] = await kit.tcpPair();
-    const adopted = kit.track(Socket.fromFd(client.detach()));
+    const adopted = kit.track(NativeSocket.fromFd(client.detach()));
     expect(adopted).toMatchObject({ family: AF_INET, type: SOCK_STREAM, protocol: 6 });
   });
 });
 
-describe('Socket.create and Socket.pair', () => {
+describe('Socket.create and NativeSocket.pair', () => {
   it('what the kernel refuses is its error', () => {
     const before = openFdCount();
-    expect(kit.thrown(() => Socket.create(12345, SOCK_STREAM))).toMatchObject({
+    expect(kit.thrown(() => NativeSocket.create(12345, SOCK_STREAM))).toMatchObject({
       code: 'EAFNOSUPPORT',
       errno: -97,
       syscall: 'socket',
     });
     expect(
-      kit.thrown(() => Socket.create(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_UDP'))),
+      kit.thrown(() => NativeSocket.create(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_UDP'))),
     ).toMatchObject({ code: 'EPROTONOSUPPORT' });
-    expect(kit.thrown(() => Socket.pair(AF_INET, SOCK_STREAM))).toMatchObject({
+    expect(kit.thrown(() => NativeSocket.pair(AF_INET, SOCK_STREAM))).toMatchObject({
       code: 'ENOTSUP',
       errno: -95,
       syscall: 'socketpair',
@@ -128,49 +128,49 @@ describe('Socket.create and Socket.pair', () => {
 
   it('numbers are numbers', () => {
     for (const wrong of ['1', null, {}, true, 1n]) {
-      expect(() => Socket.create(wrong as never, 1), inspect(wrong)).toThrow(TypeError);
-      expect(() => Socket.create(1, wrong as never), inspect(wrong)).toThrow(TypeError);
-      expect(() => Socket.create(1, 1, wrong as never), inspect(wrong)).toThrow(TypeError);
-      expect(() => Socket.pair(wrong as never), inspect(wrong)).toThrow(TypeError);
+      expect(() => NativeSocket.create(wrong as never, 1), inspect(wrong)).toThrow(TypeError);
+      expect(() => NativeSocket.create(1, wrong as never), inspect(wrong)).toThrow(TypeError);
+      expect(() => NativeSocket.create(1, 1, wrong as never), inspect(wrong)).toThrow(TypeError);
+      expect(() => NativeSocket.pair(wrong as never), inspect(wrong)).toThrow(TypeError);
     }
-    expect(() => Socket.create(-1, 1)).toThrow(RangeError);
-    expect(() => Socket.create(1, 1.5)).toThrow(RangeError);
-    expect(() => Socket.create(1, 1, NaN)).toThrow(RangeError);
+    expect(() => NativeSocket.create(-1, 1)).toThrow(RangeError);
+    expect(() => NativeSocket.create(1, 1.5)).toThrow(RangeError);
+    expect(() => NativeSocket.create(1, 1, NaN)).toThrow(RangeError);
   });
 });
 
 describe('Socket.fromFd', () => {
   it('refuses what is no fd, no open one, or no socket', () => {
     for (const wrong of [undefined, null, '5', {}, 5n])
-      expect(() => Socket.fromFd(wrong as never)).toThrow(TypeError);
+      expect(() => NativeSocket.fromFd(wrong as never)).toThrow(TypeError);
     for (const wrong of [-1, 1.5, NaN, Infinity, 2 ** 31])
-      expect(() => Socket.fromFd(wrong)).toThrow(RangeError);
+      expect(() => NativeSocket.fromFd(wrong)).toThrow(RangeError);
     const fd = openSync('package.json', 'r');
-    expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({
+    expect(kit.thrown(() => NativeSocket.fromFd(fd))).toMatchObject({
       code: 'ENOTSOCK',
       errno: -88,
       syscall: 'getsockopt',
     });
     fstatSync(fd);
     closeSync(fd);
-    expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({ code: 'EBADF', errno: -9 });
+    expect(kit.thrown(() => NativeSocket.fromFd(fd))).toMatchObject({ code: 'EBADF', errno: -9 });
   });
 
   it('an fd has one owner', () => {
     const [left] = kit.pair();
-    expect(kit.thrown(() => Socket.fromFd(left.fd))).toBeInstanceOf(BusyResourceError);
+    expect(kit.thrown(() => NativeSocket.fromFd(left.fd))).toBeInstanceOf(BusyResourceError);
     const fd = left.detach();
-    const again = kit.track(Socket.fromFd(fd));
-    expect(() => Socket.fromFd(fd)).toThrow(BusyResourceError);
+    const again = kit.track(NativeSocket.fromFd(fd));
+    expect(() => NativeSocket.fromFd(fd)).toThrow(BusyResourceError);
     again.close();
-    expect(kit.thrown(() => Socket.fromFd(fd))).toMatchObject({ code: 'EBADF' });
+    expect(kit.thrown(() => NativeSocket.fromFd(fd))).toMatchObject({ code: 'EBADF' });
   });
 });
 
 describe('the end of a Socket', () => {
   it('close closes, once; using does too', () => {
     const before = openFdCount();
-    const [left, right] = Socket.pair();
+    const [left, right] = NativeSocket.pair();
     const { fd } = left;
     left.close();
     expect(left.fd).toBe(-1);
@@ -199,7 +199,7 @@ describe('the end of a Socket', () => {
   });
 
   it('every call after it is a ClosedResourceError', () => {
-    const calls: Record<string, (socket: Socket) => unknown> = {
+    const calls: Record<string, (socket: NativeSocket) => unknown> = {
       bind: (socket) => socket.bind(''),
       listen: (socket) => socket.listen(),
       connect: (socket) => socket.connect('/x'),

@@ -1,3 +1,4 @@
+import type { NativeSocket } from '#lib/socket/socket';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
@@ -8,7 +9,6 @@ import {
   InvalidStateError,
 } from '#lib/errors';
 import type { Bytes } from '#lib/contract/bytes';
-import type { Socket } from '#lib/socket/socket';
 import { claim, receive, send, sendGathered } from '#lib/socket/stream-io';
 import { expectNoLeaks } from '../../support/fds';
 import * as kit from './kit';
@@ -21,15 +21,15 @@ export function streamSuite(): void {
   const { iovMax } = native.limits;
   afterEach(() => vi.restoreAllMocks());
 
-  const recv = (socket: Socket, buffer: Bytes): Promise<number> =>
+  const recv = (socket: NativeSocket, buffer: Bytes): Promise<number> =>
     receive(socket.descriptor, buffer, 'receive');
-  const text = async (socket: Socket, size = 100): Promise<string> => {
+  const text = async (socket: NativeSocket, size = 100): Promise<string> => {
     const buffer = Buffer.alloc(size);
     return buffer.toString('latin1', 0, await recv(socket, buffer));
   };
-  const sendTo = (socket: Socket, data: Bytes): Promise<void> =>
+  const sendTo = (socket: NativeSocket, data: Bytes): Promise<void> =>
     send(socket.descriptor, data, 'send');
-  const gatherTo = (socket: Socket, data: readonly Bytes[]): Promise<void> =>
+  const gatherTo = (socket: NativeSocket, data: readonly Bytes[]): Promise<void> =>
     sendGathered(socket.descriptor, data, 'sendGathered');
 
   describe('receive', () => {

@@ -1,3 +1,4 @@
+import type { Alarm } from '#lib/contract/clock';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { pbkdf2 } from 'node:crypto';
 import { once } from 'node:events';
@@ -8,7 +9,6 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '#lib/testing/virtual-clock';
-import type { Alarm } from '#lib/concurrency/clock';
 
 /** A held alarm that is set to `deadline`, and a promise for the time that it rings at. */
 function alarmAt(

@@ -1,8 +1,8 @@
+import type { InetAddress } from '#lib/contract/addresses';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { NodeBackend } from '#lib/backends/node/backend';
-import type { InetAddress } from '#lib/socket/address';
 import { SocketAttribute } from '#lib/transports/attributes';
 import { expectNoLeaks } from '../../../support/fds';
 

@@ -1,10 +1,10 @@
+import type { InetAddress } from '#lib/contract/addresses';
 import { once } from 'node:events';
 import dns from 'node:dns';
 import net, { connect, createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NodeBackend } from '#lib/backends/node/backend';
-import type { InetAddress } from '#lib/socket/address';
 import { SocketAttribute } from '#lib/transports/attributes';
 import type { AsyncListener } from '#lib/contract/listeners';
 import type { AsyncStreamTransport } from '#lib/contract/transports';
