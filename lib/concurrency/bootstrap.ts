@@ -2,7 +2,7 @@ import type { Concurrency } from '../contract/concurrency';
 import type { Clock } from '../contract/clock';
 import type { Awaitable, BootstrapOptions } from '../contract/tasks';
 import { CancelledError, InvalidStateError } from '../errors';
-import type { Operation } from '../waiting/operation';
+import type { PendingOperation } from '../waiting/operation';
 import { markHandled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
 import { cancellationOf } from './cancellation';
@@ -67,7 +67,7 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     this.#look();
   }
 
-  override unlink(operation: Operation<unknown>): void {
+  override unlink(operation: PendingOperation): void {
     super.unlink(operation);
     this.#look();
   }

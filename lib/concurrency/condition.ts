@@ -23,14 +23,14 @@ class ConditionWaiter extends LockWaiter<void> {
   notified(): void {
     this.#isNotified = true;
     this.leave();
-    this.#lock.grantLater(this as LockWaiter<unknown>);
+    this.#lock.grantLater(this);
   }
 
   override cancel(reason: CancelledError): void {
     this.withdraw();
     this.#cancellation = reason;
     this.leave();
-    this.#lock.grantLater(this as LockWaiter<unknown>);
+    this.#lock.grantLater(this);
   }
 
   granted(): void {

@@ -76,7 +76,7 @@ export class Lock implements ILock {
         ),
       );
     const waiter = new Acquire(holding).enter(scope);
-    this.#waiters.push(waiter as LockWaiter<unknown>);
+    this.#waiters.push(waiter);
     return waiter.promise;
   }
 

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
 import { contextStorage, currentScope } from '../waiting/context';
-import type { Operation } from '../waiting/operation';
+import type { PendingOperation } from '../waiting/operation';
 import { ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
 import type { TaskNode } from './task-node';
@@ -46,7 +46,7 @@ export abstract class ScopeNode {
   /** @internal */
   nextSibling: ScopeNode | null = null;
   /** @internal */
-  firstOperation: Operation<unknown> | null = null;
+  firstOperation: PendingOperation | null = null;
 
   /** No cancellation from outside comes in. @internal */
   get isShield(): boolean {
@@ -72,7 +72,7 @@ export abstract class ScopeNode {
   // ── operations
 
   /** @internal */
-  link(operation: Operation<unknown>): void {
+  link(operation: PendingOperation): void {
     if (this.isLeft) {
       // Code that outlived its scope.
       const heir = this.heir() ?? null;
@@ -86,18 +86,18 @@ export abstract class ScopeNode {
       operation.previous = operation;
       return;
     }
-    const last = first.previous as Operation<unknown>;
+    const last = first.previous as PendingOperation;
     last.next = operation;
     operation.previous = last;
     first.previous = operation;
   }
 
   /** @internal */
-  unlink(operation: Operation<unknown>): void {
+  unlink(operation: PendingOperation): void {
     const { previous, next } = operation;
-    const first = this.firstOperation as Operation<unknown>;
+    const first = this.firstOperation as PendingOperation;
     if (operation === first) this.firstOperation = next;
-    else (previous as Operation<unknown>).next = next;
+    else (previous as PendingOperation).next = next;
     (next ?? first).previous = previous;
     operation.previous = null;
     operation.next = null;

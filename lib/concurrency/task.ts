@@ -136,7 +136,7 @@ export class Task<R> implements contract.Task<R> {
   }
 
   #enqueue<T>(waiter: EndWaiter<T>): Promise<T> {
-    this.#node.addWaiter(waiter as EndWaiter<unknown>);
+    this.#node.addWaiter(waiter);
     return waiter.promise;
   }
 

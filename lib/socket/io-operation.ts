@@ -49,11 +49,11 @@ export abstract class IoOperation<T> extends Operation<T> {
    */
   park(ready: boolean): this {
     const { descriptor } = this;
-    if (this.direction === 'read') descriptor.reader = this as IoOperation<unknown>;
-    else descriptor.writer = this as IoOperation<unknown>;
+    if (this.direction === 'read') descriptor.reader = this;
+    else descriptor.writer = this;
     descriptor.reactor.retain();
     if (ready) descriptor.reactor.defer(this);
-    else awaitReadiness(this as IoOperation<unknown>);
+    else awaitReadiness(this);
     return this;
   }
 
@@ -73,7 +73,7 @@ export abstract class IoOperation<T> extends Operation<T> {
     }
     if (result === WOULD_BLOCK) {
       if (isRead ? descriptor.mayRead : descriptor.mayWrite) descriptor.reactor.defer(this);
-      else awaitReadiness(this as IoOperation<unknown>);
+      else awaitReadiness(this);
       return;
     }
     this.withdraw();

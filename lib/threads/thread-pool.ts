@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
-import { outsideOfTasks, currentScope, type WaitScope } from '../waiting/context';
+import { outsideOfTasks, currentScope } from '../waiting/context';
+import type { WaitScope } from '../waiting/operation';
 import { cancelled, isCancelled, markHandled, Operation } from '../waiting/operation';
 import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
@@ -64,14 +65,14 @@ export class ThreadJob<R> extends Operation<R> {
 
   /** Takes it out of the queue, if it is still there. */
   giveUp(reason: Error): void {
-    if (this.#isRunning || !this.#pool.dequeue(this as ThreadJob<unknown>)) return;
+    if (this.#isRunning || !this.#pool.dequeue(this)) return;
     markHandled(this.promise);
     this.fail(reason);
   }
 
   protected withdraw(): void {
     if (this.#isRunning) this.controller?.abort();
-    else this.#pool.dequeue(this as ThreadJob<unknown>);
+    else this.#pool.dequeue(this);
   }
 }
 
@@ -125,7 +126,7 @@ export class ThreadPool {
   ): ThreadJob<R> {
     if (this.#isClosed) throw new InvalidStateError('The executor has been shut down');
     const job = new ThreadJob<R>(this, call, transfer, abandonOnCancel).enter(scope);
-    this.#queue.add(job as ThreadJob<unknown>);
+    this.#queue.add(job);
     this.#startNext();
     return job;
   }

@@ -1,23 +1,6 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import process from 'node:process';
-import type { CancelledError } from '../errors';
-import type { Operation } from './operation';
-
-/**
- * A cancel scope as seen from below, by the operations that wait in it. `concurrency` implements
- * it; sockets and everything else that waits know no more of a scope than this.
- */
-export interface WaitScope {
-  /**
-   * The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel
-   * time, so that reading it is all a checkpoint pays.
-   */
-  readonly cancellation: CancelledError | null;
-  /** Takes a pending operation into the scope's list: a cancellation from now on abandons it. */
-  link(operation: Operation<unknown>): void;
-  /** Takes it out again. */
-  unlink(operation: Operation<unknown>): void;
-}
+import type { WaitScope } from './operation';
 
 /**
  * A scope as the context of code. The code may outlive it, as that of a promise which nobody
@@ -45,6 +28,15 @@ export const contextStorage = new AsyncLocalStorage<Context>();
 export function currentScope(): WaitScope | undefined {
   const scope = contextStorage.getStore();
   return scope === undefined || !scope.isLeft ? scope : scope.heir();
+}
+
+/**
+ * Begins a checkpoint that is an async function of several steps.
+ * @throws CancelledError if a scope around the caller is cancelled
+ */
+export function throwIfCancelled(): void {
+  const cancellation = currentScope()?.cancellation ?? null;
+  if (cancellation !== null) throw cancellation;
 }
 
 type Call<C, A, B, R> = (context: C, a: A, b: B) => R;

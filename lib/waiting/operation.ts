@@ -1,7 +1,23 @@
 import type { CancelledError } from '../errors';
-import type { WaitScope } from './context';
 
-type Resolve<T> = (value: T | PromiseLike<T>) => void;
+/**
+ * A cancel scope as seen from below, by the operations that wait in it. `concurrency` implements
+ * it; sockets and everything else that waits know no more of a scope than this.
+ */
+export interface WaitScope {
+  /**
+   * The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel
+   * time, so that reading it is all a checkpoint pays.
+   */
+  readonly cancellation: CancelledError | null;
+  /** Takes a pending operation into the scope's list: a cancellation from now on abandons it. */
+  link(operation: PendingOperation): void;
+  /** Takes it out again. */
+  unlink(operation: PendingOperation): void;
+}
+
+// Without the type of the value: an Operation<T> is then an Operation<unknown>, and lists need no cast.
+type Resolve = (value: unknown) => void;
 type Reject = (reason: unknown) => void;
 
 // One executor for all promises made here: a closure per operation would be an allocation per
@@ -24,8 +40,8 @@ const ignore = (): void => undefined;
  */
 export abstract class Operation<T> {
   /** Neighbours in the scope's list: the scope's own. */
-  previous: Operation<unknown> | null = null;
-  next: Operation<unknown> | null = null;
+  previous: PendingOperation | null = null;
+  next: PendingOperation | null = null;
   /**
    * The scope it is linked into; null outside of any, and once it has ended. The scope's own, too:
    * one that is left hands it on.
@@ -33,12 +49,12 @@ export abstract class Operation<T> {
   scope: WaitScope | null = null;
 
   readonly promise: Promise<T>;
-  readonly #resolve: Resolve<T>;
+  readonly #resolve: Resolve;
   readonly #reject: Reject;
 
   constructor() {
-    this.promise = new Promise<T>(capture as (resolve: Resolve<T>, reject: Reject) => void);
-    this.#resolve = capturedResolve as Resolve<T>;
+    this.promise = new Promise<T>(capture);
+    this.#resolve = capturedResolve as Resolve;
     this.#reject = capturedReject as Reject;
     // Nothing is kept alive by the last promise that was made.
     capturedResolve = undefined;
@@ -61,7 +77,7 @@ export abstract class Operation<T> {
   enter(scope: WaitScope | undefined): this {
     if (scope !== undefined) {
       this.scope = scope;
-      scope.link(this as Operation<unknown>);
+      scope.link(this);
     }
     return this;
   }
@@ -90,10 +106,13 @@ export abstract class Operation<T> {
     const { scope } = this;
     if (scope !== null) {
       this.scope = null;
-      scope.unlink(this as Operation<unknown>);
+      scope.unlink(this);
     }
   }
 }
+
+/** An operation whose result does not matter: scopes and resources keep lists of these. */
+export type PendingOperation = Operation<unknown>;
 
 /**
  * Nobody may be awaiting it (a checkpoint that was only started): its rejection is then no

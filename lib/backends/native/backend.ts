@@ -10,7 +10,7 @@ import { nativeBinding } from '../../binding';
 import { connectTcp, connectUdp, connectUnix } from './connect';
 import { sendAtOnce } from './open-socket';
 import { getaddrinfo, getnameinfo } from './resolve';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { invalidArgument } from '../../arguments/validate';
 import { bindTcp, bindUdp, bindUnix, DEFAULT_BACKLOG } from './bind';
 import { NativeDatagramListener } from './datagram-listener';

@@ -5,7 +5,7 @@ import type { AsyncBackend } from '../../contract/backend';
 import { type SystemError, systemError } from '../../errors';
 import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { EAGAIN, EMSGSIZE, ENOTCONN } from '../../errno';
 import { checkInteger, invalidArgument, outOfRange } from '../../arguments/validate';
 import { encodeAncillary } from '../../socket/ancillary';

@@ -6,7 +6,7 @@ import type {
   UnixPath,
 } from '../../contract/addresses';
 import type { Socket } from '../../contract/socket';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { invalidArgument } from '../../arguments/validate';
 import { forgetEnvironmentFds, readEnvironmentFds } from '../../networking/socket-activation';
 import type {

@@ -3,7 +3,7 @@ import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import type { AsyncBackend } from '../../contract/backend';
 import { combineErrors, isRefusal } from '../../networking/happy-eyeballs';
 import { outsideOfTasks } from '../../waiting/context';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { outOfRange } from '../../arguments/validate';
 import { checkPort, hostText } from './address';
 import { checkHost, type Local, localCandidates, resolveLocal } from './connect';

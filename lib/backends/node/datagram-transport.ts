@@ -5,7 +5,7 @@ import type { AsyncBackend } from '../../contract/backend';
 import { CancelledError, systemErrorNamed } from '../../errors';
 import { checkBytes, checkBytesList } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { checkInteger } from '../../arguments/validate';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import type { AsyncDatagramTransport } from '../../contract/transports';

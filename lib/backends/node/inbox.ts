@@ -1,4 +1,4 @@
-import type { WaitScope } from '../../waiting/context';
+import type { WaitScope } from '../../waiting/operation';
 import { Operation } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
 
@@ -98,7 +98,7 @@ export class Inbox {
     }
     const reader = new ReceiveBy(this, take);
     if (!isReady) return this.wait(scope, reader);
-    this.#reader = reader as Receive<unknown>;
+    this.#reader = reader;
     defer(() => {
       this.serve();
     });
@@ -107,7 +107,7 @@ export class Inbox {
 
   /** As `receive`, when there was seen to be nothing to take yet. */
   wait<T>(scope: WaitScope | undefined, reader: Receive<T>): Promise<T> {
-    this.#reader = reader as Receive<unknown>;
+    this.#reader = reader;
     this.#source.wanted();
     return reader.enter(scope).promise;
   }
@@ -129,6 +129,6 @@ export class Inbox {
   }
 
   forget<T>(reader: Receive<T>): void {
-    if (this.#reader === (reader as Receive<unknown>)) this.#reader = null;
+    if (this.#reader === reader) this.#reader = null;
   }
 }

@@ -1,7 +1,7 @@
 import type { InetAddress } from '../../contract/addresses';
 import * as dns from 'node:dns';
 import type { AsyncBackend } from '../../contract/backend';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { checkInteger } from '../../arguments/validate';
 import { checkInetAddress } from './address';
 import { NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV } from './platform';

@@ -3,7 +3,7 @@ import * as dns from 'node:dns';
 import { isIP } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
 import { resolverError } from '../../errors';
-import { throwIfCancelled } from '../../waiting/checkpoint';
+import { throwIfCancelled } from '../../waiting/context';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
 import { inetAddress } from './address';
 import {

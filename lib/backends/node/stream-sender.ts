@@ -5,7 +5,7 @@ import {
   InvalidStateError,
   systemErrorNamed,
 } from '../../errors';
-import type { WaitScope } from '../../waiting/context';
+import type { WaitScope } from '../../waiting/operation';
 import { Operation } from '../../waiting/operation';
 import { busy, closedMeanwhile } from './transport';
 import { defer, spend } from '../../waiting/turn-budget';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect } from 'vitest';
 import { CancelledError } from '#lib/errors';
 import { type Context, contextStorage } from '#lib/waiting/context';
-import type { Operation } from '#lib/waiting/operation';
+import type { PendingOperation } from '#lib/waiting/operation';
 import { constants } from '#lib/socket/platform-constants';
 import { NativeSocket } from '#lib/socket/socket';
 import { shortSocketPath } from '../../support/socket-path';
@@ -191,17 +191,17 @@ export function fdFlags(fd: number): { nonBlocking: boolean; closeOnExec: boolea
 export class FakeScope implements Context {
   cancellation: CancelledError | null = null;
   readonly isLeft = false;
-  readonly operations = new Set<Operation<unknown>>();
+  readonly operations = new Set<PendingOperation>();
 
   heir(): undefined {
     return undefined;
   }
 
-  link(operation: Operation<unknown>): void {
+  link(operation: PendingOperation): void {
     this.operations.add(operation);
   }
 
-  unlink(operation: Operation<unknown>): void {
+  unlink(operation: PendingOperation): void {
     this.operations.delete(operation);
   }
 

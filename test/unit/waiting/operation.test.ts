@@ -1,6 +1,7 @@
+import type { PendingOperation } from '#lib/waiting/operation';
 import { describe, expect, it } from 'vitest';
 import { CancelledError } from '#lib/errors';
-import type { WaitScope } from '#lib/waiting/context';
+import type { WaitScope } from '#lib/waiting/operation';
 import { cancelled, isCancelled, Operation } from '#lib/waiting/operation';
 
 class Probe extends Operation<number> {
@@ -17,13 +18,13 @@ class Probe extends Operation<number> {
 
 class ListScope implements WaitScope {
   cancellation: CancelledError | null = null;
-  readonly operations = new Set<Operation<unknown>>();
+  readonly operations = new Set<PendingOperation>();
 
-  link(operation: Operation<unknown>): void {
+  link(operation: PendingOperation): void {
     this.operations.add(operation);
   }
 
-  unlink(operation: Operation<unknown>): void {
+  unlink(operation: PendingOperation): void {
     this.operations.delete(operation);
   }
 }
