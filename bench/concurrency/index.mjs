@@ -1,47 +1,16 @@
 // What scopes, tasks and locks cost, beside promises and AbortController by hand,
 // AbortSignal.timeout, effection and effect.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { cacheFolder } from '../opponents/index.mjs';
+import { cacheFolder, installOpponents, opponentsFolder } from '../opponents/index.mjs';
 import { npm } from '../../scripts/pack.mjs';
 import { aims, cases, memory } from './cases.mjs';
 import { contest } from './contest.mjs';
 
-/**
- * Not beside the code: it would be the package that the code belongs to, and 'sockscope' could not
- * be imported.
- */
-const manifestFolder = path.join(import.meta.dirname, 'opponents');
 const results = path.join(import.meta.dirname, '..', 'results');
 /** Versions of Node.js that `nodes` may name, from the npm registry. */
 const versions = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' };
-
-/**
- * Installs effection and effect, once. @param {(line: string) => void} say @returns {string |
- * undefined} Their folder, or undefined without network.
- */
-function installOpponents(say) {
-  const folder = path.join(cacheFolder(), 'concurrency');
-  const manifests = ['package.json', 'package-lock.json'];
-  const stamp = path.join(folder, 'node_modules', '.installed');
-  const wanted = manifests
-    .map((name) => readFileSync(path.join(manifestFolder, name), 'utf8'))
-    .join('');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return folder;
-  say('installing effection and effect (60 MB, once)');
-  mkdirSync(folder, { recursive: true });
-  for (const name of manifests)
-    copyFileSync(path.join(manifestFolder, name), path.join(folder, name));
-  try {
-    npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder });
-  } catch (error) {
-    say(`without effection and effect: ${String(error)}`);
-    return undefined;
-  }
-  writeFileSync(stamp, wanted);
-  return folder;
-}
 
 /**
  * The program of a version of Node.js, which is installed if it is not this one. @param {string}
@@ -169,7 +138,9 @@ export async function run({
   nodes = [],
   say = console.log,
 } = {}) {
-  const folder = installOpponents(say);
+  const failure = installOpponents(say);
+  if (failure !== undefined) say(`without effection and effect: ${failure}`);
+  const folder = opponentsFolder();
   const programs =
     nodes.length > 0 ? nodes.map((major) => nodeOf(major, say)) : [node ?? process.execPath];
   for (const { title, does } of Object.values(cases)) say(`${title.padEnd(15)} ${does}`);

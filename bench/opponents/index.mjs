@@ -24,7 +24,7 @@ const wanted = () =>
   manifest.map((name) => readFileSync(path.join(import.meta.dirname, name), 'utf8')).join('');
 
 /** Whether what is installed is what package-lock.json says. */
-export function opponentsInstalled() {
+function opponentsInstalled() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted();
 }
 
@@ -48,6 +48,11 @@ export function installOpponents(say) {
   }
   writeFileSync(stamp, wanted());
   return undefined;
+}
+
+/** The folder that holds the installed packages, or undefined if they are not installed. */
+export function opponentsFolder() {
+  return opponentsInstalled() ? installed : undefined;
 }
 
 /**
