@@ -6,7 +6,7 @@ import path from 'node:path';
 import { cacheFolder, installOpponents, opponentsFolder } from '../opponents/index.mjs';
 import { npm } from '../../scripts/pack.mjs';
 import { aims, cases, memory } from './cases.mjs';
-import { contest } from './contest.mjs';
+import { contest } from './turns.mjs';
 
 const results = path.join(import.meta.dirname, '..', 'results');
 /** Versions of Node.js that `nodes` may name, from the npm registry. */

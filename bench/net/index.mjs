@@ -7,7 +7,7 @@ import { findOpponents, opponents, unobtainable } from './opponents.mjs';
 import { choosePins, interrupt, isInterrupted } from './processes.mjs';
 import { Progress } from './progress.mjs';
 import { scenarios } from './scenarios.mjs';
-import { summarize } from './statistics.mjs';
+import { summarize } from '../statistics.mjs';
 import { caseTable, textTable } from './table.mjs';
 
 /**
@@ -15,7 +15,7 @@ import { caseTable, textTable } from './table.mjs';
  * @property {string} name @property {string} title @property {string} base Whose numbers the ratios
  *   divide by.
  * @property {{ name: string, label: string, summary: Record<string,
- *   import('./statistics.mjs').Spread>, samples: import('./measure.mjs').Sample[] }[]} opponents
+ *   import('../statistics.mjs').Spread>, samples: import('./measure.mjs').Sample[] }[]} opponents
  * @property {Record<string, string>} failures Who could not finish, and why.
  */
 /**

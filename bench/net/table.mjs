@@ -9,7 +9,7 @@ export function digits(value) {
 
 /**
  * Half of the range of the rounds, of 100 of their median.
- * @param {import('./statistics.mjs').Spread} spread
+ * @param {import('../statistics.mjs').Spread} spread
  */
 export function spreadPercent({ median, min, max }) {
   return median === 0 ? 0 : (50 * (max - min)) / median;

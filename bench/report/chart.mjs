@@ -134,7 +134,7 @@ function options(scenario, one) {
 }
 
 /**
- * @param {Record<string, import('../net/statistics.mjs').Spread>[]} summaries @param {string} name
+ * @param {Record<string, import('../statistics.mjs').Spread>[]} summaries @param {string} name
  *   @param {number} factor
  */
 function scaled(summaries, name, factor) {

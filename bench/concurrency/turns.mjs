@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { calmest, stolenSeconds } from '../calm.mjs';
 import { cases, memory } from './cases.mjs';
 
-const measure = path.join(import.meta.dirname, 'measure.mjs');
+const measure = path.join(import.meta.dirname, 'opponent-process.mjs');
 /** @type {readonly { file: string, library?: string }[]} */
 const files = [
   { file: 'sockscope' },

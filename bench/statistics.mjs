@@ -13,7 +13,7 @@ export function median(values) {
 
 /**
  * Each number of the samples, by its name.
- * @param {readonly import('./measure.mjs').Sample[]} samples
+ * @param {readonly import('./net/measure.mjs').Sample[]} samples
  * @returns {Record<string, Spread>}
  */
 export function summarize(samples) {

@@ -16,7 +16,7 @@ import { pathToFileURL } from 'node:url';
  *   the library is installed. @returns {Promise<Contestant>}
  */
 async function load(file, library, folder) {
-  const module = await import(`./contestants/${file}.mjs`);
+  const module = await import(`./opponents/${file}.mjs`);
   if (library === undefined) return module;
   const entry = createRequire(path.join(/** @type {string} */ (folder), 'package.json')).resolve(
     library,
