@@ -5,13 +5,15 @@ import path from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { openBase } from './base.mjs';
 import { describeEnvironment } from './environment.mjs';
 import { opponentNames, scenarioNames } from './net/index.mjs';
 import { writeReport } from './report/index.mjs';
+import { comparisonText } from './side-by-side.mjs';
 
 /**
- * Each is a folder whose index.mjs exports `run(options)`, which prints as it goes and returns an
- * object for JSON.
+ * Each is a folder whose index.mjs exports `run(options)`, which prints as it goes, and returns
+ * `results` for JSON and the `comparisons` with another build.
  */
 const modes = {
   net: 'servers of every kind, side by side',
@@ -44,12 +46,15 @@ options of concurrency
   --nodes A,B     measures under each of these major versions, which are installed: 20,24,26
 
 options of all
+  --base PATH     measures the build of another checkout beside this one's, in the same rounds,
+                  instead of other opponents; what differs is in the table at the end
+                  (quick: 5 rounds, five minutes; --rounds goes for native and threads, too)
   --node PATH     another Node.js to run it all, the servers too
   --json FILE     where the results go (bench/results/…; a run of parts: bench/results/last.json)
   --no-report     leaves the HTML report as it is
   --help`;
 
-const results = path.join(import.meta.dirname, 'results');
+const resultsFolder = path.join(import.meta.dirname, 'results');
 
 /** @param {string} name @param {string | undefined} text @param {number} least */
 function number(name, text, least) {
@@ -74,6 +79,7 @@ function parse(args) {
       node: { type: 'string' },
       nodes: { type: 'string' },
       json: { type: 'string' },
+      base: { type: 'string' },
       'no-install': { type: 'boolean', default: false },
       'no-report': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -104,16 +110,19 @@ function parse(args) {
   };
   const concurrency = {
     rounds: net.rounds,
+    install: net.install,
     nodes: values.nodes?.split(',').filter((major) => major !== ''),
   };
   const isComplete =
     !quick &&
+    values.base === undefined &&
     wanted.length === present.length &&
     net.names.length === 0 &&
     net.against === undefined;
   return {
     help: values.help,
     node: values.node,
+    base: values.base,
     wanted,
     quick,
     net,
@@ -124,14 +133,18 @@ function parse(args) {
   };
 }
 
-/** What a mode is told. @param {string} mode @param {ReturnType<typeof parse>} options */
-function optionsOf(mode, { quick, net, concurrency }) {
+/**
+ * The options of a mode.
+ * @param {string} mode @param {ReturnType<typeof parse>} options @param
+ *   {import('./base.mjs').Base | undefined} base
+ */
+function optionsOf(mode, { quick, net, concurrency }, base) {
   const given = (/** @type {object} */ options) =>
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  if (mode === 'net') return given(net);
-  if (mode === 'concurrency') return given({ quick, ...concurrency });
-  const small = { native: { rounds: 3, requests: 3000 }, threads: { rounds: 1, calls: 500 } };
-  return quick ? { quick, ...small[mode] } : {};
+  if (mode === 'net') return given({ ...net, base });
+  if (mode === 'concurrency') return given({ quick, ...concurrency, base });
+  const rounds = base === undefined ? undefined : net.rounds;
+  return given({ quick, install: net.install, rounds, base });
 }
 
 /**
@@ -158,21 +171,30 @@ async function main() {
   const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`;
   /** @type {Record<string, unknown>} */
   const measured = {};
+  const base = options.base === undefined ? undefined : openBase(options.base);
+  const comparisons = [];
   for (const mode of options.wanted) {
     const { run } = await import(pathToFileURL(folderOf(mode)).href);
     if (options.wanted.length > 1) console.log(`\n${mode}: ${modes[mode]}`);
-    const result = await run(optionsOf(mode, options));
-    // It keeps its results itself, a file for each version of Node.js.
-    if (mode !== 'concurrency' || !options.isComplete) measured[mode] = result;
+    const outcome = await run(optionsOf(mode, options, base));
+    measured[mode] = outcome.results;
+    comparisons.push(...outcome.comparisons);
+  }
+  if (base !== undefined) {
+    measured.sideBySide = { base: base.commit, comparisons };
+    console.log(`\n${comparisonText(comparisons, base.commit)}`);
   }
   const [major] = environment.node.version.split('.');
   const file =
-    options.json ?? path.join(results, options.isComplete ? `node${major}.json` : 'last.json');
+    options.json ??
+    path.join(resultsFolder, options.isComplete ? `node${major}.json` : 'last.json');
   mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ command, environment, ...measured }, null, 1)}\n`);
   console.log(`\nresults: ${file}`);
   if (options.report)
-    console.log(`report: ${await writeReport(results, options.isComplete ? undefined : file)}`);
+    console.log(
+      `report: ${await writeReport(resultsFolder, options.isComplete ? undefined : file)}`,
+    );
 }
 
 try {

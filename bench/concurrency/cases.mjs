@@ -1,5 +1,5 @@
-// What is measured. Each contestant does the same work, in its own idiom; what it has no idiom for,
-// it leaves out.
+// What is measured. Each opponent does the same work in its own idiom, and leaves out what it has no
+// idiom for.
 
 /**
  * @typedef {object} Case

@@ -1,14 +1,14 @@
 // What scopes, tasks and locks cost, beside promises and AbortController by hand,
 // AbortSignal.timeout, effection and effect.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { cacheFolder, installOpponents, opponentsFolder } from '../opponents/index.mjs';
 import { npm } from '../../scripts/pack.mjs';
+import { textTable } from '../text.mjs';
 import { aims, cases, memory } from './cases.mjs';
-import { contest } from './turns.mjs';
+import { takeTurns } from './turns.mjs';
 
-const results = path.join(import.meta.dirname, '..', 'results');
 /** Versions of Node.js that `nodes` may name, from the npm registry. */
 const versions = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' };
 
@@ -81,34 +81,24 @@ function judged(version, table) {
 }
 
 /**
- * @param {Awaited<ReturnType<typeof contest>> & { aims: ReturnType<typeof judged> }} result @param
+ * @param {Omit<Awaited<ReturnType<typeof takeTurns>>, 'comparisons'> & { aims: ReturnType<typeof judged> }} result @param
  *   {(line: string) => void} say
  */
 function print(result, say) {
-  const { node, contestants, nanoseconds, bytesPerTask } = result;
+  const { node, opponents, nanoseconds, bytesPerTask } = result;
   say(
-    `\nNode.js ${node}: nanoseconds of processor time per operation, median (least–most) of ${String(result.rounds)} rounds, and how many times ours\n`,
+    `\nNode.js ${node}: nanoseconds of processor time per operation, ` +
+      `median (least–most) of ${String(result.rounds)} rounds, and how many times ours\n`,
   );
   const rows = Object.entries(nanoseconds).map(([key, row]) => [
     cases[key].title,
-    ...contestants.map((name) => cell(row[name])),
+    ...opponents.map((name) => cell(row[name])),
   ]);
   rows.push([
     memory.title,
-    ...contestants.map((name) =>
-      bytesPerTask[name] === null ? '—' : bytesPerTask[name].toFixed(0),
-    ),
+    ...opponents.map((name) => (bytesPerTask[name] === null ? '—' : bytesPerTask[name].toFixed(0))),
   ]);
-  const lines = [['', ...contestants], ...rows];
-  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  for (const line of lines)
-    say(
-      line
-        .map((text, column) =>
-          column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]),
-        )
-        .join('  '),
-    );
+  say(textTable(['', ...opponents], rows));
   say('');
   for (const { aim, reached, found } of result.aims)
     say(`${reached ? 'reached    ' : 'not reached'}  ${aim}: ${found}`);
@@ -117,52 +107,62 @@ function print(result, say) {
 /** @param {{ median: number, min: number, max: number, ratio: number } | undefined} entry */
 function cell(entry) {
   if (entry === undefined) return '—';
+  const { median, min, max, ratio } = entry;
   const short = (/** @type {number} */ value) =>
     value >= 1e5 ? `${(value / 1e3).toFixed(0)}k` : value.toFixed(0);
-  return `${short(entry.median)} (${short(entry.min)}–${short(entry.max)}) ×${entry.ratio.toFixed(1)}`;
+  return `${short(median)} (${short(min)}–${short(max)}) ×${ratio.toFixed(1)}`;
 }
 
 /**
- * Measures under this Node.js, under that of the path `node`, or under each major version in
- * `nodes`, prints a table for each, and keeps each in `bench/results/concurrency-node24.json`, or
- * the like.
- * @param {{ rounds?: number, milliseconds?: number, node?: string, nodes?: string[], quick?:
- *   boolean, say?: (line: string) => void }} [options] `milliseconds`: how long a turn of a
- *   contestant takes, about.
+ * Where the other libraries are. @param {boolean} install @param {(line: string) => void} say
+ */
+function otherLibraries(install, say) {
+  const failure = install ? installOpponents(say) : undefined;
+  const folder = opponentsFolder();
+  if (folder === undefined) say(`without effection and effect: ${failure ?? 'not installed'}`);
+  return folder;
+}
+
+/**
+ * Measures under this Node.js, or under each major version in `nodes`, and prints a table for each.
+ * @param {{ rounds?: number, milliseconds?: number, nodes?: string[], quick?: boolean, install?:
+ *   boolean, base?: import('../base.mjs').Base, say?: (line: string) => void }} [options]
+ *   `milliseconds`: how long a turn of an opponent takes, about. `base`: another build of this
+ *   library, to be measured instead of other libraries.
  */
 export async function run({
   quick = false,
-  rounds = quick ? 3 : 9,
+  base,
+  rounds = quick && base === undefined ? 3 : 9,
   milliseconds = quick ? 10 : 40,
-  node,
   nodes = [],
+  install = true,
   say = console.log,
 } = {}) {
-  const failure = installOpponents(say);
-  if (failure !== undefined) say(`without effection and effect: ${failure}`);
-  const folder = opponentsFolder();
-  const programs =
-    nodes.length > 0 ? nodes.map((major) => nodeOf(major, say)) : [node ?? process.execPath];
+  const folder = base === undefined ? otherLibraries(install, say) : undefined;
+  const programs = nodes.length > 0 ? nodes.map((major) => nodeOf(major, say)) : [process.execPath];
   for (const { title, does } of Object.values(cases)) say(`${title.padEnd(15)} ${does}`);
   say(`${memory.title.padEnd(15)} ${memory.does}`);
-  const measured = [];
+  const results = [];
+  const comparisons = [];
   for (const program of programs) {
     // Of one minute, before: what others did to the machine is part of the result.
     const [load = 0] = os.loadavg();
-    const found = await contest(program, { rounds, milliseconds, folder });
+    const { comparisons: compared, ...found } = await takeTurns(program, {
+      rounds,
+      milliseconds,
+      folder,
+      base,
+    });
+    comparisons.push(...compared);
     const result = { ...found, load, aims: judged(found.node, found.nanoseconds) };
     print(result, say);
     if (load > 1)
       say(
-        `The machine was busy with other work (load ${load.toFixed(1)}): the figures are too high, and the ratios rough.`,
+        `The machine was busy with other work (load ${load.toFixed(1)}): ` +
+          'the figures are too high, and the ratios rough.',
       );
-    measured.push(result);
-    mkdirSync(results, { recursive: true });
-    if (!quick)
-      writeFileSync(
-        path.join(results, `concurrency-node${result.node.split('.')[0]}.json`),
-        `${JSON.stringify(result, null, 1)}\n`,
-      );
+    results.push(result);
   }
-  return measured;
+  return { results, comparisons };
 }

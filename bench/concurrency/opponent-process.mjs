@@ -1,19 +1,20 @@
-// One contestant, in a process of its own under the Node.js that is measured: what another one
-// switches on in the runtime (on Node.js 20, an AsyncLocalStorage makes every promise dearer) must
-// not burden it. Told by messages what to do, so that the contestants can take turns.
+// One opponent, in a process of its own under the Node.js that is measured: what another opponent
+// switches on in the runtime must not slow this one down (on Node.js 20, an AsyncLocalStorage makes
+// every promise dearer). The process answers requests, so that the opponents can take turns.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
+import { answerRequests } from '../child.mjs';
 
 /**
  * @typedef {{ name: string, cases: Record<string, (n: number) => Promise<unknown>>, sleepers?:
- *   (count: number) => Promise<() => Promise<unknown>> }} Contestant
+ *   (count: number) => Promise<() => Promise<unknown>> }} Opponent
  */
 
 /**
  * @param {string} file @param {string | undefined} library @param {string | undefined} folder Where
- *   the library is installed. @returns {Promise<Contestant>}
+ *   the library is installed. @returns {Promise<Opponent>}
  */
 async function load(file, library, folder) {
   const module = await import(`./opponents/${file}.mjs`);
@@ -21,7 +22,7 @@ async function load(file, library, folder) {
   const entry = createRequire(path.join(/** @type {string} */ (folder), 'package.json')).resolve(
     library,
   );
-  return module.contestant(await import(pathToFileURL(entry).href));
+  return module.opponent(await import(pathToFileURL(entry).href));
 }
 
 /** @param {(n: number) => Promise<unknown>} work @param {number} n */
@@ -68,7 +69,7 @@ function heap() {
   return process.memoryUsage().heapUsed;
 }
 
-/** @param {Contestant} contestant @param {number} count */
+/** @param {Opponent} opponent @param {number} count */
 async function bytesPerTask({ sleepers }, count) {
   if (sleepers === undefined) return null;
   const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
@@ -86,27 +87,15 @@ async function bytesPerTask({ sleepers }, count) {
 }
 
 const { file, library, folder } = JSON.parse(process.argv[2] ?? '{}');
-const contestant = await load(file, library, folder);
+const opponent = await load(file, library, folder);
 
-/** @type {Record<string, (request: any) => unknown>} */
-const requests = {
+answerRequests({
   describe: () => ({
     node: process.versions.node,
-    name: contestant.name,
-    cases: Object.keys(contestant.cases),
+    name: opponent.name,
+    cases: Object.keys(opponent.cases),
   }),
-  calibrate: ({ key, batch, milliseconds }) =>
-    calibrated(contestant.cases[key], batch, milliseconds),
-  time: ({ key, n }) => turn(contestant.cases[key], n),
-  memory: ({ count }) => bytesPerTask(contestant, count),
-};
-
-process.on('message', (/** @type {{ what: string }} */ request) => {
-  void (async () => {
-    try {
-      process.send?.({ answer: await requests[request.what](request) });
-    } catch (error) {
-      process.send?.({ error: String(/** @type {Error} */ (error).stack ?? error) });
-    }
-  })();
+  calibrate: ({ key, batch, milliseconds }) => calibrated(opponent.cases[key], batch, milliseconds),
+  time: ({ key, n }) => turn(opponent.cases[key], n),
+  memory: ({ count }) => bytesPerTask(opponent, count),
 });

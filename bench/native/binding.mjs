@@ -1,10 +1,13 @@
-// The binding alone, which the package does not export: what stands below `Socket`.
+// The addon's functions alone, which the package does not export: what stands below `Socket`.
 import { createRequire } from 'node:module';
+import path from 'node:path';
 
-/** @type {typeof import('../../dist/binding.js')} */
-const { nativeBinding } = createRequire(import.meta.url)('../../dist/binding.js');
+// Of the package that the name leads to from here: beside a copy of this file it is another build.
+const require = createRequire(import.meta.url);
+const manifest = require.resolve('sockscope/package.json');
 
-export const native = nativeBinding();
+/** @type {import('../../dist/binding.js').NativeBinding} */
+export const native = createRequire(manifest)('node-gyp-build')(path.dirname(manifest));
 
 /**
  * The result of a call that has to succeed.
@@ -27,7 +30,7 @@ export function pair() {
 }
 
 /**
- * The address of a TCP port of this machine, as the binding takes it.
+ * The address of a TCP port of this machine, as the addon takes it.
  * @param {number} port
  */
 export function loopback(port) {

@@ -3,30 +3,39 @@ import { measureCrossings } from './crossing.mjs';
 import { measureEcho } from './echo.mjs';
 
 /**
- * Measures, and prints tables unless `quiet`.
- * @param {{ quiet?: boolean, rounds?: number, requests?: number }} [options] `rounds` of each
- *   measurement, `requests` of each echo round.
+ * Measures, and prints tables.
+ * @param {{ quick?: boolean, rounds?: number, requests?: number, base?:
+ *   import('../base.mjs').Base }} [options] `rounds` of each measurement, `requests` of each echo
+ *   round. `base`: another build of this library, to be measured in the same rounds.
  */
-export async function run({ quiet = false, rounds = 15, requests = 20_000 } = {}) {
-  const crossings = measureCrossings({ rounds });
-  const echo = await measureEcho({ requests, rounds: Math.min(rounds, 3) });
-  if (!quiet) {
-    console.log(
-      `Crossing into the addon and back, Node.js ${process.versions.node}, nanoseconds per call`,
-    );
-    console.table(
-      Object.fromEntries(
-        crossings.map(({ name, min, median, spread }) => [name, rounded({ min, median, spread })]),
-      ),
-    );
-    console.log(
-      'TCP echo of 1,000 bytes on 50 connections: CPU of the server, microseconds per request',
-    );
-    console.table(
-      Object.fromEntries(echo.map(({ server, ...numbers }) => [server, rounded(numbers)])),
-    );
-  }
-  return { node: process.versions.node, crossings, echo };
+export async function run({
+  quick = false,
+  base,
+  rounds = quick ? 3 : 15,
+  requests = quick ? 3000 : 20_000,
+} = {}) {
+  const { crossings, ...crossing } = await measureCrossings({ rounds, base });
+  // A round of it takes long; two builds are compared by more of them.
+  const echoRounds = base === undefined ? Math.min(rounds, 3) : rounds;
+  const { echo, comparisons } = await measureEcho({ requests, rounds: echoRounds, base });
+  console.log(
+    `Crossing into the addon and back, Node.js ${process.versions.node}, nanoseconds per call`,
+  );
+  console.table(
+    Object.fromEntries(
+      crossings.map(({ name, min, median, spread }) => [name, rounded({ min, median, spread })]),
+    ),
+  );
+  console.log(
+    'TCP echo of 1,000 bytes on 50 connections: CPU of the server, microseconds per request',
+  );
+  console.table(
+    Object.fromEntries(echo.map(({ server, ...numbers }) => [server, rounded(numbers)])),
+  );
+  return {
+    results: { node: process.versions.node, crossings, echo },
+    comparisons: [...crossing.comparisons, ...comparisons],
+  };
 }
 
 /**

@@ -1,14 +1,17 @@
 // The network benchmarks: which scenarios and opponents, run, and the results in one object.
 import process from 'node:process';
+import { baseName } from '../base.mjs';
 import { installOpponents } from '../opponents/index.mjs';
+import { compare } from '../side-by-side.mjs';
 import { compileLoadGenerator } from './compile.mjs';
 import { measureCase } from './measure.mjs';
-import { findOpponents, opponents, unobtainable } from './opponents.mjs';
+import { findOpponents, isOurs, opponents, unobtainable } from './opponents.mjs';
 import { choosePins, interrupt, isInterrupted } from './processes.mjs';
 import { Progress } from './progress.mjs';
 import { scenarios } from './scenarios.mjs';
 import { summarize } from '../statistics.mjs';
-import { caseTable, textTable } from './table.mjs';
+import { textTable } from '../text.mjs';
+import { caseTable, unitTitles } from './table.mjs';
 
 /**
  * @typedef {object} CaseResult
@@ -32,6 +35,8 @@ import { caseTable, textTable } from './table.mjs';
  * @property {number} [requests] Ends a turn before its time.
  * @property {string} [node] The Node.js that runs servers; default this one.
  * @property {boolean} [install] False: compares with what is there.
+ * @property {import('../base.mjs').Base} [base] Another build of this library, to be measured
+ *   instead of other opponents.
  * @property {(line: string) => void} [say]
  */
 
@@ -43,6 +48,8 @@ const TURN_OVERHEAD = 0.25;
 const REMARK_LINES = 8;
 const FULL = { rounds: 5, seconds: 2, warmup: 0.5 };
 const QUICK = { rounds: 2, seconds: 0.5, warmup: 0.25 };
+/** Two builds differ by less than two runtimes. */
+const BASE = { rounds: 5 };
 
 /** Names that `names` may hold. */
 export const scenarioNames = scenarios.map(({ name }) => name);
@@ -53,7 +60,7 @@ export const opponentNames = Object.keys(opponents);
  * @param {NetOptions} options
  * @throws {Error} For a name that there is not.
  */
-function plan({ names = [], against, quick = false }) {
+function plan({ names = [], against, quick = false, base }) {
   for (const name of against ?? []) {
     if (!(name in opponents))
       throw new Error(`no opponent "${name}": there are ${opponentNames.join(', ')}`);
@@ -72,18 +79,19 @@ function plan({ names = [], against, quick = false }) {
     return (quick ? found.slice(0, 1) : found).map((one) => {
       const all = one.opponents ?? scenario.opponents;
       const usual = quick ? scenario.quick : all;
-      return {
-        scenario,
-        one,
-        takingPart:
-          against === undefined ? usual : against.filter((candidate) => all.includes(candidate)),
-      };
+      const chosen = against?.filter((candidate) => all.includes(candidate)) ?? usual;
+      return { scenario, one, takingPart: base === undefined ? chosen : inTwoBuilds(chosen) };
     });
   });
   const planned = cases.filter(({ takingPart }) => takingPart.length > 0);
   if (planned.length === 0)
     throw new Error(`none of ${(against ?? []).join(', ')} takes part in ${wanted.join(', ')}`);
   return planned;
+}
+
+/** This library alone, each of its variants in both builds. @param {readonly string[]} names */
+function inTwoBuilds(names) {
+  return names.filter(isOurs).flatMap((name) => [name, baseName(name)]);
 }
 
 /**
@@ -96,11 +104,12 @@ export async function run(options = {}) {
     node = process.execPath,
     install = true,
     requests = 0,
+    base,
     say = console.log,
   } = options;
   if (process.platform !== 'linux')
     throw new Error('the network benchmarks read /proc and use epoll: they need Linux');
-  const defaults = quick ? QUICK : FULL;
+  const defaults = { ...(quick ? QUICK : FULL), ...(base === undefined ? {} : BASE) };
   const settings = {
     rounds: options.rounds ?? defaults.rounds,
     seconds: options.seconds ?? defaults.seconds,
@@ -108,12 +117,13 @@ export async function run(options = {}) {
     requests,
   };
   const cases = plan(options);
-  const noInstall = install ? installOpponents(say) : undefined;
+  const noInstall = install && base === undefined ? installOpponents(say) : undefined;
   if (noInstall !== undefined) say(`Not everything could be installed: ${noInstall}`);
   const loadGenerator = compileLoadGenerator();
   const { found, missing } = findOpponents(
     [...new Set(cases.flatMap(({ takingPart }) => takingPart))],
     node,
+    base,
   );
   for (const [name, reason] of Object.entries(missing)) say(`without ${name}: ${reason}`);
   const pins = choosePins();
@@ -154,10 +164,13 @@ export async function run(options = {}) {
   }
   progress.clear();
   return {
-    mode: 'net',
-    settings: { ...settings, quick, pinned: pins !== undefined },
-    missing: { ...missing, ...unobtainable },
-    scenarios: results,
+    results: {
+      mode: 'net',
+      settings: { ...settings, quick, pinned: pins !== undefined },
+      missing: { ...missing, ...unobtainable },
+      scenarios: results,
+    },
+    comparisons: results.flatMap(comparisonsOf),
   };
 }
 
@@ -172,6 +185,32 @@ function scenarioResult(results, { name, card, title, unit, mode, unpinned, note
     results.push(result);
   }
   return result;
+}
+
+/**
+ * What is compared of two builds: less of it is better.
+ * @type {readonly { key: string, measure: (scenario: ScenarioResult) => string, value: (sample:
+ *   import('./measure.mjs').Sample) => number | undefined }[]}
+ */
+const compared = [
+  { key: 'grown', measure: () => 'KiB/connection', value: ({ grown }) => grown && grown / 1024 },
+  { key: 'cpu', measure: ({ unit }) => unitTitles(unit).cpu, value: ({ cpu }) => cpu },
+  { key: 'rate', measure: ({ unit }) => `µs/${unit}`, value: ({ rate }) => 1e6 / rate },
+];
+
+/** @param {ScenarioResult} scenario */
+function comparisonsOf(scenario) {
+  return scenario.cases.flatMap(({ name: caseName, opponents: measured }) =>
+    measured.flatMap(({ name, samples }) => {
+      const base = measured.find((one) => one.name === baseName(name))?.samples ?? [];
+      const card = `${scenario.name}/${caseName} ${name}`;
+      return compared
+        .filter(({ key }) => base.length > 0 && base[0][key] !== undefined)
+        .flatMap(({ measure, value }) =>
+          compare(card, measure(scenario), base.map(value), samples.map(value)),
+        );
+    }),
+  );
 }
 
 /**

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { turnOrder } from '../base.mjs';
 import { calmest } from '../calm.mjs';
 import { isInterrupted, runLoad, startServer } from './processes.mjs';
 import { openVeth } from './veth.mjs';
@@ -131,9 +132,7 @@ class CaseRun {
   async run() {
     const { names, settings, onTurn } = this.#turns;
     for (let round = 0; round < settings.rounds; round++) {
-      // Everybody is first once, so that nobody always runs after the same other.
-      const order = names.map((_, i) => names[(i + round) % names.length]);
-      for (const name of order) {
+      for (const name of turnOrder(names, round)) {
         if (name in this.#failures) continue;
         onTurn(name, round);
         try {

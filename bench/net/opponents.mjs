@@ -1,6 +1,7 @@
 // Who takes part: a program each, what it is told, and how to find out whether it can run here.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { isBase, ownName } from '../base.mjs';
 import { cacheFolder, opponentFile } from '../opponents/index.mjs';
 import { root } from '../../scripts/pack.mjs';
 import { compileLibuvServer } from './compile.mjs';
@@ -14,19 +15,21 @@ import { compileLibuvServer } from './compile.mjs';
  *   says.
  */
 /**
- * @typedef {{ node: string, streams: boolean }} Context Which Node.js runs servers, and which of
- *   two programs is meant where one opponent has both.
+ * @typedef {object} Context
+ * @property {string} node The Node.js that runs servers.
+ * @property {boolean} streams Which of two programs is meant where one opponent has both.
+ * @property {import('../base.mjs').Base} [base] The other build that runs, instead of this one.
  */
 
 const server = (/** @type {string} */ file) => path.join(import.meta.dirname, 'servers', file);
 
 /**
- * Runs a program that answers one question, and throws `reason` if it fails. @param {string}
- * program @param {string[]} args @param {string} reason
+ * Runs a line of JavaScript, and throws `reason` if it fails.
+ * @param {Context} context @param {string} script @param {string} reason
  */
-function probe(program, args, reason) {
-  const { status, stdout, stderr } = spawnSync(program, args, {
-    cwd: root,
+function probe({ node, base }, script, reason) {
+  const { status, stdout, stderr } = spawnSync(node, ['-e', script], {
+    cwd: base?.folder ?? root,
     encoding: 'utf8',
     timeout: 20_000,
   });
@@ -41,14 +44,17 @@ function probe(program, args, reason) {
  */
 const onNode =
   (stream, datagram = stream) =>
-  (/** @type {Context} */ { node, streams }) => [node, server(streams ? stream : datagram)];
+  (/** @type {Context} */ { node, streams, base }) => {
+    const file = server(streams ? stream : datagram);
+    return [node, base?.program(file) ?? file];
+  };
 
 /** @param {string} name @param {ReturnType<typeof onNode>} [files] */
 function onSockscope(name, files = onNode('sockscope-stream.mjs', 'sockscope-datagram.mjs')) {
   return (/** @type {Context} */ context) => {
     probe(
-      context.node,
-      ['-e', `require('sockscope').newBuiltinBackend('${name}')`],
+      context,
+      `require('sockscope').newBuiltinBackend('${name}')`,
       `the ${name} backend does not load`,
     );
     return files(context);
@@ -60,11 +66,7 @@ function onReusePort(context) {
   const bind =
     "require('sockscope').newBuiltinBackend('node').createTcpListeners('127.0.0.1', 0, { reusePort: true })";
   const script = `${bind}.then(([listener]) => listener.aclose(), () => process.exit(1))`;
-  probe(
-    context.node,
-    ['-e', script],
-    'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)',
-  );
+  probe(context, script, 'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)');
   return onNode('workers.mjs')(context);
 }
 
@@ -116,12 +118,12 @@ function libuv() {
 }
 
 /** @param {Context} context */
-function unixDgram({ node }) {
+function unixDgram(context) {
   const file = opponentFile('unix-dgram');
   if (file === undefined)
     throw new Error('not installed: it did not compile, or there is no network');
-  probe(node, ['-e', `require(${JSON.stringify(file)})`], 'it was compiled for another Node.js');
-  return [node, server('unix-dgram.mjs')];
+  probe(context, `require(${JSON.stringify(file)})`, 'it was compiled for another Node.js');
+  return onNode('unix-dgram.mjs')(context);
 }
 
 /** @type {Record<string, Opponent>} */
@@ -215,14 +217,18 @@ export const opponents = {
   cluster: { label: 'node:cluster', command: onNode('cluster.mjs') },
 };
 
+/** Whether an opponent is this library, in one of its variants. @param {string} name */
+export const isOurs = (name) => /^(native|node)($|[-@])/.test(name);
+
 /** Not to be had from npm or Debian: said in the report, so that nobody looks for it. */
 export const unobtainable = { EasyNetwork: 'on PyPI alone; neither npm nor Debian has it' };
 
 /**
  * The programs of those that can run here, and why the others cannot.
- * @param {readonly string[]} names @param {string} node
+ * @param {readonly string[]} names @param {string} node @param {import('../base.mjs').Base} [base]
+ *   Runs those whose names say so.
  */
-export function findOpponents(names, node) {
+export function findOpponents(names, node, base) {
   cacheFolder();
   /**
    * @type {Record<string, { label: string, stream: string[], datagram: string[], settings:
@@ -232,13 +238,14 @@ export function findOpponents(names, node) {
   /** @type {Record<string, string>} */
   const missing = {};
   for (const name of names) {
-    const { label, command, settings = {} } = opponents[name];
+    const { label, command, settings = {} } = opponents[ownName(name)];
+    const context = { node, base: isBase(name) ? base : undefined };
     try {
       found[name] = {
-        label,
+        label: isBase(name) ? `${label}, base` : label,
         settings,
-        stream: command({ node, streams: true }),
-        datagram: command({ node, streams: false }),
+        stream: command({ ...context, streams: true }),
+        datagram: command({ ...context, streams: false }),
       };
     } catch (error) {
       missing[name] = error instanceof Error ? error.message : String(error);

@@ -1,11 +1,5 @@
 // Results as text.
-
-/** @param {number} value */
-export function digits(value) {
-  if (value === 0) return '0';
-  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
-  return value.toPrecision(3);
-}
+import { digits } from '../text.mjs';
 
 /**
  * Half of the range of the rounds, of 100 of their median.
@@ -82,19 +76,4 @@ export function caseTable(scenario, one) {
   const shown = (/** @type {string[]} */ row) => row.filter((_, i) => used[i]);
   const remarks = Object.entries(one.failures).map(([name, reason]) => `${name} failed: ${reason}`);
   return { columns: shown(columns), rows: rows.map(shown), remarks };
-}
-
-/** @param {string[]} columns @param {string[][]} rows */
-export function textTable(columns, rows) {
-  const widths = columns.map((column, i) =>
-    Math.max(column.length, ...rows.map((row) => row[i].length)),
-  );
-  const line = (/** @type {string[]} */ row) =>
-    row
-      .map((cell, i) =>
-        i === 0 || columns[i] === 'notes' ? cell.padEnd(widths[i]) : cell.padStart(widths[i]),
-      )
-      .join('  ')
-      .trimEnd();
-  return [line(columns), ...rows.map(line)].join('\n');
 }

@@ -1,4 +1,5 @@
 // Where another one is better than this library.
+import { isOurs } from './opponents.mjs';
 
 /** What is compared, and whether less of it is better. */
 const measures = [
@@ -39,7 +40,7 @@ export function findLosses(results) {
     scenario.cases.flatMap((one) => {
       const own = one.opponents.find(({ name }) => ours.includes(name));
       if (own === undefined) return [];
-      const others = one.opponents.filter(({ name }) => !/^(native|node)($|-)/.test(name));
+      const others = one.opponents.filter(({ name }) => !isOurs(name));
       return others.flatMap((other) =>
         measures.flatMap(({ name, title, less }) => {
           const [a, b] = [own.summary[name], other.summary[name]];

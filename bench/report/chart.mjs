@@ -1,6 +1,7 @@
 // The charts of the report, drawn by Apache ECharts into SVG: the page needs no script.
 import { importOpponent } from '../opponents/index.mjs';
-import { digits, unitTitles } from '../net/table.mjs';
+import { unitTitles } from '../net/table.mjs';
+import { digits } from '../text.mjs';
 
 const WIDTH = 1000;
 const ROW = 26;

@@ -1,7 +1,8 @@
 // The report: one HTML file that needs nothing else, made of the JSON files of runs.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { caseTable, digits } from '../net/table.mjs';
+import { caseTable } from '../net/table.mjs';
+import { digits } from '../text.mjs';
 import { findLosses, ours } from '../net/verdict.mjs';
 import { chartMaker } from './chart.mjs';
 import { anything, escape, page, table } from './html.mjs';

@@ -1,37 +1,20 @@
 // Threads: round trips of portal calls beside comlink's, and what runInThread adds to bare piscina.
-import { performance } from 'node:perf_hooks';
+import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { newBuiltinBackend } from 'sockscope';
+import { baseName, isBase, turnOrder } from '../base.mjs';
+import { Child } from '../child.mjs';
 import { installOpponents, opponentFile } from '../opponents/index.mjs';
+import { compare } from '../side-by-side.mjs';
+import { median } from '../statistics.mjs';
+import { ask, timed } from './call.mjs';
 
+const program = path.join(import.meta.dirname, 'sockscope-process.mjs');
 const functions = new URL('./functions.mjs', import.meta.url);
+const OWN = 'sockscope';
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-
-/** Answers of a worker, which gets its message and ends by itself. */
-function ask(file, message, transferList, workerData) {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(file, import.meta.url), { workerData });
-    worker.once('message', resolve).once('error', reject);
-    worker.postMessage(message, transferList);
-  });
-}
-
-async function portalRound(backend, calls) {
-  const portal = backend.createThreadsPortal({
-    add: (a, b) => a + b,
-    addSoon: async (a, b) => a + b,
-  });
-  return backend.bootstrap(() =>
-    portal.run(async () => {
-      const handle = portal.handle();
-      return backend.waitFor(ask('./portal-caller.mjs', { handle, calls }, [handle.port]));
-    }),
-  );
-}
-
+/** @param {number} calls */
 async function comlinkRound(calls) {
   const file = opponentFile('comlink/dist/esm/comlink.mjs');
   if (file === undefined) return undefined;
@@ -40,59 +23,101 @@ async function comlinkRound(calls) {
   const { port1, port2 } = new MessageChannel();
   expose({ add: (a, b) => a + b }, port1);
   try {
-    return await ask('./comlink-caller.mjs', { port: port2, calls }, [port2], { comlink });
+    const worker = new Worker(new URL('./comlink-caller.mjs', import.meta.url), {
+      workerData: { comlink },
+    });
+    return await ask(worker, { port: port2, calls }, [port2]);
   } finally {
     port1.close();
   }
 }
 
-async function timed(calls, call) {
-  for (let i = 0; i < calls / 10; i++) await call();
-  const start = performance.now();
-  for (let i = 0; i < calls; i++) {
-    const sum = await call();
-    if (sum !== 3) throw new Error(`3 expected, not ${sum}`);
+/** The samples of each kind of call, by its name. */
+class Samples {
+  /** @type {Map<string, number[]>} */
+  #lists = new Map();
+
+  /** @param {string} name @param {number | undefined} value */
+  note(name, value) {
+    if (value === undefined) return;
+    const list = this.#lists.get(name) ?? [];
+    list.push(value);
+    this.#lists.set(name, list);
   }
-  return ((performance.now() - start) * 1000) / calls;
+
+  rows() {
+    return [...this.#lists].map(([name, values]) => ({
+      name,
+      median: median(values),
+      min: Math.min(...values),
+      max: Math.max(...values),
+    }));
+  }
+
+  comparisons() {
+    return [...this.#lists].flatMap(([name, values]) => {
+      const base = this.#lists.get(baseName(name));
+      return base === undefined ? [] : compare(`threads: ${name}`, 'µs', base, values);
+    });
+  }
 }
 
 /**
- * @param {{ rounds?: number, calls?: number, say?: (line: string) => void }} [options]
- * @returns {Promise<{ name: string, median: number, min: number, max: number }[]>} Microseconds per
- *   call.
+ * One round of each build.
+ * @param {Map<string, Child>} builds @param {Samples} samples @param {number} round @param {number}
+ *   calls
  */
-export async function run({ rounds = 5, calls = 5000, say = console.log } = {}) {
-  const missing = installOpponents(say);
-  if (missing !== undefined) say(`without comlink: ${missing}`);
-  const backend = newBuiltinBackend('native', {
-    threads: { maxThreads: 1, idleTimeout: Infinity },
-  });
-  const piscina = new Piscina({ filename: functions.href, maxThreads: 1, idleTimeout: 60_000 });
-  /** @type {Map<string, number[]>} */
-  const samples = new Map();
-  const note = (name, value) =>
-    void (value !== undefined && samples.set(name, [...(samples.get(name) ?? []), value]));
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, value] of Object.entries(await portalRound(backend, calls)))
-      note(`portal ${name}`, value);
-    note('comlink call', await comlinkRound(calls));
-    note(
-      'runInThread',
-      await timed(calls, () => backend.runInThread({ module: functions, name: 'add' }, [1, 2])),
-    );
-    note('piscina run', await timed(calls, () => piscina.run([1, 2])));
+async function ownRound(builds, samples, round, calls) {
+  const order = turnOrder([...builds.keys()], round);
+  const named = (build, name) => (isBase(build) ? baseName(name) : name);
+  for (const build of order) {
+    const kinds = await builds.get(build).ask({ what: 'portal', calls });
+    for (const [kind, value] of Object.entries(kinds))
+      samples.note(named(build, `portal ${kind}`), value);
   }
-  await piscina.destroy();
-  const rows = [...samples].map(([name, values]) => ({
-    name,
-    median: median(values),
-    min: Math.min(...values),
-    max: Math.max(...values),
-  }));
+  for (const build of order)
+    samples.note(
+      named(build, 'runInThread'),
+      await builds.get(build).ask({ what: 'runInThread', calls }),
+    );
+}
+
+/**
+ * @param {{ quick?: boolean, rounds?: number, calls?: number, install?: boolean, base?:
+ *   import('../base.mjs').Base, say?: (line: string) => void }} [options] `base`: another build of
+ *   this library, to be measured instead of comlink and piscina.
+ * @returns Microseconds per call.
+ */
+export async function run({
+  quick = false,
+  base,
+  rounds = quick && base === undefined ? 1 : 5,
+  calls = quick ? 500 : 5000,
+  install = true,
+  say = console.log,
+} = {}) {
+  const samples = new Samples();
+  const builds = new Map([[OWN, new Child(program)]]);
+  if (base !== undefined) builds.set(baseName(OWN), new Child(base.program(program)));
+  const missing = base === undefined && install ? installOpponents(say) : undefined;
+  if (missing !== undefined) say(`without comlink: ${missing}`);
+  const piscina = new Piscina({ filename: functions.href, maxThreads: 1, idleTimeout: 60_000 });
+  try {
+    for (let round = 0; round < rounds; round++) {
+      await ownRound(builds, samples, round, calls);
+      if (base !== undefined) continue;
+      samples.note('comlink call', await comlinkRound(calls));
+      samples.note('piscina run', await timed(calls, () => piscina.run([1, 2])));
+    }
+  } finally {
+    for (const child of builds.values()) child.kill();
+    await piscina.destroy();
+  }
+  const rows = samples.rows();
   for (const { name, median: middle, min, max } of rows) {
     say(
       `${name.padEnd(32)} ${middle.toFixed(1).padStart(8)} µs  (${min.toFixed(1)}–${max.toFixed(1)})`,
     );
   }
-  return rows;
+  return { results: rows, comparisons: samples.comparisons() };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -125,6 +125,54 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
       expect(report).not.toMatch(/<script|<link|src=|url\(/);
     },
   );
+
+  it('measures two builds side by side in every mode', { timeout: 180_000 }, async () => {
+    const json = join(folder, 'side-by-side.json');
+    const modes = ['quick', 'tcp-echo/1000b', 'native', 'concurrency', 'threads'];
+    const tiny = ['--rounds', '1', '--seconds', '0.2', '--warmup', '0.1', '--against', 'native'];
+    const { code, stdout, stderr } = await bench(
+      ...modes,
+      ...tiny,
+      '--base',
+      packageRoot,
+      '--json',
+      json,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^tcp-echo\/1000b native +CPU µs\/request .*–/m);
+    const { sideBySide } = JSON.parse(readFileSync(json, 'utf8')) as {
+      sideBySide: {
+        base: string;
+        comparisons: { card: string; base: number; now: number; ratio: number }[];
+      };
+    };
+    for (const start of ['tcp-echo/1000b native', 'native: ', 'concurrency: ', 'threads: '])
+      expect(
+        sideBySide.comparisons.filter(({ card }) => card.startsWith(start)),
+        start,
+      ).not.toEqual([]);
+    for (const { card, base, now, ratio } of sideBySide.comparisons)
+      expect(ratio, card).toBeCloseTo(now / base);
+    expect(readdirSync(env['SOCKSCOPE_BENCH_CACHE'] ?? '').join()).not.toContain('base-');
+  });
+
+  it('runs the build that --base names', { timeout: 60_000 }, async () => {
+    const other = join(folder, 'other');
+    const write = (file: string, text: string): void => writeFileSync(join(other, file), text);
+    for (const part of ['dist', 'node_modules']) mkdirSync(join(other, part), { recursive: true });
+    write('package.json', '{ "name": "sockscope", "main": "dist/index.js" }');
+    write('dist/index.mjs', '');
+    write('dist/index.js', "throw new Error('the other build')");
+    const tiny = ['--rounds', '1', '--seconds', '0.1', '--warmup', '0', '--no-report'];
+    const json = ['--json', join(folder, 'other.json')];
+    const { stdout } = await bench(
+      ...['tcp-echo/1000b', '--against', 'native', '--base', other, ...tiny, ...json],
+    );
+    expect(stdout).toMatch(/without native@base: .*the other build/);
+    const missing = await bench('tcp-echo', '--base', folder);
+    expect(missing.stderr).toMatch(/--base: .* is no checkout of sockscope/);
+    expect(missing.code).toBe(1);
+  });
 
   it('refuses what it does not have, with what there is', { timeout: 60_000 }, async () => {
     for (const [args, message] of [

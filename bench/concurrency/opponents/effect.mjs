@@ -1,6 +1,6 @@
 // effect. It has no condition.
 /** @param {any} library */
-export function contestant({ Effect, Fiber, Deferred, Semaphore }) {
+export function opponent({ Effect, Fiber, Deferred, Semaphore }) {
   const operation = Effect.promise(async () => {
     await null;
     return 1;

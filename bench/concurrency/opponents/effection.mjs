@@ -1,7 +1,7 @@
 /* eslint-disable require-yield -- an operation may have nothing to wait for */
 // effection. It has no lock and no condition.
 /** @param {any} effection */
-export function contestant({ run, scoped, spawn, call, race, sleep, suspend, withResolvers }) {
+export function opponent({ run, scoped, spawn, call, race, sleep, suspend, withResolvers }) {
   const operation = async () => {
     await null;
     return 1;
