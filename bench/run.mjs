@@ -8,8 +8,9 @@ import { parseArgs } from 'node:util';
 import { openBase } from './base.mjs';
 import { describeEnvironment } from './environment.mjs';
 import { opponentNames, scenarioNames } from './net/index.mjs';
-import { writeReport } from './report/index.mjs';
+import { writeCompleteReport, writeReport } from './report/index.mjs';
 import { comparisonText } from './side-by-side.mjs';
+import { mergeInto, summaryOf, writeSummary } from './summary.mjs';
 
 /**
  * Each is a folder whose index.mjs exports `run(options)`, which prints as it goes, and returns
@@ -50,8 +51,10 @@ options of all
                   instead of other opponents; what differs is in the table at the end
                   (quick: 5 rounds, five minutes; --rounds goes for native and threads, too)
   --node PATH     another Node.js to run it all, the servers too
-  --json FILE     where the results go (bench/results/…; a run of parts: bench/results/last.json)
-  --no-report     leaves the HTML report as it is
+  --json FILE     where the results of every turn go (bench/results/last.json)
+  --merge         puts what was measured into the summary of the complete run under this version
+                  of Node.js, with its own date
+  --no-report     leaves the HTML reports as they are
   --help`;
 
 const resultsFolder = path.join(import.meta.dirname, 'results');
@@ -79,6 +82,7 @@ function parse(args) {
       node: { type: 'string' },
       nodes: { type: 'string' },
       json: { type: 'string' },
+      merge: { type: 'boolean', default: false },
       base: { type: 'string' },
       'no-install': { type: 'boolean', default: false },
       'no-report': { type: 'boolean', default: false },
@@ -123,6 +127,7 @@ function parse(args) {
     help: values.help,
     node: values.node,
     base: values.base,
+    merge: values.merge,
     wanted,
     quick,
     net,
@@ -184,17 +189,20 @@ async function main() {
     measured.sideBySide = { base: base.commit, comparisons };
     console.log(`\n${comparisonText(comparisons, base.commit)}`);
   }
-  const [major] = environment.node.version.split('.');
-  const file =
-    options.json ??
-    path.join(resultsFolder, options.isComplete ? `node${major}.json` : 'last.json');
+  const raw = { command, environment, ...measured };
+  const file = options.json ?? path.join(resultsFolder, 'last.json');
   mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ command, environment, ...measured }, null, 1)}\n`);
+  writeFileSync(file, `${JSON.stringify(raw, null, 1)}\n`);
   console.log(`\nresults: ${file}`);
+  const summary = summaryOf(raw);
   if (options.report)
-    console.log(
-      `report: ${await writeReport(resultsFolder, options.isComplete ? undefined : file)}`,
-    );
+    console.log(`report: ${writeReport(file.replace(/(\.json)?$/, '.html'), [summary])}`);
+  if (!options.isComplete && !options.merge) return;
+  const kept = path.join(resultsFolder, `node${environment.node.version.split('.')[0]}.json`);
+  if (options.isComplete) writeSummary(kept, summary);
+  else mergeInto(kept, summary);
+  console.log(`summary: ${kept}`);
+  if (options.report) console.log(`report: ${writeCompleteReport(resultsFolder)}`);
 }
 
 try {

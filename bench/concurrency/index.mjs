@@ -134,7 +134,7 @@ export async function run({
   quick = false,
   base,
   rounds = quick && base === undefined ? 3 : 9,
-  milliseconds = quick ? 10 : 40,
+  milliseconds = quick && base === undefined ? 10 : 40,
   nodes = [],
   install = true,
   say = console.log,

@@ -17,8 +17,8 @@ import { caseTable, unitTitles } from './table.mjs';
  * @typedef {object} CaseResult
  * @property {string} name @property {string} title @property {string} base Whose numbers the ratios
  *   divide by.
- * @property {{ name: string, label: string, summary: Record<string,
- *   import('../statistics.mjs').Spread>, samples: import('./measure.mjs').Sample[] }[]} opponents
+ * @property {(import('../summary.mjs').OpponentSummary & { samples:
+ *   import('./measure.mjs').Sample[] })[]} opponents
  * @property {Record<string, string>} failures Who could not finish, and why.
  */
 /**
@@ -237,6 +237,7 @@ async function measureOne(turns, progress) {
       opponents: measured.map((name) => ({
         name,
         label: found[name].label,
+        rounds: samples[name].length,
         summary: summarize(samples[name]),
         samples: samples[name],
       })),

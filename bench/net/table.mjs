@@ -1,5 +1,6 @@
 // Results as text.
 import { digits } from '../text.mjs';
+import { areComparable } from './verdict.mjs';
 
 /**
  * Half of the range of the rounds, of 100 of their median.
@@ -20,20 +21,33 @@ export function unitTitles(unit) {
 const CLIENT_BOUND = 95;
 const DISTURBED = 10;
 
+/** What to know about a line. @param {import('../summary.mjs').OpponentSummary} opponent */
+function notesOf({ summary, measured }) {
+  return [
+    ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),
+    ...(summary.lost.median >= 0.01 ? [`${digits(summary.lost.median)} % lost`] : []),
+    ...(summary.others.median >= DISTURBED ? ['disturbed'] : []),
+    ...(summary.stolen.median >= DISTURBED ? ['core stolen'] : []),
+    ...(measured === undefined
+      ? []
+      : [`measured ${measured.date.slice(0, 10)}, ${measured.commit}`]),
+  ].join(', ');
+}
+
 /**
  * The rows of one case.
- * @param {import('./index.mjs').ScenarioResult} scenario @param {import('./index.mjs').CaseResult}
- *   one
+ * @param {import('../summary.mjs').ScenarioSummary} scenario @param
+ *   {import('../summary.mjs').CaseSummary} one
  * @returns {{ columns: string[], rows: string[][], remarks: string[] }}
  */
 export function caseTable(scenario, one) {
   const { cpu, rate } = unitTitles(scenario.unit);
   const idle = scenario.mode === 'idle';
   const key = idle ? 'grown' : 'cpu';
-  const base = one.opponents.find(({ name }) => name === one.base)?.summary[key].median;
+  const base = one.opponents.find(({ name }) => name === one.base);
   const columns = [
     '',
-    ...(idle ? ['KiB/connection'] : [cpu]),
+    idle ? 'KiB/connection' : cpu,
     `× ${one.base}`,
     '±',
     'user',
@@ -45,31 +59,22 @@ export function caseTable(scenario, one) {
     ...(scenario.unpinned === true ? ['client %'] : []),
     'notes',
   ];
-  const rows = one.opponents.map(({ label, summary }) => {
+  const rows = one.opponents.map((opponent) => {
+    const { label, summary } = opponent;
     const value = (/** @type {string} */ name) =>
       summary[name] === undefined ? '' : digits(summary[name].median);
     const main = summary[key];
-    const notes = [
-      ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),
-      ...(summary.lost.median >= 0.01 ? [`${digits(summary.lost.median)} % lost`] : []),
-      ...(summary.others.median >= DISTURBED ? ['disturbed'] : []),
-      ...(summary.stolen.median >= DISTURBED ? ['core stolen'] : []),
-    ];
+    const divisor = base?.summary[key].median ?? 0;
+    const hasRatio = divisor > 0 && areComparable(key, opponent, base);
     return [
       label,
       idle ? digits(main.median / 1024) : digits(main.median),
-      base === undefined || base <= 0 ? '' : (main.median / base).toFixed(2),
+      hasRatio ? (main.median / divisor).toFixed(2) : '',
       `${spreadPercent(main).toFixed(0)} %`,
-      ...[
-        value('user'),
-        value('system'),
-        value('rate'),
-        value('p50'),
-        value('p99'),
-        digits(summary.rss.median / 1e6),
-      ],
+      ...['user', 'system', 'rate', 'p50', 'p99'].map(value),
+      digits(summary.rss.median / 1e6),
       ...(scenario.unpinned === true ? [value('client')] : []),
-      notes.join(', '),
+      notesOf(opponent),
     ];
   });
   const used = columns.map((_, i) => i === 0 || rows.some((row) => row[i] !== ''));

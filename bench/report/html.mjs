@@ -1,4 +1,4 @@
-// Pieces of the page.
+// Pieces of the page. Tags that HTML lets one leave out are left out: the page is all tables.
 
 /** @param {unknown} value */
 export function escape(value) {
@@ -6,79 +6,68 @@ export function escape(value) {
 }
 
 /**
- * @param {readonly unknown[]} columns @param {readonly (readonly unknown[])[]} rows @param {(row:
- *   readonly unknown[]) => string} [className]
+ * @typedef {object} Cell
+ * @property {string} text
+ * @property {readonly number[]} [bar] Drawn behind the text: one or two ends, from 0 to 1.
+ * @property {number} [rows] That it goes over. Such a cell is a heading.
  */
-export function table(columns, rows, className = () => '') {
-  const cells = (/** @type {readonly unknown[]} */ row, /** @type {string} */ tag) =>
-    row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('');
-  const body = rows
-    .map((row) => `<tr class="${className(row)}">${cells(row, 'td')}</tr>`)
-    .join('\n');
-  return `<table><thead><tr>${cells(columns, 'th')}</tr></thead>\n<tbody>${body}</tbody></table>`;
+
+/** @param {string | Cell} cell @param {string} [name] Of a class. */
+function cellHtml(cell, name = '') {
+  const { text, bar, rows } = typeof cell === 'string' ? { text: cell } : cell;
+  if (rows !== undefined) return `<th rowspan=${String(rows)}>${escape(text)}`;
+  const ends = (bar ?? []).map((end, i) => `--${'ab'[i]}:${(100 * end).toFixed(0)}%`);
+  const style = ends.length === 0 ? '' : ` style=${ends.join(';')}`;
+  return `<td${name === '' ? '' : ` class=${name}`}${style}>${escape(text)}`;
 }
 
 /**
- * Any object as headings and tables: for the modes whose results have shapes of their own.
- * @param {string} title @param {unknown} value @param {number} [level] Of the heading.
- * @returns {string}
+ * @param {readonly string[]} columns
+ * @param {readonly { cells: readonly (string | Cell)[], class?: string }[]} rows
+ * @param {'numbers' | 'texts'} [kind]
  */
-export function anything(title, value, level = 3) {
-  const heading = `<h${String(level)}>${escape(title)}</h${String(level)}>`;
-  if (Array.isArray(value) && value.length > 0 && value.every(isObject)) {
-    const columns = [
-      ...new Set(
-        value.flatMap((row) =>
-          Object.keys(row).filter((name) => !isObject(row[name]) && !Array.isArray(row[name])),
-        ),
-      ),
-    ];
-    return `${heading}${table(
-      columns,
-      value.map((row) => columns.map((name) => shown(row[name]))),
-    )}`;
-  }
-  if (!isObject(value)) return `<p>${escape(title)}: ${escape(shown(value))}</p>`;
-  const entries = Object.entries(value);
-  return `${heading}${entries.map(([name, part]) => anything(name, part, Math.min(level + 1, 6))).join('\n')}`;
-}
-
-/** @param {unknown} value @returns {value is Record<string, unknown>} */
-function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** @param {unknown} value */
-function shown(value) {
-  if (typeof value === 'number')
-    return Number.isInteger(value) ? value : Number(value.toPrecision(4));
-  return Array.isArray(value) ? value.map(shown).join(', ') : (value ?? '');
+export function table(columns, rows, kind = 'numbers') {
+  const head = columns.map((column) => `<th>${escape(column)}`).join('');
+  const hasNotes = columns[columns.length - 1] === 'notes';
+  const body = rows.map((row) => {
+    const last = row.cells.length - 1;
+    // Nothing stands behind the last cell that is not empty.
+    const end = row.cells.findLastIndex((cell) => cell !== '') + 1;
+    const cells = row.cells
+      .slice(0, end)
+      .map((cell, i) => cellHtml(cell, hasNotes && i === last ? 'note' : ''));
+    return `<tr${row.class ? ` class=${row.class}` : ''}>${cells.join('')}`;
+  });
+  const name = kind === 'texts' ? ' class=texts' : '';
+  return `<table${name}><thead><tr>${head}<tbody>\n${body.join('\n')}\n</table>`;
 }
 
 const style = `
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 1060px; margin: 2em auto; padding: 0 1em; color: #222; }
-h1, h2, h3 { line-height: 1.2; } h2 { border-bottom: 1px solid #ccc; padding-top: 1em; }
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em;
+  color: #222; }
+h1, h2, h3, h4 { line-height: 1.2; }
+h2 { border-bottom: 1px solid #ccc; padding-top: 1em; }
 table { border-collapse: collapse; font-size: 13px; margin: .6em 0 1.2em; }
-th, td { padding: .2em .6em; text-align: right; border-bottom: 1px solid #e4e4e4; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child, td:last-child { text-align: left; }
-tr.own td { font-weight: 600; } tr.worse td { background: #fdf1ee; }
-code { background: #f3f3f3; padding: .1em .3em; } .note { color: #555; } svg { max-width: 100%; height: auto; }
+tr { border-bottom: 1px solid #e4e4e4; }
+th, td { padding: .2em .6em; text-align: right; font-variant-numeric: tabular-nums; }
+td:first-child, th:first-child, th + td, .note, .texts * { text-align: left; }
+th[rowspan] { vertical-align: top; }
+tr.own td { font-weight: 600; }
+td[style] { min-width: 11em; background: linear-gradient(90deg, #f0c08f var(--a),
+  #d5dbe3 var(--a) var(--b, var(--a)), transparent var(--b, var(--a))); }
+code { background: #f3f3f3; padding: .1em .3em; }
+.note { color: #555; }
 nav a { margin-right: 1em; }`;
 
 /** @param {string} title @param {string} body */
 export function page(title, body) {
   return `<!doctype html>
 <html lang="en">
-<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>${escape(title)}</title>
 <style>${style}
 </style>
-</head>
-<body>
 ${body}
-</body>
-</html>
 `;
 }
