@@ -31,8 +31,12 @@ struct Slot {
 class DatagramEchoRun {
  public:
   explicit DatagramEchoRun(const Options& options)
-      : options_(options), payload_(options.size, 0), measurement_(options), memory_(kBatch * kMaxDatagram) {
-    if (options.size < kHeader) Fail("a datagram must have at least %d bytes", static_cast<int>(kHeader));
+      : options_(options),
+        payload_(options.size, 0),
+        measurement_(options),
+        memory_(kBatch * kMaxDatagram) {
+    if (options.size < kHeader)
+      Fail("a datagram must have at least %d bytes", static_cast<int>(kHeader));
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) FailErrno("epoll_create1");
     outgoing_.resize(static_cast<size_t>(options.connections));
@@ -89,7 +93,8 @@ class DatagramEchoRun {
         headers[i][0] = queue[i];
         headers[i][1] = slot.turn;
         parts[i][0] = {headers[i], kHeader};
-        parts[i][1] = {const_cast<uint8_t*>(payload_.Message(queue[i], slot.turn)) + kHeader, payload_.size() - kHeader};
+        parts[i][1] = {const_cast<uint8_t*>(payload_.Message(queue[i], slot.turn)) + kHeader,
+                       payload_.size() - kHeader};
         messages[i].msg_hdr.msg_iov = parts[i];
         messages[i].msg_hdr.msg_iovlen = 2;
       }
@@ -132,19 +137,23 @@ class DatagramEchoRun {
         if (errno == EAGAIN) return;
         FailErrno("recvmmsg");
       }
-      for (size_t i = 0; i < static_cast<size_t>(count); i++) Check(socket, memory_.data() + i * kMaxDatagram, messages[i].msg_len);
+      for (size_t i = 0; i < static_cast<size_t>(count); i++)
+        Check(socket, memory_.data() + i * kMaxDatagram, messages[i].msg_len);
       if (static_cast<size_t>(count) < kBatch) return;
     }
   }
 
   void Check(uint32_t socket, const uint8_t* data, size_t size) {
     uint32_t header[2];
-    if (size != payload_.size()) Fail("a datagram of %zu bytes came back with %zu", payload_.size(), size);
+    if (size != payload_.size())
+      Fail("a datagram of %zu bytes came back with %zu", payload_.size(), size);
     memcpy(header, data, kHeader);
     if (header[0] >= slots_.size()) Fail("a datagram came back changed");
     Slot& slot = slots_[header[0]];
     if (slot.socket != socket) Fail("a datagram came back to another socket");
-    if (memcmp(data + kHeader, payload_.Message(header[0], header[1]) + kHeader, size - kHeader) != 0) Fail("a datagram came back changed");
+    if (memcmp(data + kHeader, payload_.Message(header[0], header[1]) + kHeader, size - kHeader) !=
+        0)
+      Fail("a datagram came back changed");
     // Of an earlier turn: it was given up as lost, and was only late.
     if (slot.turn != header[1] || !slot.waiting) return;
     measurement_.Count(Now() - slot.sent);

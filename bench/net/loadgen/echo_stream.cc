@@ -30,7 +30,10 @@ struct Connection {
 class EchoRun {
  public:
   explicit EchoRun(const Options& options)
-      : options_(options), payload_(options.size, options.lines), measurement_(options), chunk_(kChunk) {
+      : options_(options),
+        payload_(options.size, options.lines),
+        measurement_(options),
+        chunk_(kChunk) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) FailErrno("epoll_create1");
     for (int i = 0; i < options.connections; i++) connections_.push_back(Open(i));
@@ -74,7 +77,8 @@ class EchoRun {
     while (connection->sent < connection->begun) {
       const uint8_t* message = payload_.Message(connection->id, connection->sent);
       const size_t left = payload_.size() - connection->send_offset;
-      const ssize_t count = send(connection->fd, message + connection->send_offset, left, MSG_NOSIGNAL);
+      const ssize_t count =
+          send(connection->fd, message + connection->send_offset, left, MSG_NOSIGNAL);
       if (count < 0) {
         if (errno == EAGAIN) return;
         FailErrno("send");
@@ -94,7 +98,8 @@ class EchoRun {
         FailErrno("recv");
       }
       if (count == 0)
-        Fail("the server closed connection %d after %llu messages", static_cast<int>(connection->id),
+        Fail("the server closed connection %d after %llu messages",
+             static_cast<int>(connection->id),
              static_cast<unsigned long long>(connection->returned));
       Check(connection, static_cast<size_t>(count));
       // A full chunk may have left something behind; after a short one an edge will tell.
@@ -109,7 +114,8 @@ class EchoRun {
       const uint8_t* message = payload_.Message(connection->id, connection->returned);
       const size_t left = payload_.size() - connection->return_offset;
       const size_t part = count < left ? count : left;
-      if (connection->returned >= connection->begun || memcmp(data, message + connection->return_offset, part) != 0) {
+      if (connection->returned >= connection->begun ||
+          memcmp(data, message + connection->return_offset, part) != 0) {
         Fail("connection %d: what came back is not message %llu", static_cast<int>(connection->id),
              static_cast<unsigned long long>(connection->returned));
       }
@@ -122,7 +128,8 @@ class EchoRun {
 
   // A message is back: the next one of the window begins.
   void Complete(Connection* connection) {
-    uint64_t& began = connection->begin_times[connection->returned % connection->begin_times.size()];
+    uint64_t& began =
+        connection->begin_times[connection->returned % connection->begin_times.size()];
     const uint64_t now = Now();
     measurement_.Count(now - began);
     began = now;

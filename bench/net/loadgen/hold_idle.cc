@@ -19,7 +19,8 @@ constexpr int kBatch = 50;
 
 void Ask(int fd, const Payload& payload, int index) {
   const uint8_t* message = payload.Message(static_cast<uint64_t>(index), 0);
-  if (send(fd, message, payload.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(payload.size())) FailErrno("send");
+  if (send(fd, message, payload.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(payload.size()))
+    FailErrno("send");
 }
 
 void TakeAnswer(int fd, const Payload& payload, int index) {
@@ -34,7 +35,8 @@ void TakeAnswer(int fd, const Payload& payload, int index) {
     if (count <= 0) Fail("connection %d was closed", index);
     have += static_cast<size_t>(count);
   }
-  if (memcmp(answer.data(), message, answer.size()) != 0) Fail("connection %d: what came back is not what was sent", index);
+  if (memcmp(answer.data(), message, answer.size()) != 0)
+    Fail("connection %d: what came back is not what was sent", index);
 }
 
 void Exchange(int fd, const Payload& payload, int index) {
@@ -44,7 +46,8 @@ void Exchange(int fd, const Payload& payload, int index) {
 
 void Pause(double seconds) {
   const uint64_t nanoseconds = Nanoseconds(seconds);
-  const timespec time = {static_cast<time_t>(nanoseconds / 1000000000u), static_cast<long>(nanoseconds % 1000000000u)};
+  const timespec time = {static_cast<time_t>(nanoseconds / 1000000000u),
+                         static_cast<long>(nanoseconds % 1000000000u)};
   nanosleep(&time, nullptr);
 }
 
@@ -72,6 +75,7 @@ void HoldIdle(const Options& options) {
   Pause(options.seconds);
   measurement.End();
   // Still there, and still answering.
-  for (size_t i = 0; i < connections.size(); i += 97) Exchange(connections[i], payload, static_cast<int>(i));
+  for (size_t i = 0; i < connections.size(); i += 97)
+    Exchange(connections[i], payload, static_cast<int>(i));
   measurement.Print("idle");
 }

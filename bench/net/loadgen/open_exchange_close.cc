@@ -26,7 +26,10 @@ struct Visit {
 class Visits {
  public:
   explicit Visits(const Options& options)
-      : options_(options), payload_(options.size, options.lines), measurement_(options), chunk_(options.size + 1) {
+      : options_(options),
+        payload_(options.size, options.lines),
+        measurement_(options),
+        chunk_(options.size + 1) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) FailErrno("epoll_create1");
     visits_.resize(static_cast<size_t>(options.connections));
@@ -69,12 +72,14 @@ class Visits {
   }
 
   bool Send(Visit* visit) {
-    const ssize_t count = send(visit->fd, payload_.Message(0, visit->number), payload_.size(), MSG_NOSIGNAL);
+    const ssize_t count =
+        send(visit->fd, payload_.Message(0, visit->number), payload_.size(), MSG_NOSIGNAL);
     if (count < 0) {
       if (errno == EAGAIN) return false;
       FailErrno("send");
     }
-    if (static_cast<size_t>(count) != payload_.size()) Fail("a new connection did not take %zu bytes", payload_.size());
+    if (static_cast<size_t>(count) != payload_.size())
+      Fail("a new connection did not take %zu bytes", payload_.size());
     visit->phase = Phase::kReceiving;
     return true;
   }

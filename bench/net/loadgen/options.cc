@@ -9,11 +9,13 @@
 namespace {
 
 constexpr char kUsage[] =
-    "usage: loadgen MODE ADDRESS [--connections N] [--size BYTES] [--window N] [--lines N] [--warmup SECONDS] [--seconds SECONDS]\n"
+    "usage: loadgen MODE ADDRESS [--connections N] [--size BYTES] [--window N] [--lines N] "
+    "[--warmup SECONDS] [--seconds SECONDS]\n"
     "               [--requests N] [--gro] [--server PID,...]\n"
     "  MODE     echo      messages that must come back (any address)\n"
     "           send      one way to a server that counts (any address)\n"
-    "           receive   one way from a program that is told on stdout where to send (udp, unix-dgram)\n"
+    "           receive   one way from a program that is told on stdout where to send (udp, "
+    "unix-dgram)\n"
     "           connect   open, one exchange, close (tcp, unix)\n"
     "           idle      connections that do nothing after one exchange (tcp, unix)\n"
     "  ADDRESS  tcp:HOST:PORT udp:HOST:PORT unix:PATH unix-dgram:PATH\n"
@@ -32,9 +34,11 @@ double Number(const char* name, const char* text, double least, double most) {
 // The load must not leave this machine, whoever starts this program.
 void CheckLocal(const std::string& host) {
   in_addr address;
-  if (inet_pton(AF_INET, host.c_str(), &address) != 1) Fail("not an IPv4 address: %s", host.c_str());
+  if (inet_pton(AF_INET, host.c_str(), &address) != 1)
+    Fail("not an IPv4 address: %s", host.c_str());
   const uint32_t number = ntohl(address.s_addr);
-  if ((number >> 24) != 127 && (number >> 17) != (198u << 7 | 18u >> 1)) Fail("not an address of this machine: %s", host.c_str());
+  if ((number >> 24) != 127 && (number >> 17) != (198u << 7 | 18u >> 1))
+    Fail("not an address of this machine: %s", host.c_str());
 }
 
 void ParseAddress(const std::string& text, Options* options) {
@@ -43,7 +47,8 @@ void ParseAddress(const std::string& text, Options* options) {
   const std::string rest = colon == std::string::npos ? "" : text.substr(colon + 1);
   options->is_inet = kind == "tcp" || kind == "udp";
   options->is_stream = kind == "tcp" || kind == "unix";
-  if (!options->is_inet && kind != "unix" && kind != "unix-dgram") Fail("not an address: %s\n%s", text.c_str(), kUsage);
+  if (!options->is_inet && kind != "unix" && kind != "unix-dgram")
+    Fail("not an address: %s\n%s", text.c_str(), kUsage);
   if (!options->is_inet) {
     options->path = rest;
     if (rest.empty()) Fail("an empty path");
@@ -98,6 +103,7 @@ Options ParseOptions(int argc, char** argv) {
       Fail("unknown option %s\n%s", name.c_str(), kUsage);
     }
   }
-  if (options.lines > 0 && options.size % options.lines != 0) Fail("--size must be a multiple of --lines");
+  if (options.lines > 0 && options.size % options.lines != 0)
+    Fail("--size must be a multiple of --lines");
   return options;
 }

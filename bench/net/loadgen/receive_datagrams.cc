@@ -26,7 +26,8 @@ constexpr size_t kControl = 128;
 
 class Receiver {
  public:
-  Receiver(const Options& options, int fd) : options_(options), fd_(fd), memory_(kBatch * kMaxDatagram) {
+  Receiver(const Options& options, int fd)
+      : options_(options), fd_(fd), memory_(kBatch * kMaxDatagram) {
     // What every sender sends: byte i is i * 7 + 3.
     for (size_t i = 0; i < options.size; i++) expected_.push_back(static_cast<uint8_t>(i * 7 + 3));
   }
@@ -61,12 +62,14 @@ class Receiver {
       if (errno == EAGAIN || errno == EINTR) return;
       FailErrno("recvmmsg");
     }
-    for (unsigned i = 0; i < static_cast<unsigned>(count); i++) Check(&messages[i], memory_.data() + i * kMaxDatagram);
+    for (unsigned i = 0; i < static_cast<unsigned>(count); i++)
+      Check(&messages[i], memory_.data() + i * kMaxDatagram);
   }
 
   void Check(mmsghdr* message, const uint8_t* data) {
     size_t segment = message->msg_len;
-    for (cmsghdr* c = CMSG_FIRSTHDR(&message->msg_hdr); c != nullptr; c = CMSG_NXTHDR(&message->msg_hdr, c)) {
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message->msg_hdr); c != nullptr;
+         c = CMSG_NXTHDR(&message->msg_hdr, c)) {
       if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
         int size;
         memcpy(&size, CMSG_DATA(c), sizeof size);
@@ -105,7 +108,8 @@ void ReceiveDatagrams(const Options& options) {
   std::string told;
   const int fd = BindDatagram(options, &told);
   const int on = 1;
-  if (options.is_inet && setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0) FailErrno("setsockopt");
+  if (options.is_inet && setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0)
+    FailErrno("setsockopt");
   if (options.gro && setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0) FailErrno("setsockopt");
   printf("{\"address\":\"%s\"}\n", told.c_str());
   fflush(stdout);

@@ -26,7 +26,9 @@ std::string ReadFile(const std::string& path) {
   return text;
 }
 
-double Ticks(uint64_t ticks) { return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK)); }
+double Ticks(uint64_t ticks) {
+  return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
 
 void AddProcess(pid_t pid, Usage* usage) {
   const std::string folder = "/proc/" + std::to_string(pid);
@@ -36,7 +38,9 @@ void AddProcess(pid_t pid, Usage* usage) {
   const size_t name_end = stat.rfind(')');
   uint64_t user, system;
   if (name_end == std::string::npos ||
-      sscanf(stat.c_str() + name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user, &system) != 2) {
+      sscanf(stat.c_str() + name_end + 1,
+             " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user,
+             &system) != 2) {
     Fail("the server (process %d) has gone", static_cast<int>(pid));
   }
   usage->user += Ticks(user);
@@ -49,8 +53,10 @@ void AddProcess(pid_t pid, Usage* usage) {
 void AddMachine(Usage* usage) {
   const std::string stat = ReadFile("/proc/stat");
   uint64_t user, nice, system, idle, iowait, irq, softirq, steal;
-  if (sscanf(stat.c_str(), "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &user, &nice,
-             &system, &idle, &iowait, &irq, &softirq, &steal) != 8) {
+  if (sscanf(stat.c_str(),
+             "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+             " %" SCNu64,
+             &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8) {
     return;
   }
   usage->machine_busy = Ticks(user + nice + system + irq + softirq);
@@ -60,7 +66,9 @@ void AddMachine(Usage* usage) {
 double OwnSeconds() {
   rusage own;
   getrusage(RUSAGE_SELF, &own);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(own.ru_utime) + seconds(own.ru_stime);
 }
 
@@ -97,7 +105,8 @@ Usage ReadUsage(const Options& options) {
   return usage;
 }
 
-Measurement::Measurement(const Options& options) : options_(options), next_(Now() + Nanoseconds(options.warmup)) {}
+Measurement::Measurement(const Options& options)
+    : options_(options), next_(Now() + Nanoseconds(options.warmup)) {}
 
 bool Measurement::Advance(uint64_t now) {
   if (ended_) return false;
@@ -127,14 +136,18 @@ void Measurement::Print(const char* mode) {
   if (!ended_) End();
   const uint64_t requests = latency_.count() + unclocked_;
   const double seconds = static_cast<double>(end_time_ - begin_time_) / 1e9;
-  printf("{\"mode\":\"%s\",\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"blocked\":%" PRIu64 ",\"seconds\":%.6f",
+  printf("{\"mode\":\"%s\",\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
+         ",\"blocked\":%" PRIu64 ",\"seconds\":%.6f",
          mode, requests, bytes_, lost_, blocked_, seconds);
   if (latency_.count() > 0) {
-    printf(",\"latency\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}", Microseconds(latency_.Quantile(0.5)),
-           Microseconds(latency_.Quantile(0.99)), Microseconds(latency_.max()));
+    printf(",\"latency\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}",
+           Microseconds(latency_.Quantile(0.5)), Microseconds(latency_.Quantile(0.99)),
+           Microseconds(latency_.max()));
   }
-  printf(",\"server\":{\"user\":%.3f,\"system\":%.3f,\"rssBefore\":%" PRIu64 ",\"rss\":%" PRIu64 "}", end_.user - begin_.user,
-         end_.system - begin_.system, begin_.rss, end_.rss);
-  printf(",\"client\":%.3f,\"machine\":{\"busy\":%.3f,\"steal\":%.3f}}\n", end_.client - begin_.client,
-         end_.machine_busy - begin_.machine_busy, end_.machine_steal - begin_.machine_steal);
+  printf(",\"server\":{\"user\":%.3f,\"system\":%.3f,\"rssBefore\":%" PRIu64 ",\"rss\":%" PRIu64
+         "}",
+         end_.user - begin_.user, end_.system - begin_.system, begin_.rss, end_.rss);
+  printf(",\"client\":%.3f,\"machine\":{\"busy\":%.3f,\"steal\":%.3f}}\n",
+         end_.client - begin_.client, end_.machine_busy - begin_.machine_busy,
+         end_.machine_steal - begin_.machine_steal);
 }

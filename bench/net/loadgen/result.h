@@ -33,7 +33,9 @@ class Measurement {
 
   // To be asked now and then, with the time. False when the run is over.
   bool Running(uint64_t now) {
-    if (now < next_) return options_.requests == 0 || latency_.count() + unclocked_ < options_.requests || !measuring_;
+    if (now < next_)
+      return options_.requests == 0 || latency_.count() + unclocked_ < options_.requests ||
+             !measuring_;
     return Advance(now);
   }
   bool measuring() const { return measuring_; }

@@ -18,7 +18,8 @@ constexpr unsigned kBatch = 32;
 // first. The question is repeated, since the queue that it goes to was full a moment ago.
 uint64_t AskCount(int fd) {
   for (int attempt = 0; attempt < 200; attempt++) {
-    if (send(fd, "?", 1, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS) FailErrno("send");
+    if (send(fd, "?", 1, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS)
+      FailErrno("send");
     pollfd wait = {fd, POLLIN, 0};
     if (poll(&wait, 1, 25) <= 0) continue;
     uint8_t answer[8];
@@ -70,7 +71,8 @@ void SendDatagrams(const Options& options) {
   const int fd = ConnectDatagram(options, 0, false);
   // A blocking send is let go now and then, to look at the clock.
   const timeval timeout = {0, 100'000};
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0) FailErrno("setsockopt");
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0)
+    FailErrno("setsockopt");
   Flood(options, fd, payload, options.warmup);
   uint64_t before = AskCount(fd);
   DropAnswers(fd);
@@ -84,7 +86,7 @@ void SendDatagrams(const Options& options) {
   measurement.CountLost(sent - received);
   measurement.End();
   if (received > sent)
-    Fail("%llu datagrams were sent, and the server counts %llu", static_cast<unsigned long long>(sent),
-         static_cast<unsigned long long>(received));
+    Fail("%llu datagrams were sent, and the server counts %llu",
+         static_cast<unsigned long long>(sent), static_cast<unsigned long long>(received));
   measurement.Print("send");
 }

@@ -65,8 +65,8 @@ void SendStream(const Options& options) {
     if (shutdown(connection.fd, SHUT_WR) < 0) FailErrno("shutdown");
     const uint64_t got = ReadCount(connection.fd);
     if (got != connection.sent) {
-      Fail("%llu bytes were sent, and the server got %llu", static_cast<unsigned long long>(connection.sent),
-           static_cast<unsigned long long>(got));
+      Fail("%llu bytes were sent, and the server got %llu",
+           static_cast<unsigned long long>(connection.sent), static_cast<unsigned long long>(got));
     }
   }
   measurement.Print("send");

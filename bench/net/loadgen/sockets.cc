@@ -42,7 +42,8 @@ Address UnixAddress(const std::string& path) {
 }
 
 int Create(const Options& options) {
-  const int fd = socket(options.is_inet ? AF_INET : AF_UNIX, (options.is_stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  const int fd = socket(options.is_inet ? AF_INET : AF_UNIX,
+                        (options.is_stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
   if (fd < 0) FailErrno("socket");
   return fd;
 }
@@ -72,8 +73,10 @@ void RaiseFileLimit(int connections) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) FailErrno("getrlimit");
   if (limit.rlim_max < static_cast<rlim_t>(connections + kOtherFiles)) {
-    Fail("%d connections need as many files, and this user may open %llu: raise the hard limit (ulimit -Hn)", connections,
-         static_cast<unsigned long long>(limit.rlim_max));
+    Fail(
+        "%d connections need as many files, and this user may open %llu: raise the hard limit "
+        "(ulimit -Hn)",
+        connections, static_cast<unsigned long long>(limit.rlim_max));
   }
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0) FailErrno("setrlimit");
@@ -105,7 +108,8 @@ int ConnectDatagram(const Options& options, int index, bool non_blocking) {
     // Whatever the server answers must fit: losses are to be the server's own.
     SetInt(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
   } else {
-    const std::string own = options.path + "." + std::to_string(getpid()) + "." + std::to_string(index);
+    const std::string own =
+        options.path + "." + std::to_string(getpid()) + "." + std::to_string(index);
     unlink(own.c_str());
     const Address local = UnixAddress(own);
     if (bind(fd, local.get(), local.length) < 0) FailErrno("bind");

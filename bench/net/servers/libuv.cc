@@ -36,12 +36,16 @@ void Check(int status, const char* what) {
 }
 
 void Announce(int port) {
-  const std::string where = settings.transport == "unix" ? settings.path : settings.host + ":" + std::to_string(port);
-  printf("{\"address\":\"%s:%s\",\"pids\":[%d]}\n", settings.transport.c_str(), where.c_str(), static_cast<int>(getpid()));
+  const std::string where =
+      settings.transport == "unix" ? settings.path : settings.host + ":" + std::to_string(port);
+  printf("{\"address\":\"%s:%s\",\"pids\":[%d]}\n", settings.transport.c_str(), where.c_str(),
+         static_cast<int>(getpid()));
   fflush(stdout);
 }
 
-void Allocate(uv_handle_t*, size_t, uv_buf_t* buffer) { *buffer = uv_buf_init(receive_buffer, kReceiveBytes); }
+void Allocate(uv_handle_t*, size_t, uv_buf_t* buffer) {
+  *buffer = uv_buf_init(receive_buffer, kReceiveBytes);
+}
 
 // ── streams ──
 
@@ -66,7 +70,8 @@ struct QueuedWrite {
 
 void Close(Connection* connection) {
   if (uv_is_closing(&connection->handle)) return;
-  uv_close(&connection->handle, [](uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); });
+  uv_close(&connection->handle,
+           [](uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); });
 }
 
 void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
@@ -94,7 +99,8 @@ void Write(Connection* connection, uv_buf_t* buffers, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     const size_t skipped = sent < buffers[i].len ? sent : buffers[i].len;
     sent -= skipped;
-    write->data.insert(write->data.end(), buffers[i].base + skipped, buffers[i].base + buffers[i].len);
+    write->data.insert(write->data.end(), buffers[i].base + skipped,
+                       buffers[i].base + buffers[i].len);
   }
   if (write->data.empty()) {
     delete write;
@@ -116,7 +122,10 @@ void WriteLines(Connection* connection, char* data, size_t size) {
   char* begin = whole ? data : line.data();
   char* end = begin + (whole ? size : line.size());
   std::vector<uv_buf_t> lines;
-  for (char* stop; (stop = static_cast<char*>(memchr(begin, '\n', static_cast<size_t>(end - begin)))) != nullptr; begin = stop + 1) {
+  for (char* stop;
+       (stop = static_cast<char*>(memchr(begin, '\n', static_cast<size_t>(end - begin)))) !=
+       nullptr;
+       begin = stop + 1) {
     lines.push_back(uv_buf_init(begin, static_cast<unsigned>(stop + 1 - begin)));
   }
   if (!lines.empty()) Write(connection, lines.data(), static_cast<unsigned>(lines.size()));
@@ -181,7 +190,8 @@ void ServeStream(uv_loop_t* loop) {
   Check(uv_tcp_bind(listener, reinterpret_cast<sockaddr*>(&address), 0), "uv_tcp_bind");
   Check(uv_listen(reinterpret_cast<uv_stream_t*>(listener), kBacklog, OnConnection), "uv_listen");
   int length = sizeof address;
-  Check(uv_tcp_getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), "uv_tcp_getsockname");
+  Check(uv_tcp_getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length),
+        "uv_tcp_getsockname");
   Announce(ntohs(address.sin_port));
 }
 
@@ -189,7 +199,8 @@ void ServeStream(uv_loop_t* loop) {
 
 uint64_t datagram_count = 0;
 
-void OnDatagram(uv_udp_t* server, ssize_t count, const uv_buf_t* buffer, const sockaddr* sender, unsigned) {
+void OnDatagram(uv_udp_t* server, ssize_t count, const uv_buf_t* buffer, const sockaddr* sender,
+                unsigned) {
   if (count < 0 || sender == nullptr) return;
   uv_buf_t data = uv_buf_init(buffer->base, static_cast<unsigned>(count));
   if (settings.kind == "sink") {
@@ -212,7 +223,8 @@ void ServeUdp(uv_loop_t* loop) {
   Check(uv_udp_bind(server, reinterpret_cast<sockaddr*>(&address), 0), "uv_udp_bind");
   Check(uv_udp_recv_start(server, Allocate, OnDatagram), "uv_udp_recv_start");
   int length = sizeof address;
-  Check(uv_udp_getsockname(server, reinterpret_cast<sockaddr*>(&address), &length), "uv_udp_getsockname");
+  Check(uv_udp_getsockname(server, reinterpret_cast<sockaddr*>(&address), &length),
+        "uv_udp_getsockname");
   Announce(ntohs(address.sin_port));
 }
 
@@ -239,7 +251,9 @@ void Obey(const std::string& command) {
   const size_t first = command.find(':');
   if (command.compare(0, 5, "send ") != 0 || first == last) return;
   sockaddr_in to;
-  Check(uv_ip4_addr(command.substr(first + 1, last - first - 1).c_str(), atoi(command.c_str() + last + 1), &to), "uv_ip4_addr");
+  Check(uv_ip4_addr(command.substr(first + 1, last - first - 1).c_str(),
+                    atoi(command.c_str() + last + 1), &to),
+        "uv_ip4_addr");
   Check(uv_udp_connect(&source.socket, reinterpret_cast<sockaddr*>(&to)), "uv_udp_connect");
   Check(uv_idle_start(&source.idle, SendSome), "uv_idle_start");
 }
@@ -296,7 +310,8 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   uv_loop_t* loop = uv_default_loop();
   if (settings.kind == "source") {
-    for (size_t i = 0; i < settings.size; i++) source.packet.push_back(static_cast<char>(i * 7 + 3));
+    for (size_t i = 0; i < settings.size; i++)
+      source.packet.push_back(static_cast<char>(i * 7 + 3));
     Check(uv_udp_init(loop, &source.socket), "uv_udp_init");
     Check(uv_idle_init(loop, &source.idle), "uv_idle_init");
     printf("{\"address\":\"unix:\",\"pids\":[%d]}\n", static_cast<int>(getpid()));
@@ -308,6 +323,7 @@ int main(int argc, char** argv) {
   }
   Check(uv_pipe_init(loop, &source.commands, 0), "uv_pipe_init");
   Check(uv_pipe_open(&source.commands, STDIN_FILENO), "uv_pipe_open");
-  Check(uv_read_start(reinterpret_cast<uv_stream_t*>(&source.commands), AllocateInput, OnInput), "uv_read_start");
+  Check(uv_read_start(reinterpret_cast<uv_stream_t*>(&source.commands), AllocateInput, OnInput),
+        "uv_read_start");
   return uv_run(loop, UV_RUN_DEFAULT);
 }
