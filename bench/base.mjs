@@ -1,5 +1,4 @@
 // `--base PATH`: another checkout of this package, whose build is measured beside this one's.
-import { spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -12,22 +11,23 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import { commitOf } from './environment.mjs';
 import { cacheFolder } from './opponents/index.mjs';
 
-/** What is not needed to run a program of this folder. */
+/** Parts of this folder that no measured program needs. */
 const skipped = ['node_modules', 'results', 'report'];
 
 /**
  * @typedef {object} Base
  * @property {string} commit Of the checkout; "unknown" without git.
  * @property {string} folder Where programs run: `sockscope` is the other checkout's build there.
- * @property {(file: string) => string} program The copy of a file of bench/ that imports that build.
+ * @property {(file: string) => string} program The copy of a file of bench/: it imports that build.
  */
 
 /**
- * Copies the programs of bench/ to a folder in which the name `sockscope` leads to another checkout:
- * so both builds do exactly the same work, whatever the other checkout's own bench/ looks like. The
- * folder is removed when this process exits.
+ * Copies the programs of bench/ to a folder in which the name `sockscope` leads to another
+ * checkout: so both builds do exactly the same work, whatever the other checkout's bench/ holds.
+ * The folder is removed when this process exits.
  * @param {string} checkout
  * @returns {Base}
  * @throws {Error} If there is no compiled package.
@@ -53,20 +53,10 @@ export function openBase(checkout) {
     filter: (source) => !skipped.includes(path.basename(source)),
   });
   return {
-    commit: commitOf(built),
+    commit: commitOf(built) ?? 'unknown',
     folder,
     program: (file) => path.join(folder, 'bench', path.relative(import.meta.dirname, file)),
   };
-}
-
-/** @param {string} checkout */
-function commitOf(checkout) {
-  const git = (/** @type {string[]} */ ...args) =>
-    spawnSync('git', ['-C', checkout, ...args], { encoding: 'utf8' });
-  const { status, stdout } = git('rev-parse', '--short', 'HEAD');
-  if (status !== 0) return 'unknown';
-  const changed = git('status', '--porcelain', '--', 'lib', 'native').stdout !== '';
-  return changed ? `${stdout.trim()}, with changes` : stdout.trim();
 }
 
 /** Marks, behind the name of an opponent, that it runs the build of `--base`. */

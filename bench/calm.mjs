@@ -1,16 +1,17 @@
-// Turns that the hypervisor left alone, on machines that are shared.
+// Repeats turns that the hypervisor disturbed, on shared machines.
 import { existsSync, readFileSync } from 'node:fs';
 
 /**
- * From so much of a core on that it gave to others, of 100, a turn is repeated: what was stolen
- * counts as CPU time of whoever ran, and others on the same core take its caches along.
+ * Percent of a core. A turn during which the hypervisor took that much is repeated: the kernel
+ * counts stolen time as CPU time of the process that ran, and other guests evict the core's caches.
  */
 const STOLEN = 5;
 const TRIES = 4;
 
 /**
- * The calmest of a few turns, however fast it was: the first one that was calm, if any is.
- * @template {{ stolen: number }} T `stolen`: of 100 of a core.
+ * Runs a turn until it is calm, at most four times, and returns the calmest result, however fast it
+ * was.
+ * @template {{ stolen: number }} T `stolen`: percent of a core.
  * @param {() => Promise<T>} turn
  */
 export async function calmest(turn) {
@@ -22,7 +23,10 @@ export async function calmest(turn) {
   return best;
 }
 
-/** Seconds of all cores that the hypervisor has given to others. 0 where nobody counts them. */
+/**
+ * Seconds that the hypervisor has taken from all cores together. 0 where the system does not count
+ * them.
+ */
 export function stolenSeconds() {
   if (!existsSync('/proc/stat')) return 0;
   // cpu user nice system idle iowait irq softirq steal, in hundredths

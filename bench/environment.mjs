@@ -1,4 +1,4 @@
-// What a result was made on, and with.
+// Describes the machine and the versions that a result was measured with.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -7,10 +7,10 @@ import process from 'node:process';
 import { root } from '../scripts/pack.mjs';
 import { opponentFile } from './opponents/index.mjs';
 
-/** @param {string} program @param {string[]} args */
-function output(program, args) {
+/** @param {string} program @param {string[]} args @param {string} [cwd] */
+function output(program, args, cwd = root) {
   const { status, stdout } = spawnSync(program, args, {
-    cwd: root,
+    cwd,
     encoding: 'utf8',
     timeout: 20_000,
   });
@@ -26,26 +26,30 @@ function packageVersion(name) {
 /** @param {string} node */
 function nodeVersions(node) {
   const text = output(node, ['-p', 'JSON.stringify(process.versions)']);
-  if (text === undefined) throw new Error(`${node} is no Node.js that runs`);
+  if (text === undefined) throw new Error(`${node} does not run as Node.js`);
   const { node: version, v8, uv } = JSON.parse(text);
   return { version, v8, libuv: uv };
 }
 
-function commit() {
-  const hash = output('git', ['rev-parse', '--short', 'HEAD']);
+/**
+ * The commit of a checkout, and whether the library differs from it.
+ * @param {string} checkout
+ * @returns {string | undefined} Undefined without git.
+ */
+export function commitOf(checkout) {
+  const hash = output('git', ['rev-parse', '--short', 'HEAD'], checkout);
   if (hash === undefined) return undefined;
-  return output('git', ['status', '--porcelain', '--', 'lib', 'native']) === ''
-    ? hash
-    : `${hash}, with changes`;
+  const changes = output('git', ['status', '--porcelain', '--', 'lib', 'native'], checkout);
+  return changes === '' ? hash : `${hash}, with changes`;
 }
 
-/** What paces TCP, also over loopback: Linux alone tells. */
+/** The algorithm that paces TCP, over loopback too. Only Linux reports it. */
 function congestionControl() {
   const file = '/proc/sys/net/ipv4/tcp_congestion_control';
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/** Versions of opponents that are not Node.js. */
+/** The versions of the opponents that do not run on Node.js. */
 function otherVersions() {
   const versions = {
     Bun: packageVersion('@oven/bun-linux-x64') ?? packageVersion('@oven/bun-linux-aarch64'),
@@ -67,7 +71,7 @@ export function describeEnvironment(node) {
   return {
     date: new Date().toISOString(),
     sockscope: JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version,
-    commit: commit(),
+    commit: commitOf(root),
     node: nodeVersions(node),
     kernel: `${os.type()} ${os.release()}`,
     cpu: `${processor?.model.trim() ?? 'unknown'}, ${String(os.cpus().length)} cores`,

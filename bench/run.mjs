@@ -1,4 +1,4 @@
-// `npm run bench`: what there is, is in `npm run bench -- --help`.
+// `npm run bench`. `npm run bench -- --help` lists all names and options.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -94,9 +94,8 @@ function parse(args) {
   const scenarios = names.filter((name) => scenarioNames.includes(name.split('/')[0]));
   const unknown = names.filter((name) => !scenarios.includes(name) && !present.includes(name));
   if (unknown.length > 0) {
-    throw new Error(
-      `no benchmark "${unknown.join('", "')}": there are quick, ${[...present, ...scenarioNames].join(', ')}`,
-    );
+    const known = ['quick', ...present, ...scenarioNames].join(', ');
+    throw new Error(`no benchmark "${unknown.join('", "')}": there are ${known}`);
   }
   const wanted = present.filter(
     (mode) =>
@@ -153,7 +152,7 @@ function optionsOf(mode, { quick, net, concurrency }, base) {
 }
 
 /**
- * Runs all of this under another Node.js, if it is another one.
+ * Runs this program under another Node.js, unless that is the running one.
  * @param {string} node
  */
 function runsElsewhere(node) {
@@ -173,7 +172,8 @@ async function main() {
   }
   if (options.node !== undefined && runsElsewhere(options.node)) return;
   const environment = describeEnvironment(process.execPath);
-  const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`;
+  const args = process.argv.slice(2);
+  const command = ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
   /** @type {Record<string, unknown>} */
   const measured = {};
   const base = options.base === undefined ? undefined : openBase(options.base);

@@ -60,11 +60,10 @@ export function comparisonText(comparisons, commit) {
     one.slower ? 'slower' : '',
   ]);
   const slower = comparisons.filter((one) => one.slower).length;
+  const count = slower === 0 ? 'nothing' : `${String(slower)} of ${String(comparisons.length)}`;
   return [
     `Side by side with ${commit}: above 1, this checkout takes more.`,
     textTable(['', 'measure', 'base', 'now', 'now/base', 'of the rounds', 'notes'], rows),
-    slower === 0
-      ? 'Slower by more than 5 %, in three quarters of the rounds: nothing.'
-      : `Slower by more than 5 %, in three quarters of the rounds: ${String(slower)} of ${String(comparisons.length)}.`,
+    `Slower by more than 5 %, in three quarters of the rounds: ${count}.`,
   ].join('\n');
 }

@@ -1,4 +1,5 @@
-// What is kept of a run: medians and ranges instead of every turn, in a file that a diff can show.
+// The summary of a run: medians and ranges instead of every turn, in a file whose changes can be
+// read.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /**
@@ -13,7 +14,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
  * @property {{ base: string, comparisons: import('./side-by-side.mjs').Comparison[] }} [sideBySide]
  */
 /**
- * Where figures come from that another run than the file's own has measured.
+ * The run that has measured some figures, where that is not the file's own run.
  * @typedef {{ date: string, commit?: string, command?: string }} Measured
  */
 /**
@@ -186,7 +187,10 @@ function short(_name, value) {
   return Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(6));
 }
 
-/** @template T, U @param {Record<string, Record<string, T>>} table @param {(cell: T) => U} change */
+/**
+ * @template T, U
+ * @param {Record<string, Record<string, T>>} table @param {(cell: T) => U} change
+ */
 function mapCells(table, change) {
   const mapped = (/** @type {Record<string, T>} */ row) =>
     Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, change(cell)]));

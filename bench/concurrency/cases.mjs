@@ -1,5 +1,5 @@
-// What is measured. Each opponent does the same work in its own idiom, and leaves out what it has no
-// idiom for.
+// What is measured. Each opponent does the same work in its own idiom, and leaves out cases without
+// one.
 
 /**
  * @typedef {object} Case
@@ -8,6 +8,10 @@
  * @property {number} [batch] How many operations a call of the case does at least: those of one
  *   group, for instance.
  */
+
+const cascade = (/** @type {number} */ tasks, /** @type {number} */ scopes) =>
+  `${String(tasks)} tasks of ${String(scopes)} nested scopes each: ` +
+  'started, all asleep for ever, cancelled from the top, all ended';
 
 /** @type {Readonly<Record<string, Case>>} */
 export const cases = {
@@ -26,15 +30,15 @@ export const cases = {
   },
   cascade10x5: {
     title: 'cascade 10×5',
-    does: '10 tasks of 5 nested scopes each: started, all asleep for ever, cancelled from the top, all ended',
+    does: cascade(10, 5),
   },
   cascade100x10: {
     title: 'cascade 100×10',
-    does: '100 tasks of 10 nested scopes each: started, all asleep for ever, cancelled from the top, all ended',
+    does: cascade(100, 10),
   },
   lock: {
     title: 'lock',
-    does: 'acquire a lock that another task holds, await one resolved promise, release: two tasks in turn',
+    does: 'acquire a lock that another task holds, await one promise, release: two tasks in turn',
   },
   event: {
     title: 'event',
@@ -42,11 +46,11 @@ export const cases = {
   },
   condition: {
     title: 'condition',
-    does: 'wait for a condition until it is one’s turn, take it, notify: two tasks in turn',
+    does: 'wait for a condition until it is the task’s turn, take it, notify: two tasks in turn',
   },
 };
 
-/** Measured by itself, in a process of its own. */
+/** Measured before the cases. */
 export const memory = {
   title: 'bytes per task',
   does: 'heap per task, of 10,000 that sleep for ever',
@@ -54,8 +58,8 @@ export const memory = {
 };
 
 /**
- * What this library wants to reach: at most so many nanoseconds, on Node.js from the version given
- * on; or so many times cheaper than another.
+ * The aims of this library: at most `limit` nanoseconds, on Node.js `from` and later; or at least
+ * `times` cheaper than `against`.
  */
 export const aims = [
   {
@@ -65,14 +69,14 @@ export const aims = [
     from: 24,
   },
   {
-    text: 'a timeout that does not fire: at least 3 times cheaper than AbortSignal.timeout and a listener',
+    text: 'a timeout that does not fire: at least 3 times cheaper than AbortSignal.timeout',
     case: 'timeout',
     against: 'AbortSignal.timeout',
     times: 3,
   },
   { text: 'spawn and join: at most 1,500 ns a task', case: 'spawn', limit: 1_500, from: 0 },
   ...['effection', 'effect'].map((against) => ({
-    text: `several times (3) cheaper than ${against} throughout`,
+    text: `at least 3 times cheaper than ${against} in every case`,
     case: '*',
     against,
     times: 3,

@@ -13,8 +13,8 @@ import { takeTurns } from './turns.mjs';
 const versions = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' };
 
 /**
- * The program of a version of Node.js, which is installed if it is not this one. @param {string}
- * major @param {(line: string) => void} say
+ * The program of a version of Node.js, which is installed unless it is the running one. @param
+ * {string} major @param {(line: string) => void} say
  */
 function nodeOf(major, say) {
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
@@ -50,8 +50,8 @@ function nodeOf(major, say) {
 }
 
 /**
- * Which aims are reached. @param {string} version @param {Record<string, Record<string, { median:
- * number, ratio: number }>>} table
+ * Which aims are reached, and by how much. @param {string} version @param {Record<string,
+ * Record<string, { median: number, ratio: number }>>} table
  */
 function judged(version, table) {
   return aims
@@ -81,8 +81,9 @@ function judged(version, table) {
 }
 
 /**
- * @param {Omit<Awaited<ReturnType<typeof takeTurns>>, 'comparisons'> & { aims: ReturnType<typeof judged> }} result @param
- *   {(line: string) => void} say
+ * @param {import('../summary.mjs').Concurrency & { nanoseconds: Record<string, Record<string, {
+ *   ratio: number }>> }} result
+ * @param {(line: string) => void} say
  */
 function print(result, say) {
   const { node, opponents, nanoseconds, bytesPerTask } = result;
@@ -94,10 +95,7 @@ function print(result, say) {
     cases[key].title,
     ...opponents.map((name) => cell(row[name])),
   ]);
-  rows.push([
-    memory.title,
-    ...opponents.map((name) => (bytesPerTask[name] === null ? '—' : bytesPerTask[name].toFixed(0))),
-  ]);
+  rows.push([memory.title, ...opponents.map((name) => bytesPerTask[name]?.toFixed(0) ?? '—')]);
   say(textTable(['', ...opponents], rows));
   say('');
   for (const { aim, reached, found } of result.aims)
@@ -146,7 +144,7 @@ export async function run({
   const results = [];
   const comparisons = [];
   for (const program of programs) {
-    // Of one minute, before: what others did to the machine is part of the result.
+    // The load of the last minute belongs to the result: other programs may have disturbed it.
     const [load = 0] = os.loadavg();
     const { comparisons: compared, ...found } = await takeTurns(program, {
       rounds,

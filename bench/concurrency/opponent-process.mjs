@@ -36,8 +36,8 @@ async function timed(work, n) {
 }
 
 /**
- * A turn. The collection before it gives memory back to the system; where that is slow to give it
- * again, as a virtual machine may be, it would be most of what is measured: so the first half of a
+ * Measures a turn. The garbage collection before it returns memory to the system. A virtual machine
+ * may be slow to give that memory again, which would dominate the figures: so the first half of a
  * turn does not count.
  * @param {(n: number) => Promise<unknown>} work @param {number} n
  */
@@ -48,8 +48,8 @@ async function turn(work, n) {
 }
 
 /**
- * How many operations take about as long as a turn should. This is the warm-up, too. @param {(n:
- * number) => Promise<unknown>} work @param {number} batch @param {number} milliseconds
+ * How many operations take about as long as a turn should. The search is the warm-up, too. @param
+ * {(n: number) => Promise<unknown>} work @param {number} batch @param {number} milliseconds
  */
 async function calibrated(work, batch, milliseconds) {
   const least = milliseconds * 1e6;
@@ -73,7 +73,7 @@ function heap() {
 async function bytesPerTask({ sleepers }, count) {
   if (sleepers === undefined) return null;
   const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
-  // The first time leaves compiled code and grown tables behind, which would count as the tasks’.
+  // The first time compiles code and grows tables, which would count as memory of the tasks.
   await (
     await sleepers(count)
   )();

@@ -1,5 +1,5 @@
-// A child process that calls into the addon: nanoseconds of CPU time per call and back. The clock on
-// the wall would count what else the machine does.
+// A child process that calls into the addon, and answers with nanoseconds of CPU time per call. The
+// clock on the wall would count the work of other programs, too.
 import process from 'node:process';
 import { answerRequests } from '../child.mjs';
 import { native, ok, pair } from './binding.mjs';

@@ -1,6 +1,7 @@
 // A child process that drives an echo server: `echo-client.mjs <port> <connections> <size>
 // <requests>`. On 'go' it sends, on every connection, one message at a time, and waits for its
-// echo. It is the same for all servers, and stands on the reactor so as to leave them the machine.
+// echo. The client is the same for all servers, and uses the reactor, to take little of the
+// machine.
 import { loopback, native, ok } from './binding.mjs';
 
 const [port, connections, size, requests] = process.argv.slice(2).map(Number);

@@ -1,5 +1,5 @@
-// A child process that echoes on TCP: `echo-server.mjs <reactor|net>`. The parent is told the port,
-// and, for each 'begin' and 'end' that it sends, the CPU time used in between.
+// A child process that echoes on TCP: `echo-server.mjs <reactor|net>`. The server sends its port to
+// the parent and, at each 'end', the CPU time since 'begin'.
 import { createServer } from 'node:net';
 import { loopback, native, ok } from './binding.mjs';
 
@@ -53,7 +53,7 @@ function startReactor() {
     const fd = fds[slot];
     const count = native.recv(fd, buffer, 0);
     if (count > 0) {
-      // The client waits for each answer: it always fits.
+      // The client waits for each answer, so that an answer always fits.
       if (native.send(fd, buffer.subarray(0, count), 0, 0) !== count)
         throw new Error('the answer did not fit');
     } else if (count !== UV_EAGAIN) {

@@ -15,7 +15,7 @@ export async function run({
   requests = quick ? 3000 : 20_000,
 } = {}) {
   const { crossings, ...crossing } = await measureCrossings({ rounds, base });
-  // A round of it takes long; two builds are compared by more of them.
+  // An echo round takes long, so that there are few, unless two builds are compared.
   const echoRounds = base === undefined ? Math.min(rounds, 3) : rounds;
   const { echo, comparisons } = await measureEcho({ requests, rounds: echoRounds, base });
   console.log(

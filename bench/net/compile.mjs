@@ -1,4 +1,4 @@
-// The programs in C++: compiled when they are first needed, and again when they have changed.
+// Compiles the programs in C++ when they are first needed, and again when they have changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -9,11 +9,11 @@ const compiler = process.env.CXX ?? 'c++';
 const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra'];
 
 /**
- * @param {string} name Of the program.
+ * @param {string} name The name of the program.
  * @param {readonly string[]} sources
  * @param {readonly string[]} [libraries] Such as `-luv`.
  * @returns {string} Its path.
- * @throws {Error} What the compiler said.
+ * @throws {Error} With the output of the compiler.
  */
 function compile(name, sources, libraries = []) {
   const hash = createHash('sha256').update([compiler, ...flags, ...libraries].join(' '));

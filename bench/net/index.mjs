@@ -1,4 +1,4 @@
-// The network benchmarks: which scenarios and opponents, run, and the results in one object.
+// The network benchmarks: plans the cases, measures them, and returns all results in one object.
 import process from 'node:process';
 import { baseName } from '../base.mjs';
 import { installOpponents } from '../opponents/index.mjs';
@@ -15,15 +15,15 @@ import { caseTable, unitTitles } from './table.mjs';
 
 /**
  * @typedef {object} CaseResult
- * @property {string} name @property {string} title @property {string} base Whose numbers the ratios
- *   divide by.
+ * @property {string} name @property {string} title @property {string} base The opponent that the
+ *   ratios divide by.
  * @property {(import('../summary.mjs').OpponentSummary & { samples:
  *   import('./measure.mjs').Sample[] })[]} opponents
- * @property {Record<string, string>} failures Who could not finish, and why.
+ * @property {Record<string, string>} failures Why an opponent could not finish, by its name.
  */
 /**
  * @typedef {Pick<import('./scenarios.mjs').Scenario, 'name' | 'card' | 'title' | 'unit' | 'mode' |
- *   'unpinned' | 'note'> & { cases: CaseResult[] }} ScenarioResult
+ *   'unpinned'> & { cases: CaseResult[] }} ScenarioResult
  */
 /**
  * @typedef {object} NetOptions
@@ -34,31 +34,34 @@ import { caseTable, unitTitles } from './table.mjs';
  * @property {number} [rounds] @property {number} [seconds] @property {number} [warmup]
  * @property {number} [requests] Ends a turn before its time.
  * @property {string} [node] The Node.js that runs servers; default this one.
- * @property {boolean} [install] False: compares with what is there.
+ * @property {boolean} [install] False: installs nothing, and measures the installed opponents.
  * @property {import('../base.mjs').Base} [base] Another build of this library, to be measured
  *   instead of other opponents.
  * @property {(line: string) => void} [say]
  */
 
 /**
- * Starting programs, connecting, reading results: what a turn takes besides its warm-up and its
- * time.
+ * Seconds that a turn takes besides its warm-up and its own time: starting programs, connecting,
+ * reading results.
  */
 const TURN_OVERHEAD = 0.25;
 const REMARK_LINES = 8;
 const FULL = { rounds: 5, seconds: 2, warmup: 0.5 };
 const QUICK = { rounds: 2, seconds: 0.5, warmup: 0.25 };
-/** Two builds differ by less than two runtimes. */
+/** Two builds differ by less than two runtimes do, so that more rounds are needed. */
 const BASE = { rounds: 5 };
+
+/** @param {import('./scenarios.mjs').Scenario} scenario */
+const caseNames = ({ cases }) => cases.map(({ name }) => name);
 
 /** Names that `names` may hold. */
 export const scenarioNames = scenarios.map(({ name }) => name);
 export const opponentNames = Object.keys(opponents);
 
 /**
- * The cases that are asked for, each with who takes part.
+ * The requested cases, each with the opponents that take part.
  * @param {NetOptions} options
- * @throws {Error} For a name that there is not.
+ * @throws {Error} For an unknown name.
  */
 function plan({ names = [], against, quick = false, base }) {
   for (const name of against ?? []) {
@@ -74,7 +77,7 @@ function plan({ names = [], against, quick = false, base }) {
     const found = scenario.cases.filter((one) => caseName === undefined || one.name === caseName);
     if (found.length === 0)
       throw new Error(
-        `${name} has no case "${caseName}": it has ${scenario.cases.map((one) => one.name).join(', ')}`,
+        `${name} has no case "${caseName}": it has ${caseNames(scenario).join(', ')}`,
       );
     return (quick ? found.slice(0, 1) : found).map((one) => {
       const all = one.opponents ?? scenario.opponents;
@@ -129,7 +132,8 @@ export async function run(options = {}) {
   const pins = choosePins();
   if (pins === undefined)
     say(
-      'Client and server share the cores: there is but one, or no taskset. Numbers will scatter.',
+      'Client and server share the cores, because there is one core, or no taskset: ' +
+        'the numbers will scatter.',
     );
 
   const here = cases.map((entry) => ({
@@ -139,8 +143,7 @@ export async function run(options = {}) {
   const turns = here.reduce((sum, { takingPart }) => sum + takingPart.length, 0) * settings.rounds;
   if (turns === 0) throw new Error('no opponent can run here');
   const progress = new Progress(turns, settings.warmup + settings.seconds + TURN_OVERHEAD);
-  // The servers end, and what was made for them (a network, a folder) goes with the run that ends
-  // in an error.
+  // A signal ends the servers. The run then fails, and removes its network and its folder.
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.once(signal, interrupt);
   /** @type {ScenarioResult[]} */
@@ -157,7 +160,7 @@ export async function run(options = {}) {
       printCase(scenario, result, say);
     }
   } catch (error) {
-    // What a killed program says is not the reason.
+    // The message of a killed program would hide the reason.
     throw isInterrupted() ? new Error('interrupted', { cause: error }) : error;
   } finally {
     for (const signal of signals) process.off(signal, interrupt);
@@ -178,10 +181,10 @@ export async function run(options = {}) {
  * @param {ScenarioResult[]} results @param {import('./scenarios.mjs').Scenario} scenario @returns
  *   {ScenarioResult}
  */
-function scenarioResult(results, { name, card, title, unit, mode, unpinned, note }) {
+function scenarioResult(results, { name, card, title, unit, mode, unpinned }) {
   let result = results.find((candidate) => candidate.name === name);
   if (result === undefined) {
-    result = { name, card, title, unit, mode, unpinned, note, cases: [] };
+    result = { name, card, title, unit, mode, unpinned, cases: [] };
     results.push(result);
   }
   return result;
@@ -226,7 +229,8 @@ async function measureOne(turns, progress) {
       ...turns,
       onTurn: (name, round) =>
         progress.turn(
-          `${scenario.name}/${one.name}  round ${String(round + 1)}/${String(settings.rounds)}  ${name}`,
+          `${scenario.name}/${one.name}  ` +
+            `round ${String(round + 1)}/${String(settings.rounds)}  ${name}`,
         ),
     });
     const measured = names.filter((name) => name in samples);
@@ -244,7 +248,7 @@ async function measureOne(turns, progress) {
       failures,
     };
   } catch (error) {
-    // This machine has no such network, or does not let this user make one: the other cases go on.
+    // Where the network cannot be made, or not by this user, the other cases go on.
     if (one.network === undefined || isInterrupted()) throw error;
     return {
       name: one.name,
@@ -264,6 +268,6 @@ function printCase(scenario, result, say) {
   const { columns, rows, remarks } = caseTable({ ...scenario, cases: [] }, result);
   say(`\n${scenario.name}/${result.name} (${scenario.card}): ${scenario.title}, ${result.title}`);
   if (rows.length > 0) say(textTable(columns, rows));
-  // All of it is in the JSON.
+  // The JSON has the whole message.
   for (const remark of remarks) say(remark.split('\n').slice(0, REMARK_LINES).join('\n'));
 }

@@ -1,4 +1,4 @@
-// One case of a scenario: all opponents, in turns, round after round.
+// Measures one case of a scenario: all opponents take turns, round after round.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,11 +7,11 @@ import { calmest } from '../calm.mjs';
 import { isInterrupted, runLoad, startServer } from './processes.mjs';
 import { openVeth } from './veth.mjs';
 
-/** How slow opening them may be, until the run is given up. */
+/** At this rate or faster, connections have to open: slower ones fail the run. */
 const CONNECTIONS_PER_SECOND = 500;
 
 /**
- * What one turn showed. CPU is the server's, per unit of the scenario, in microseconds (per GB:
+ * The result of one turn. CPU is the server's, per unit of the scenario, in microseconds (per GB:
  * milliseconds).
  * @typedef {object} Sample
  * @property {number} cpu @property {number} user @property {number} system
@@ -19,22 +19,21 @@ const CONNECTIONS_PER_SECOND = 500;
  * @property {number} [p50] @property {number} [p99] Microseconds.
  * @property {number} rss Bytes, at the end.
  * @property {number} [grown] Bytes of memory for each connection more.
- * @property {number} lost Of 100.
- * @property {number} client CPU of the load generator, of 100 of a core.
- * @property {number} others What the rest of the machine did meanwhile, of 100 of a core.
- * @property {number} stolen What the hypervisor gave to other machines meanwhile, of 100 of a core.
+ * @property {number} lost Percent.
+ * @property {number} client CPU of the load generator, in percent of a core.
+ * @property {number} others CPU of the rest of the machine meanwhile, in percent of a core.
+ * @property {number} stolen Time that the hypervisor took meanwhile, in percent of a core.
  */
 
 /**
  * @param {import('./processes.mjs').LoadResult} raw @param {import('./scenarios.mjs').Scenario}
  *   scenario
- * @param {boolean} isSource The server sends: what the receiver had no room for was sent all the
- *   same.
+ * @param {boolean} isSource The server sends: datagrams that the receiver dropped count, too.
  * @returns {Sample}
  */
 function sampleOf(raw, { unit, mode }, isSource) {
   const units = unit === 'GB' ? raw.bytes / 1e9 : raw.requests + (isSource ? raw.lost : 0);
-  if (!(units > 0)) throw new Error('nothing was answered');
+  if (!(units > 0)) throw new Error('the server answered nothing');
   const scale = (unit === 'GB' ? 1e3 : 1e6) / units;
   const { user, system, rss, rssBefore } = raw.server;
   const others = raw.machine.busy - user - system - raw.client;
@@ -121,7 +120,7 @@ class CaseRun {
   /** @param {string} name */
   #calmTurn(name) {
     const turn = () => this.#turn(name);
-    // Memory is the same whoever has the core.
+    // Other guests on the core do not change memory.
     return this.#mode === 'idle' ? turn() : calmest(turn);
   }
 
@@ -151,8 +150,8 @@ class CaseRun {
   /** @param {string} name @returns {Promise<Sample>} */
   async #turn(name) {
     const { scenario, one, loadGenerator, settings } = this.#turns;
-    // A server goes through all rounds of a case, warm; only where its memory is measured does it
-    // begin anew.
+    // A server lives through all rounds of a case, so that it is warm. Memory is measured in a
+    // fresh process.
     if (this.#mode === 'idle') await this.#stop(name);
     const server = this.#servers.get(name) ?? (await this.#start(name));
     const { warmup, seconds, requests } = settings;
@@ -185,7 +184,7 @@ class CaseRun {
       );
       return sampleOf(raw, scenario, this.#kind === 'source');
     } catch (error) {
-      // Why a server did not answer is on its own stderr.
+      // The server's own stderr has the reason.
       throw server.program.complaint === ''
         ? error
         : new Error(`${String(error)}${server.program.complaint}`, { cause: error });

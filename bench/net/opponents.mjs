@@ -1,4 +1,4 @@
-// Who takes part: a program each, what it is told, and how to find out whether it can run here.
+// The opponents: the program and the settings of each, and a check that it can run here.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { isBase, ownName } from '../base.mjs';
@@ -11,8 +11,7 @@ import { compileLibuvServer } from './compile.mjs';
  * @property {string} label For tables and charts.
  * @property {(context: Context) => string[]} command Program and first arguments. Throws, with the
  *   reason, where it cannot run.
- * @property {Record<string, string>} [settings] What the server is told, besides what the scenario
- *   says.
+ * @property {Record<string, string>} [settings] Settings of the server, besides those of the case.
  */
 /**
  * @typedef {object} Context
@@ -39,8 +38,8 @@ function probe({ node, base }, script, reason) {
 }
 
 /**
- * @param {string} stream @param {string} [datagram] The program that speaks datagrams, if it is
- *   another one.
+ * @param {string} stream @param {string} [datagram] The program for datagrams, if it is a different
+ *   one.
  */
 const onNode =
   (stream, datagram = stream) =>
@@ -63,14 +62,15 @@ function onSockscope(name, files = onNode('sockscope-stream.mjs', 'sockscope-dat
 
 /** A server in threads that share a port. @param {Context} context */
 function onReusePort(context) {
-  const bind =
-    "require('sockscope').newBuiltinBackend('node').createTcpListeners('127.0.0.1', 0, { reusePort: true })";
-  const script = `${bind}.then(([listener]) => listener.aclose(), () => process.exit(1))`;
+  const script = `require('sockscope')
+    .newBuiltinBackend('node')
+    .createTcpListeners('127.0.0.1', 0, { reusePort: true })
+    .then(([listener]) => listener.aclose(), () => process.exit(1))`;
   probe(context, script, 'this Node.js has no reusePort in node:net (22.12 and 23.1 brought it)');
   return onNode('workers.mjs')(context);
 }
 
-/** @param {string[]} candidates Files of packages: for this processor and others. */
+/** @param {string[]} candidates Files of packages, for this processor and for others. */
 function installedProgram(candidates) {
   const found = candidates.map(opponentFile).find((file) => file !== undefined);
   if (found === undefined)
@@ -78,9 +78,9 @@ function installedProgram(candidates) {
   return found;
 }
 
-/** @param {string} statement What the interpreter has to be able to do. @param {string} reason */
+/** @param {string} statement A statement that the interpreter has to run. @param {string} reason */
 function python(statement, reason) {
-  // The one on PATH may be another than Debian's, which alone sees Debian's packages.
+  // Only Debian's own interpreter finds Debian's packages, and PATH may lead to another one.
   const found = ['python3', '/usr/bin/python3'].find(
     (program) => spawnSync(program, ['-c', statement]).status === 0,
   );
@@ -220,13 +220,16 @@ export const opponents = {
 /** Whether an opponent is this library, in one of its variants. @param {string} name */
 export const isOurs = (name) => /^(native|node)($|[-@])/.test(name);
 
-/** Not to be had from npm or Debian: said in the report, so that nobody looks for it. */
-export const unobtainable = { EasyNetwork: 'on PyPI alone; neither npm nor Debian has it' };
+/**
+ * Opponents that neither npm nor Debian has. The report names them, so that readers do not look for
+ * them.
+ */
+export const unobtainable = { EasyNetwork: 'only on PyPI; neither npm nor Debian has it' };
 
 /**
- * The programs of those that can run here, and why the others cannot.
+ * The programs of the opponents that can run here, and the reasons why the others cannot.
  * @param {readonly string[]} names @param {string} node @param {import('../base.mjs').Base} [base]
- *   Runs those whose names say so.
+ *   The other build, for the opponents with its mark.
  */
 export function findOpponents(names, node, base) {
   cacheFolder();

@@ -1,4 +1,4 @@
-// Starting and ending what is measured, each on a core of its own.
+// Starts and ends the servers and the load generator, each on its own core.
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ import { root } from '../../scripts/pack.mjs';
 /** How long a program may take to get ready: Deno compiles its first file. */
 const START_MS = 20_000;
 const STDERR_CHARACTERS = 4000;
-/** What the most connections of any case need. */
+/** Open files that the case with the most connections needs. */
 const MOST_FILES = 12_000;
 
 /** The cores that this process may use, as the kernel lists them (`0-3,6`). */
@@ -21,7 +21,7 @@ function allowedCores() {
 }
 
 /**
- * A core for the server and another one for the client; undefined if there is but one, or no
+ * A core for the server and another one for the client; undefined on one core, or without
  * taskset(1).
  * @returns {{ server: number, client: number } | undefined}
  */
@@ -34,17 +34,18 @@ export function choosePins() {
 }
 
 /**
- * As many files as this user may open; root may also go beyond the limit. Where it is not enough,
- * the load generator says so.
+ * Raises the limit of open files to the hard limit, and the hard limit itself if the user is root.
+ * If the limit stays too low, the load generator fails with a message.
  */
 const raiseFileLimit = `
+  most=${String(MOST_FILES)}
   hard=$(ulimit -Hn)
-  [ "$hard" = unlimited ] || [ "$hard" -ge ${String(MOST_FILES)} ] || ulimit -Hn ${String(MOST_FILES)}
+  [ "$hard" = unlimited ] || [ "$hard" -ge $most ] || ulimit -Hn $most
   ulimit -Sn "$(ulimit -Hn)"`;
 
 /**
- * On its core, and with the files that it needs. @param {readonly string[]} command @param {number
- * | undefined} core
+ * The command on its core, with a raised limit of open files. @param {readonly string[]} command
+ * @param {number | undefined} core
  */
 function wrapped(command, core) {
   const pinned = core === undefined ? command : ['taskset', '-c', String(core), ...command];
@@ -66,7 +67,7 @@ class Program {
     this.child.stderr
       .setEncoding('utf8')
       .on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS)));
-    // It ends when it is told to, and what is written to it then is lost.
+    // EPIPE: the program has ended, and does not need the rest.
     this.child.stdin.on('error', () => undefined);
     createInterface({ input: this.child.stdout }).on('line', (line) => {
       this.#lines.push(line);
@@ -92,7 +93,7 @@ class Program {
     this.#waiting = null;
   }
 
-  /** What it said on stderr, to put behind an error's message. */
+  /** The stderr of the program, to append to the message of an error. */
   get complaint() {
     return this.#stderr === '' ? '' : `\n${this.#stderr.trim()}`;
   }
@@ -101,7 +102,7 @@ class Program {
     return this.#ended !== null;
   }
 
-  /** The next line that it prints, parsed. @param {number} milliseconds */
+  /** The next line of the program's output, parsed. @param {number} milliseconds */
   async next(milliseconds) {
     let late = false;
     const timer = setTimeout(() => {
@@ -113,7 +114,7 @@ class Program {
         if (this.#ended !== null) throw new Error(`${this.name} ${this.#ended}${this.complaint}`);
         if (late)
           throw new Error(
-            `${this.name} said nothing for ${String(milliseconds / 1000)} s${this.complaint}`,
+            `${this.name} printed nothing for ${String(milliseconds / 1000)} s${this.complaint}`,
           );
         await new Promise((resolve) => (this.#waiting = resolve));
       }
@@ -128,7 +129,10 @@ class Program {
     this.child.stdin.write(`${line}\n`);
   }
 
-  /** Ends it: its stdin first, so that a server can end its own children, and then by force. */
+  /**
+   * Closes the program's stdin, so that a server can end its own children, and kills the program
+   * after a second.
+   */
   async stop() {
     this.child.stdin.end();
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 1000);
@@ -142,12 +146,12 @@ const running = new Set();
 
 let interrupted = false;
 
-/** Whether everything was ended before its time. */
+/** Whether `interrupt` has been called. */
 export const isInterrupted = () => interrupted;
 
 /**
- * Ends everything that is still running, at once, and starts nothing more: whoever waits for it
- * gets an error, and cleans up.
+ * Kills all programs, and lets no other one start. Callers that wait for a program get an error,
+ * and clean up.
  */
 export function interrupt() {
   interrupted = true;
@@ -192,10 +196,10 @@ export async function startServer(command, core) {
 
 /**
  * Runs the load generator to its end.
- * @param {readonly string[]} command @param {number | undefined} core @param {number} seconds How
- *   long it may take.
- * @param {(address: string) => void} onAddress Called where it receives instead of sending: with
- *   the address to send to.
+ * @param {readonly string[]} command @param {number | undefined} core @param {number} seconds The
+ *   time that the run should take.
+ * @param {(address: string) => void} onAddress In mode `receive`: called with the address that the
+ *   server has to send to.
  * @returns {Promise<LoadResult>}
  */
 export async function runLoad(command, core, seconds, onAddress) {

@@ -1,4 +1,4 @@
-// How far a run is: one line that is written over on a terminal, else one line per case.
+// Shows the progress of a run: one line that is rewritten on a terminal, else one line per case.
 import process from 'node:process';
 
 /** @param {number} seconds */
@@ -37,7 +37,7 @@ export class Progress {
   /** @param {string} title */
   turn(title) {
     const left = this.#turns - this.#done;
-    // What the turns took so far tells better than the plan.
+    // The turns so far predict the rest better than the plan.
     const each =
       this.#done === 0 ? this.#expected : (performance.now() - this.#begin) / 1000 / this.#done;
     this.#done++;

@@ -1,14 +1,14 @@
-// What is measured. Each scenario is one kind of work, its cases are sizes of it; the names P1 to
-// P11 are those of the survey of published benchmarks that they follow. P12 (concurrency) and P13
-// (the native boundary) are `npm run bench -- concurrency` and `-- native`.
+// What is measured. Each scenario is one kind of work, its cases are sizes of it. The cards P1 to
+// P11 have their names from the survey of published benchmarks that the scenarios follow. P12
+// (concurrency) and P13 (the native boundary) are `npm run bench -- concurrency` and `-- native`.
 import { availableParallelism } from 'node:os';
 
 /**
  * @typedef {object} Case
  * @property {string} name
  * @property {string} title
- * @property {Record<string, number>} load What the load generator is told.
- * @property {Record<string, string>} [settings] What the server is told.
+ * @property {Record<string, number>} load Options of the load generator.
+ * @property {Record<string, string>} [settings] Settings of the server.
  * @property {'veth'} [network] Between two network namespaces instead of over loopback.
  * @property {readonly string[]} [opponents] If not all of the scenario's.
  * @property {string} [kind] If not the scenario's.
@@ -23,10 +23,10 @@ import { availableParallelism } from 'node:os';
  * @property {string} kind What the server does: see servers/server-process.mjs.
  * @property {'echo' | 'send' | 'receive' | 'connect' | 'idle'} mode What the load generator does.
  * @property {'request' | 'datagram' | 'connection' | 'GB' | 'idle connection'} unit
- * @property {boolean} [unpinned] Server and load generator have all cores, and share them.
- * @property {string} base Whose numbers the ratios divide by.
+ * @property {boolean} [unpinned] Server and load generator share all cores.
+ * @property {string} base The opponent that the ratios divide by.
  * @property {readonly string[]} opponents
- * @property {readonly string[]} quick Who takes part in a quick run, in the first case alone.
+ * @property {readonly string[]} quick The opponents of a quick run, which has the first case alone.
  * @property {readonly Case[]} cases
  * @property {string} note What to know when reading the numbers.
  */
@@ -74,7 +74,9 @@ export const scenarios = [
       kib(100),
       { ...thousand, name: 'veth', title: '1,000 bytes, 50 connections, veth', network: 'veth' },
     ],
-    note: 'One message under way on each connection, all of them from one client process. Every server receives up to 64 KiB at once.',
+    note:
+      'One message under way on each connection, all of them from one client process. ' +
+      'Every server receives up to 64 KiB at once.',
   },
   {
     name: 'tcp-lines',
@@ -99,7 +101,9 @@ export const scenarios = [
         load: { connections: 10, size: 5000, lines: 5 },
       },
     ],
-    note: 'Each line is found and answered; what one receive brought is answered together, where the runtime can (cork, gather, writelines).',
+    note:
+      'Each line is found and answered. The lines of one receive are answered together, where ' +
+      'the runtime can (cork, gather, writelines).',
   },
   {
     name: 'tcp-work',
@@ -118,7 +122,9 @@ export const scenarios = [
       load: { connections: 50, size: 1000 },
       settings: { work: String(microseconds) },
     })),
-    note: 'The work is in the CPU time: it shows how much of a lead is left once a handler does something.',
+    note:
+      'The CPU time includes the work: so the ratios show how much of a lead is left once a ' +
+      'handler does something.',
   },
   {
     name: 'tcp-bulk',
@@ -166,7 +172,9 @@ export const scenarios = [
         load: { connections: 1, size: 1 << 20, window: 8 },
       },
     ],
-    note: 'GB is what came back. With several buffers one is filled while others are on their way out.',
+    note:
+      'GB counts the bytes that came back. With several buffers, one is filled while others are ' +
+      'on their way out.',
   },
   {
     name: 'unix-echo',
@@ -180,7 +188,7 @@ export const scenarios = [
     opponents: streamEcho,
     quick: ['native', 'net', 'libuv'],
     cases: [thousand, kib(1), kib(10), kib(100)],
-    note: 'As tcp-echo.',
+    note: 'The same work as tcp-echo.',
   },
   {
     name: 'udp-echo',
@@ -202,10 +210,14 @@ export const scenarios = [
       [1400, 16, 16],
     ].map(([size, connections, window]) => ({
       name: `${String(size)}b-${String(connections * window)}`,
-      title: `${String(size)} bytes, ${String(connections * window)} under way from ${String(connections)} sockets`,
+      title:
+        `${String(size)} bytes, ` +
+        `${String(connections * window)} under way from ${String(connections)} sockets`,
       load: { connections, size, window },
     })),
-    note: 'What is not answered within 100 ms counts as lost, and another takes its place.',
+    note:
+      'A datagram that is not answered within 100 ms counts as lost, and another one takes its ' +
+      'place.',
   },
   {
     name: 'udp-oneway',
@@ -247,7 +259,10 @@ export const scenarios = [
         opponents: ['native', 'node', 'dgram', 'bun', 'deno', 'libuv'],
       },
     ],
-    note: 'Sending: counted where they arrive, with those that the receiver had no room for. Over loopback the sender pays for most of the way to the receiver’s queue. Receiving: what was received, under more than anybody can take.',
+    note:
+      'Sending: counted at the receiver, with the datagrams that its queue had no room for. Over ' +
+      'loopback the sender pays for most of the way to the receiver’s queue. Receiving: counted ' +
+      'at the server, while more is sent than any server can take.',
   },
   {
     name: 'unix-dgram',
@@ -286,7 +301,9 @@ export const scenarios = [
         },
       ]),
     ],
-    note: 'The kernel lets few datagrams wait per socket (net.unix.max_dgram_qlen), so that senders wait for receivers.',
+    note:
+      'The kernel lets few datagrams wait per socket (net.unix.max_dgram_qlen), so that senders ' +
+      'wait for receivers.',
   },
   {
     name: 'fd-handover',
@@ -327,16 +344,22 @@ export const scenarios = [
     ],
     quick: ['native-reuseport', 'cluster'],
     cases: [1, 2, 4, 8]
-      // The load generator needs a core, too; with two workers it has to share one on a small
-      // machine.
+      // The load generator needs a core, too: on a small machine it shares one with two workers.
       .filter((workers) => workers <= Math.max(2, availableParallelism() - 1))
       .map((workers) => ({
         name: String(workers),
-        title: `${String(workers)} ${workers === 1 ? 'worker' : 'workers'}, 1,000 bytes, 50 connections`,
+        title: `${String(workers)} worker${workers === 1 ? '' : 's'}, 1,000 bytes, 50 connections`,
         load: { connections: 50, size: 1000 },
         settings: { workers: String(workers) },
       })),
-    note: 'Nothing is pinned: the workers and the load generator, one thread, share all cores, and “client %” is how much of one it took. Where there are not as many cores as workers and one more, the rate is the machine’s limit: on two cores one worker and the load generator fill both, and a second worker can only take from them. CPU per request, which is that of all threads of all processes of the server, compares all the same. With reusePort the kernel deals connections out by a hash, so that workers have unequal shares; handed over, they come in turn.',
+    note:
+      'Nothing is pinned: the workers and the load generator, one thread, share all cores, and ' +
+      '“client %” is how much of one core the load generator took. With fewer cores than workers ' +
+      'and one more, the rate is the machine’s limit: on two cores one worker and the load ' +
+      'generator fill both, and a second worker can only take from them. CPU per request ' +
+      'compares all the same: it is that of all threads of all processes of the server. With ' +
+      'reusePort the kernel deals connections out by a hash, so that workers have unequal shares; handed over, ' +
+      'connections come in turn.',
   },
   {
     name: 'idle',
@@ -356,7 +379,9 @@ export const scenarios = [
         load: { connections: 10_000, size: 64 },
       },
     ],
-    note: 'A fresh process each time; memory is what it grew by. `native` holds a buffer of 64 KiB for each connection, `native-recv` none.',
+    note:
+      'A fresh process each time; memory is what the process grew by. `native` holds a buffer of ' +
+      '64 KiB for each connection, `native-recv` none.',
   },
   {
     name: 'accept',

@@ -3,25 +3,25 @@ import { digits } from '../text.mjs';
 import { areComparable } from './verdict.mjs';
 
 /**
- * Half of the range of the rounds, of 100 of their median.
+ * Half of the range of the rounds, in percent of their median.
  * @param {import('../statistics.mjs').Spread} spread
  */
 export function spreadPercent({ median, min, max }) {
   return median === 0 ? 0 : (50 * (max - min)) / median;
 }
 
-/** What a unit's numbers are called. @param {string} unit */
+/** The column titles for a unit. @param {string} unit */
 export function unitTitles(unit) {
   if (unit === 'GB') return { cpu: 'CPU ms/GB', rate: 'GB/s' };
   if (unit === 'idle connection') return { cpu: 'CPU µs/connection', rate: 'opened/s' };
   return { cpu: `CPU µs/${unit}`, rate: `${unit}s/s` };
 }
 
-/** A run in which the client's core was full says how fast the client is. */
+/** Percent of a core. When the load generator takes that much, the rate is its own limit. */
 const CLIENT_BOUND = 95;
 const DISTURBED = 10;
 
-/** What to know about a line. @param {import('../summary.mjs').OpponentSummary} opponent */
+/** The last column of a line. @param {import('../summary.mjs').OpponentSummary} opponent */
 function notesOf({ summary, measured }) {
   return [
     ...(summary.client.median >= CLIENT_BOUND ? ['client full'] : []),

@@ -1,7 +1,7 @@
-// Where another one is better than this library.
+// Finds the measures in which another opponent is better than this library.
 import { isOurs } from './opponents.mjs';
 
-/** What is compared, and whether less of it is better. */
+/** The measures that are compared, and whether less is better. */
 const measures = [
   { name: 'cpu', title: 'CPU', less: true },
   { name: 'user', title: 'user', less: true },
@@ -13,8 +13,8 @@ const measures = [
 ];
 
 /**
- * Whether a measure of two opponents may be compared: what a run does to the machine changes all of
- * them but memory.
+ * Whether a measure of two opponents may be compared: two runs find the machine in different
+ * states, which changes all measures but memory.
  * @param {string} measure @param {import('../summary.mjs').OpponentSummary} one @param
  *   {import('../summary.mjs').OpponentSummary} other
  */
@@ -23,12 +23,12 @@ export function areComparable(measure, one, other) {
   return isMemory || one.measured?.date === other.measured?.date;
 }
 
-/** Smaller differences are within what one run and the next differ by. */
+/** Two runs of the same program may differ by a smaller factor. */
 const NOTABLE = 1.05;
 
 /**
- * What a case's own program is called: `native`, or in a hand-over the one that passes fds, or over
- * several cores the one that needs none.
+ * The opponents that stand for this library: `native`; where connections are handed over, the one
+ * that passes fds; on several cores, the one with reusePort.
  */
 export const ours = ['native', 'native-fd', 'native-reuseport'];
 
@@ -36,13 +36,13 @@ export const ours = ['native', 'native-fd', 'native-reuseport'];
  * @typedef {object} Loss
  * @property {string} scenario @property {string} title @property {string} opponent @property
  *   {string} label @property {string} measure
- * @property {number} factor How many times worse than the other one.
+ * @property {number} factor How many times worse this library is.
  * @property {number} own @property {number} other
  */
 
 /**
- * Every measure of every case in which `native` is worse than another one by more than 5 %, and
- * outside of both spreads. Its own variants, and what is built on it, are no others.
+ * Every measure of every case in which this library is worse than another opponent by more than
+ * 5 %, and the ranges of both do not overlap. Variants of this library are no other opponents.
  * @param {readonly import('../summary.mjs').ScenarioSummary[]} results
  * @returns {Loss[]} The worst first.
  */

@@ -1,6 +1,6 @@
 // A pair of virtual network interfaces, one end of it in a namespace of its own: packets go through
-// the whole stack, and not through loopback's shortcuts. Needs root and ip(8). The addresses are
-// those for benchmarks (RFC 2544), and lead nowhere else.
+// the whole stack, without loopback's shortcuts. This needs root and ip(8). The addresses are
+// reserved for benchmarks (RFC 2544), and lead nowhere else.
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 
@@ -17,7 +17,7 @@ function ip(command) {
 /**
  * @returns {{ here: string, there: string, inside: string[], close: () => void }} `inside` begins a
  *   command that runs at the other end.
- * @throws {Error} Where this user may not.
+ * @throws {Error} If this user may not make one.
  */
 export function openVeth() {
   const name = `ssbench${String(process.pid)}`;

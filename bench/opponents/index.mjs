@@ -1,6 +1,6 @@
-// What the benchmarks compare with and draw with, from the npm registry: installed on demand into
-// node_modules/.cache/bench, so that neither `npm ci` nor a user of the package ever downloads it.
-// The versions are those of package-lock.json in this folder.
+// Installs the opponents that come from the npm registry, on demand, into
+// node_modules/.cache/bench: neither `npm ci` nor a user of the package ever downloads them. The
+// versions are those of package-lock.json in this folder.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,13 +8,16 @@ import { pathToFileURL } from 'node:url';
 import { npm, root } from '../../scripts/pack.mjs';
 
 const manifest = ['package.json', 'package-lock.json', 'load.mjs'];
-// Elsewhere if the environment says so: a test begins with nothing installed and nothing compiled.
+// The environment may name another folder: a test begins with nothing installed and nothing
+// compiled.
 const cache =
   process.env.SOCKSCOPE_BENCH_CACHE ?? path.join(root, 'node_modules', '.cache', 'bench');
 const installed = path.join(cache, 'opponents');
 const stamp = path.join(installed, 'node_modules', '.installed');
 
-/** A folder for what is compiled and installed on demand. It may be deleted at any time. */
+/**
+ * A folder for programs that are compiled or installed on demand. It may be deleted at any time.
+ */
 export function cacheFolder() {
   mkdirSync(cache, { recursive: true });
   return cache;
@@ -23,20 +26,20 @@ export function cacheFolder() {
 const wanted = () =>
   manifest.map((name) => readFileSync(path.join(import.meta.dirname, name), 'utf8')).join('');
 
-/** Whether what is installed is what package-lock.json says. */
+/** Whether the installed packages are those of package-lock.json. */
 function opponentsInstalled() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted();
 }
 
 /**
- * Installs what is missing. The optional packages may fail each for itself (another platform, no
- * compiler).
+ * Installs the packages, if they are not installed. An optional package may fail without the others
+ * (another platform, no compiler).
  * @param {(line: string) => void} say
  * @returns {string | undefined} Why nothing could be installed (no network), or undefined.
  */
 export function installOpponents(say) {
   if (opponentsInstalled()) return undefined;
-  say('installing what the benchmarks compare with (about 220 MB, once)');
+  say('installing the opponents (about 260 MB, once)');
   mkdirSync(installed, { recursive: true });
   for (const name of manifest)
     copyFileSync(path.join(import.meta.dirname, name), path.join(installed, name));
@@ -58,7 +61,7 @@ export function opponentsFolder() {
 /**
  * A file of an installed package, such as `@oven/bun-linux-x64/bin/bun`.
  * @param {string} name
- * @returns {string | undefined} Its path, or undefined if it is not there.
+ * @returns {string | undefined} Its path, or undefined if it is not installed.
  */
 export function opponentFile(name) {
   const file = path.join(installed, 'node_modules', name);

@@ -1,3 +1,3 @@
-// Copied beside the installed packages: an `import` is resolved from the file that it stands in.
+// Copied beside the installed packages, because an `import` is resolved from its own file.
 /** @param {string} name */
 export const load = (name) => import(name);

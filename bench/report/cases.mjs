@@ -1,10 +1,12 @@
 // A section for each scenario, and a table for each case, with all versions of Node.js.
+import { scenarios } from '../net/scenarios.mjs';
 import { caseTable } from '../net/table.mjs';
 import { escape, table } from './html.mjs';
 
 /** @typedef {import('../summary.mjs').Summary} Summary */
 /** @typedef {import('../summary.mjs').ScenarioSummary} Scenario */
-/** @typedef {{ version: string, scenario: Scenario, one: import('../summary.mjs').CaseSummary }} Run */
+/** @typedef {import('../summary.mjs').CaseSummary} Case */
+/** @typedef {{ version: string, scenario: Scenario, one: Case }} Run */
 
 /** @param {readonly Summary[]} runs */
 export function scenarioNames(runs) {
@@ -30,8 +32,9 @@ function section(runs, name) {
     const found = all.filter(({ one }) => one.name === caseName);
     return `<h4>${escape(found[0].one.title)}</h4>\n${caseTables(found)}${remarks(found)}`;
   });
+  const { note = '' } = scenarios.find((known) => known.name === name) ?? {};
   return `<h3 id=${name}>${escape(scenario.title)} <small>(${name}, ${scenario.card})</small></h3>
-<p class=note>${escape(scenario.note)}
+<p class=note>${escape(note)}
 ${cases.join('\n')}`;
 }
 
@@ -78,8 +81,8 @@ function caseTables(runs) {
 }
 
 /**
- * How long the bar behind the main measure of an opponent is, from 0 to 1: of the CPU time, the part
- * in user space first.
+ * How long the bar behind the main measure of an opponent is, from 0 to 1. CPU time has two ends,
+ * of which the first is that of user space.
  * @param {readonly Run[]} runs
  * @returns {(opponent: import('../summary.mjs').OpponentSummary) => number[]}
  */

@@ -1,4 +1,4 @@
-// What the runs were made on, and with.
+// The machine, the versions and the settings of the runs.
 import { table } from './html.mjs';
 
 /** @typedef {import('../summary.mjs').Summary} Summary */

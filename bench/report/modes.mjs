@@ -106,13 +106,16 @@ function concurrency(runs, parts) {
     }),
   );
   const bytes = grouped(memory.title, ({ bytesPerTask }, name) =>
-    (bytesPerTask[name] ?? undefined) === undefined ? '' : digits(bytesPerTask[name]),
+    bytesPerTask[name] ? digits(bytesPerTask[name]) : '',
   );
   const known = Object.values(cases).map(({ title, does }) => `${title}: ${does}`);
   const heard = runs.map(({ environment, concurrency: found }) => {
     const when =
       found.measured === undefined ? '' : `, measured ${found.measured.date.slice(0, 10)}`;
-    return `Node.js ${environment.node.version}: ${found.rounds} rounds${when}, load before ${digits(found.load)}`;
+    return (
+      `Node.js ${environment.node.version}: ${found.rounds} rounds${when}, ` +
+      `load before ${digits(found.load)}`
+    );
   });
   const aims = [...new Set(parts.flatMap((part) => part.aims.map(({ aim }) => aim)))];
   const reached = aims.map((text) => ({
@@ -124,8 +127,8 @@ function concurrency(runs, parts) {
       }),
     ],
   }));
-  return `<p class=note>Nanoseconds of CPU per operation: median (least–most), the median by the clock
-on the wall, and how many times ours. ${escape(known.join('. '))}. ${escape(heard.join('. '))}.
+  return `<p class=note>Nanoseconds of CPU per operation: median (least–most), the median by the
+clock on the wall, and how many times ours. ${escape([...known, ...heard].join('. '))}.
 ${table(['', 'opponent', ...versions(runs)], [...rows, ...bytes], 'texts')}
 <p class=note>What this library wants to reach.
 ${table(['aim', ...versions(runs)], reached, 'texts')}`;

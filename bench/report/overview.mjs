@@ -1,4 +1,5 @@
-// What comes first: this library beside what most people have now, and where others are better.
+// The head of the report: this library beside what most people have now, and the cases in which
+// others are better.
 import { findLosses, ours } from '../net/verdict.mjs';
 import { table } from './html.mjs';
 
@@ -8,8 +9,9 @@ import { table } from './html.mjs';
 const versions = (runs) => runs.map(({ environment }) => `Node.js ${environment.node.version}`);
 
 /**
- * Rows by their keys, with a cell for each run. @param {readonly Summary[]} runs
- * @param {(run: Summary) => { key: string[], text: string }[]} cellsOf Those of the same key and run
+ * Rows by their keys, with a cell for each run.
+ * @param {readonly Summary[]} runs
+ * @param {(run: Summary) => { key: string[], text: string }[]} cellsOf Cells of one key and one run
  *   are joined.
  */
 function rowsOf(runs, cellsOf) {

@@ -1,4 +1,4 @@
-// The worker's side of the same for comlink: an object of the main thread, called from here.
+// The worker's side of the comlink benchmark: calls an object of the main thread.
 import { parentPort, workerData } from 'node:worker_threads';
 import { timed } from './call.mjs';
 

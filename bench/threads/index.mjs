@@ -115,9 +115,8 @@ export async function run({
   }
   const rows = samples.rows();
   for (const { name, median: middle, min, max } of rows) {
-    say(
-      `${name.padEnd(32)} ${middle.toFixed(1).padStart(8)} µs  (${min.toFixed(1)}–${max.toFixed(1)})`,
-    );
+    const range = `(${min.toFixed(1)}–${max.toFixed(1)})`;
+    say(`${name.padEnd(32)} ${middle.toFixed(1).padStart(8)} µs  ${range}`);
   }
   return { results: rows, comparisons: samples.comparisons() };
 }

@@ -1,4 +1,4 @@
-// The worker's side of the portal benchmark: makes calls, and tells how long each kind took.
+// The worker's side of the portal benchmark: makes calls, and sends how long each kind took.
 import { parentPort } from 'node:worker_threads';
 import { connectThreadsPortal } from 'sockscope';
 import { timed } from './call.mjs';

@@ -1,5 +1,5 @@
-// A child process that makes this library's calls between its threads, and answers with microseconds
-// per call.
+// A child process that makes this library's calls between threads, and answers with microseconds
+// per call of each kind.
 import { Worker } from 'node:worker_threads';
 import { newBuiltinBackend } from 'sockscope';
 import { answerRequests } from '../child.mjs';

@@ -1,5 +1,5 @@
 // AbortSignal.timeout() and a listener that is removed again, as an operation that takes a signal
-// has it. It has this one thing only.
+// has it. This opponent has a timeout only.
 const operation = async () => {
   await null;
   return 1;

@@ -1,4 +1,4 @@
-// effect. It has no condition.
+// effect, which has no condition.
 /** @param {any} library */
 export function opponent({ Effect, Fiber, Deferred, Semaphore }) {
   const operation = Effect.promise(async () => {

@@ -1,5 +1,5 @@
 /* eslint-disable require-yield -- an operation may have nothing to wait for */
-// effection. It has no lock and no condition.
+// effection, which has no lock and no condition.
 /** @param {any} effection */
 export function opponent({ run, scoped, spawn, call, race, sleep, suspend, withResolvers }) {
   const operation = async () => {

@@ -1,4 +1,4 @@
-// Promises alone: nothing can be cancelled. The floor that everything else stands on.
+// Promises alone, which cannot be cancelled: the lower bound for all others.
 const nothing = async () => undefined;
 const operation = async () => {
   await null;

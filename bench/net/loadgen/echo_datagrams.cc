@@ -113,7 +113,8 @@ class DatagramEchoRun {
     Watch(socket, false);
   }
 
-  // Asks to be told when the server's queue has room again; only Unix datagrams come to that.
+  // Registers or ends interest in writability: only Unix datagrams wait for room in the server's
+  // queue.
   void Watch(uint32_t socket, bool writable) {
     if (blocked_[socket] == writable) return;
     blocked_[socket] = writable;
@@ -154,7 +155,7 @@ class DatagramEchoRun {
     if (memcmp(data + kHeader, payload_.Message(header[0], header[1]) + kHeader, size - kHeader) !=
         0)
       Fail("a datagram came back changed");
-    // Of an earlier turn: it was given up as lost, and was only late.
+    // An answer of an earlier turn, which was given up as lost, and was only late.
     if (slot.turn != header[1] || !slot.waiting) return;
     measurement_.Count(Now() - slot.sent);
     measurement_.CountBytes(size);

@@ -102,7 +102,7 @@ class EchoRun {
              static_cast<int>(connection->id),
              static_cast<unsigned long long>(connection->returned));
       Check(connection, static_cast<size_t>(count));
-      // A full chunk may have left something behind; after a short one an edge will tell.
+      // After a full chunk there may be more data; after a short one, epoll reports the next edge.
       if (static_cast<size_t>(count) < chunk_.size()) return;
     }
   }
@@ -126,7 +126,7 @@ class EchoRun {
     }
   }
 
-  // A message is back: the next one of the window begins.
+  // The whole message is back: the next one of the window begins.
   void Complete(Connection* connection) {
     uint64_t& began =
         connection->begin_times[connection->returned % connection->begin_times.size()];

@@ -14,7 +14,8 @@
 
 namespace {
 
-// So many are opened at once: one after another, each would wait for the server to be woken up.
+// Connections that are opened at once. One after another, each would wait for the server to wake
+// up.
 constexpr int kBatch = 50;
 
 void Ask(int fd, const Payload& payload, int index) {
@@ -53,8 +54,8 @@ void Pause(double seconds) {
 
 }  // namespace
 
-// The result's `rssBefore` is the server's memory with one connection, that was used; `rss` its
-// memory with all.
+// In the result, `rssBefore` is the server's memory with one used connection, and `rss` its memory
+// with all.
 void HoldIdle(const Options& options) {
   const Payload payload(options.size, options.lines);
   const int warm = ConnectStream(options, 0);
@@ -74,7 +75,7 @@ void HoldIdle(const Options& options) {
   }
   Pause(options.seconds);
   measurement.End();
-  // Still there, and still answering.
+  // The connections are still open, and the server still answers on them.
   for (size_t i = 0; i < connections.size(); i += 97)
     Exchange(connections[i], payload, static_cast<int>(i));
   measurement.Print("idle");

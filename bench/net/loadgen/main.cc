@@ -1,6 +1,6 @@
-// The load for the network benchmarks: one thread over epoll, compiled on demand, and kept so that
-// it is never what is measured. Its own CPU time is in the result, so that a run in which it was
-// the bottleneck can be told.
+// The load generator of the network benchmarks: one thread over epoll, compiled on demand. Its own
+// CPU time is in the result: so a run in which the load generator was the bottleneck can be
+// recognised.
 #include <signal.h>
 #include <unistd.h>
 

@@ -3,7 +3,7 @@
 
 #include "options.h"
 
-// Each runs to its end and prints the result.
+// Each function runs its mode to the end, and prints the result.
 void EchoStream(const Options& options);
 void EchoDatagrams(const Options& options);
 void SendStream(const Options& options);

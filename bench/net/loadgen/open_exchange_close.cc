@@ -84,7 +84,7 @@ class Visits {
     return true;
   }
 
-  // One receive. False if there is nothing more for now.
+  // One receive. False if the kernel returns EAGAIN.
   bool Receive(Visit* visit) {
     const ssize_t count = recv(visit->fd, chunk_.data(), chunk_.size(), 0);
     if (count < 0) {

@@ -31,7 +31,7 @@ double Number(const char* name, const char* text, double least, double most) {
   return value;
 }
 
-// The load must not leave this machine, whoever starts this program.
+// The load must not leave this machine, however this program is started.
 void CheckLocal(const std::string& host) {
   in_addr address;
   if (inet_pton(AF_INET, host.c_str(), &address) != 1)

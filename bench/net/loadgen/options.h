@@ -23,7 +23,7 @@ struct Options {
   unsigned lines = 0;
   double warmup = 0.2;
   double seconds = 1;
-  // Ends the run before its time; 0 is no limit.
+  // So many requests end the run before its time; 0 is no limit.
   uint64_t requests = 0;
   bool gro = false;
   // The processes of the server, whose CPU time is read.

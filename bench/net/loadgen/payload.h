@@ -6,10 +6,10 @@
 
 #include <vector>
 
-// What is sent, and what has to come back: each message is a stretch of one table of random bytes,
-// beginning where its connection and its number say. So nothing is generated while the clock runs,
-// an echo is checked by one memcmp, and an answer that belongs to another connection, or to another
-// message, or that lost or doubled a byte, does not pass.
+// The bytes that are sent, and have to come back. Each message is a stretch of one table of random
+// bytes, beginning where its connection and its number say. So nothing is generated while the clock
+// runs, an echo is checked by one memcmp, and an answer that belongs to another connection, or to
+// another message, or that lost or doubled a byte, does not pass.
 class Payload {
  public:
   // `lines` > 0: a message is that many lines of size / lines bytes, each ended by its only '\n'.

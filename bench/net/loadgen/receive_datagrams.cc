@@ -28,7 +28,7 @@ class Receiver {
  public:
   Receiver(const Options& options, int fd)
       : options_(options), fd_(fd), memory_(kBatch * kMaxDatagram) {
-    // What every sender sends: byte i is i * 7 + 3.
+    // Every sender sends the same bytes: byte i is i * 7 + 3.
     for (size_t i = 0; i < options.size; i++) expected_.push_back(static_cast<uint8_t>(i * 7 + 3));
   }
 
@@ -86,7 +86,7 @@ class Receiver {
     }
   }
 
-  // The kernel's count of what this socket had no room for, from its beginning.
+  // The kernel's count of the datagrams that this socket has dropped since it was made.
   void CountOverflow(const uint8_t* data) {
     uint32_t dropped;
     memcpy(&dropped, data, sizeof dropped);

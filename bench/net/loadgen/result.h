@@ -11,7 +11,7 @@
 // The same, with the text of errno behind it.
 [[noreturn]] void FailErrno(const char* what);
 
-// CPU seconds and memory, of the server's processes and of everything on this machine.
+// CPU seconds and memory of the server's processes, and CPU seconds of the whole machine.
 struct Usage {
   double user = 0;
   double system = 0;
@@ -21,9 +21,9 @@ struct Usage {
   double machine_steal = 0;
 };
 
-// Of all threads of the processes, those that have ended included: a garbage collector's helpers
-// count. In clock ticks (10 ms), as /proc/PID/stat has it; the kernel guesses the split between
-// user and system from where its timer interrupts found the process.
+// CPU time is that of all threads of the processes, ended ones included, so that the helpers of a
+// garbage collector count. Its unit is the clock tick (10 ms) of /proc/PID/stat; the kernel guesses
+// the split between user and system from where its timer interrupts found the process.
 Usage ReadUsage(const Options& options);
 
 // One run: warm-up first, then the time that counts.
@@ -31,7 +31,7 @@ class Measurement {
  public:
   explicit Measurement(const Options& options);
 
-  // To be asked now and then, with the time. False when the run is over.
+  // Has to be called now and then, with the time. False when the run is over.
   bool Running(uint64_t now) {
     if (now < next_)
       return options_.requests == 0 || latency_.count() + unclocked_ < options_.requests ||
@@ -56,10 +56,10 @@ class Measurement {
     if (measuring_) blocked_++;
   }
 
-  // For modes that decide themselves when the clock runs.
+  // For modes that start and stop the clock themselves.
   void Begin();
   void End();
-  // The memory of the server at its begin and end is the result of mode `idle`.
+  // The result of mode `idle` is the server's memory at `Begin` and at `End`.
   void Print(const char* mode);
 
  private:

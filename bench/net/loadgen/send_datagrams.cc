@@ -14,8 +14,8 @@ namespace {
 
 constexpr unsigned kBatch = 32;
 
-// A datagram of one byte asks the server how many others it has received: 8 bytes, little end
-// first. The question is repeated, since the queue that it goes to was full a moment ago.
+// A datagram of one byte asks the server how many others it has received; the answer has 8
+// bytes, little-endian. The question is repeated, because the server's queue was full a moment ago.
 uint64_t AskCount(int fd) {
   for (int attempt = 0; attempt < 200; attempt++) {
     if (send(fd, "?", 1, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS)
@@ -31,7 +31,7 @@ uint64_t AskCount(int fd) {
   Fail("the server does not say how many datagrams it got");
 }
 
-// Answers to repeated questions.
+// Discards the answers to repeated questions.
 void DropAnswers(int fd) {
   uint8_t answer[8];
   pollfd wait = {fd, POLLIN, 0};
@@ -40,8 +40,8 @@ void DropAnswers(int fd) {
   }
 }
 
-// As fast as it goes, until the time is up. UDP drops what the server does not take; a Unix
-// datagram waits.
+// Sends as fast as the kernel takes it, until the time is up. UDP drops the datagrams that the
+// server does not take; Unix datagrams wait.
 uint64_t Flood(const Options& options, int fd, const Payload& payload, double seconds) {
   mmsghdr messages[kBatch] = {};
   iovec parts[kBatch];
@@ -69,7 +69,7 @@ void SendDatagrams(const Options& options) {
   if (options.size < 2) Fail("a datagram of one byte is the question for the count");
   const Payload payload(options.size, 0);
   const int fd = ConnectDatagram(options, 0, false);
-  // A blocking send is let go now and then, to look at the clock.
+  // A blocking send returns now and then, so that the clock is read.
   const timeval timeout = {0, 100'000};
   if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0)
     FailErrno("setsockopt");

@@ -18,8 +18,8 @@ struct Connection {
   uint64_t sent = 0;
 };
 
-// The server answers the end of the stream with how many bytes it got, in 8 bytes, little end
-// first.
+// The server answers the end of the stream with the number of bytes that it got, in 8 bytes,
+// little-endian.
 uint64_t ReadCount(int fd) {
   uint8_t answer[8];
   size_t have = 0;

@@ -18,7 +18,7 @@ namespace {
 // loopback reuses them.
 constexpr int kSourceAddresses = 100;
 constexpr int kBufferBytes = 4 << 20;
-// The standard ones, epoll, and what /proc is read with.
+// The standard streams, epoll, and the files of /proc.
 constexpr int kOtherFiles = 50;
 
 Address InetAddress(const std::string& host, uint16_t port) {
@@ -105,7 +105,7 @@ int ConnectStream(const Options& options, int index) {
 int ConnectDatagram(const Options& options, int index, bool non_blocking) {
   const int fd = Create(options);
   if (options.is_inet) {
-    // Whatever the server answers must fit: losses are to be the server's own.
+    // All answers have to fit, so that losses are the server's own.
     SetInt(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
   } else {
     const std::string own =

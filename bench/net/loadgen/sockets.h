@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-// The server's address as the kernel wants it.
+// The server's address as a sockaddr.
 struct Address {
   sockaddr_storage storage = {};
   socklen_t length = 0;
@@ -17,7 +17,8 @@ struct Address {
 
 Address ServerAddress(const Options& options);
 
-// As many open files as this user may have: they must do for so many connections.
+// Raises the limit of open files as far as this user may. Fails if it is too low for so many
+// connections.
 void RaiseFileLimit(int connections);
 
 // A connected stream socket, non-blocking from then on. Connection `index` of TCP over loopback
@@ -29,7 +30,8 @@ int BeginConnectStream(const Options& options, int index);
 // A datagram socket connected to the server. A Unix one is bound to a name of its own, so that the
 // server can answer.
 int ConnectDatagram(const Options& options, int index, bool non_blocking);
-// A bound datagram socket, and what to tell the sender. A Unix socket's file is removed first.
+// A bound datagram socket; `told` gets the address for the sender. A Unix socket's file is removed
+// first.
 int BindDatagram(const Options& options, std::string* told);
 
 #endif  // SOCKSCOPE_BENCH_SOCKETS_H_

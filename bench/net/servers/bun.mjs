@@ -10,11 +10,11 @@ import {
 } from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
-// Not by name: this file is also read by tools that know Node alone.
+// Not as a global name: tools that know Node.js alone read this file, too.
 const { listen, udpSocket } = Reflect.get(globalThis, 'Bun');
 const busy = Number(options.work ?? 0);
 
-/** Writes, and keeps what the kernel did not take for `drain`. */
+/** Writes, and keeps the bytes that the kernel did not take for `drain`. */
 function write(socket, data) {
   const { state } = socket.data;
   if (state.rest.length > 0) state.rest = Buffer.concat([state.rest, data]);
@@ -83,14 +83,14 @@ function serveStream() {
         end(socket);
       },
       error() {
-        // A reset: the load generator's time was up.
+        // A reset: the load generator's time is up.
       },
     },
   });
   announce(address, address.transport === 'unix' ? 0 : server.port);
 }
 
-/** The load generator has gone, and left questions behind. */
+/** ECONNREFUSED: the load generator has ended, and its last datagrams are answered in vain. */
 function ignoreGone(error) {
   if (error?.code !== 'ECONNREFUSED') throw error;
 }

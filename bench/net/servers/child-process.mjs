@@ -7,7 +7,7 @@ import { announce, serverArguments, unknownKind } from './server-process.mjs';
 
 /** @param {net.Socket} socket */
 function echo(socket) {
-  // A reset: the load generator's time was up.
+  // A reset: the load generator's time is up.
   socket.on('error', () => undefined);
   socket.on('data', (chunk) => socket.write(chunk));
   socket.on('end', () => socket.end());
@@ -26,7 +26,7 @@ function accept() {
       child.send('connection', socket);
     },
   );
-  // It has started.
+  // The child has started.
   child.once('message', () => {
     server.listen({ port: address.port, host: address.host, backlog: 4096 }, () => {
       const bound = server.address();
@@ -41,7 +41,7 @@ function accept() {
 if (process.argv[2] === 'child') {
   process.on('disconnect', () => process.exit(0));
   process.on('message', (_, socket) => {
-    // Undefined: it was closed on its way.
+    // Undefined: the connection was closed on its way.
     if (socket instanceof net.Socket) echo(socket);
   });
   process.send?.('ready');

@@ -11,7 +11,7 @@ if (kind !== 'handover' && kind !== 'echo') throw unknownKind(kind);
 cluster.setupPrimary({
   exec: fileURLToPath(new URL('./net.mjs', import.meta.url)),
   args: ['echo', `tcp:${address.host}:${String(address.port)}`],
-  // What they say on stdout is not for the runner.
+  // The runner reads the stdout of the primary only.
   silent: true,
 });
 

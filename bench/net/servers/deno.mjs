@@ -12,7 +12,7 @@ import {
 } from './server-process.mjs';
 
 const { kind, address, options } = serverArguments();
-// Not by name: this file is also read by tools that know Node alone.
+// Not as a global name: tools that know Node.js alone read this file, too.
 const { listen, listenDatagram } = Reflect.get(globalThis, 'Deno');
 const busy = Number(options.work ?? 0);
 
@@ -61,7 +61,7 @@ async function serveStream() {
   announce(address, isUnix ? 0 : listener.addr.port);
   for await (const connection of listener) {
     if (!isUnix) connection.setNoDelay(true);
-    // A reset: the load generator's time was up.
+    // A reset: the load generator's time is up.
     handler(connection)
       .catch(() => undefined)
       .finally(() => connection.close());
@@ -83,7 +83,7 @@ async function serveDatagrams() {
     try {
       await socket.send(kind === 'echo' ? data : countAnswer(count), sender);
     } catch (error) {
-      // The load generator has gone, and left questions behind.
+      // The load generator has ended, and its last datagrams are answered in vain.
       if (!['ECONNREFUSED', 'ENOENT'].includes(error.code)) throw error;
     }
   }

@@ -35,12 +35,12 @@ function serve() {
 function source(to, going) {
   const packet = sourcePacket(Number(options.size));
   const socket = dgram.createSocket('udp4');
-  // ECONNREFUSED: the load generator has gone before it could say so.
+  // ECONNREFUSED: the load generator has ended, and `stop` has not arrived yet.
   socket.on('error', () => undefined);
   return new Promise((resolve) => {
     let pending = 0;
-    // Callbacks of sends that complete at once run before everything else: without a real turn of
-    // the loop `stop` would never be read.
+    // Callbacks of sends that complete at once run before everything else: without a turn of the
+    // loop, `stop` would never be read.
     const sent = () => {
       if (--pending === 0) setImmediate(sendSome);
     };

@@ -1,6 +1,6 @@
-// The floor: the same work on libuv alone, which is what Node.js stands on. Arguments, output and
-// end as in server-process.mjs. Data is received into one buffer per loop and written at once; only
-// what the kernel does not take is copied and queued.
+// The lower bound: the same work on libuv alone, which Node.js is built on. server-process.mjs
+// describes arguments, output and end. Data is received into one buffer per loop and written at
+// once; only what the kernel does not take is copied and queued.
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ void Write(Connection* connection, uv_buf_t* buffers, unsigned count) {
   write->request.data = write;
   uv_buf_t rest = uv_buf_init(write->data.data(), static_cast<unsigned>(write->data.size()));
   connection->queued++;
-  // Nothing more is read before this has gone: memory does not grow.
+  // Reading stops until this write is done, so that memory does not grow.
   uv_read_stop(&connection->stream);
   Check(uv_write(&write->request, &connection->stream, &rest, 1, OnWritten), "uv_write");
 }
@@ -211,7 +211,7 @@ void OnDatagram(uv_udp_t* server, ssize_t count, const uv_buf_t* buffer, const s
     for (unsigned i = 0; i < 8; i++) data.base[i] = static_cast<char>(datagram_count >> (8 * i));
     data.len = 8;
   }
-  // What the kernel has no room for is lost, as UDP is.
+  // A datagram that the kernel has no room for is lost, as UDP allows.
   uv_udp_try_send(server, &data, 1, sender);
 }
 
@@ -259,7 +259,7 @@ void Obey(const std::string& command) {
 }
 
 void OnInput(uv_stream_t*, ssize_t count, const uv_buf_t* buffer) {
-  // The runner has gone, or is done.
+  // End of stdin: the runner has ended, or is done.
   if (count < 0) exit(0);
   for (ssize_t i = 0; i < count; i++) {
     if (buffer->base[i] != '\n') {
@@ -306,7 +306,8 @@ void RaiseFileLimit() {
 int main(int argc, char** argv) {
   ParseArguments(argc, argv);
   RaiseFileLimit();
-  // libuv writes to Unix sockets whose peer has gone without asking for EPIPE alone.
+  // libuv writes to Unix sockets without MSG_NOSIGNAL: a peer that has closed must not end this
+  // process.
   signal(SIGPIPE, SIG_IGN);
   uv_loop_t* loop = uv_default_loop();
   if (settings.kind == "source") {

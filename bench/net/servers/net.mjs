@@ -27,7 +27,8 @@ function onData(socket, take) {
 
 /** @param {net.Socket} socket */
 async function echoAwaiting(socket) {
-  // By itself the loop destroys the socket at its end, and with it what is still to be written.
+  // By default the loop destroys the socket at its end, and with it the data that is still to be
+  // written.
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     work(busy);
     if (!socket.write(chunk)) await new Promise((resolve) => socket.once('drain', resolve));
@@ -36,10 +37,10 @@ async function echoAwaiting(socket) {
 }
 
 /**
- * Node documents `onread` for sockets that connect, and has no way to ask for it on those that a
- * server accepts: a new socket takes the accepted one's handle over.
+ * Node.js has `onread` for sockets that connect, and not for those that a server accepts. So a new
+ * socket takes over the handle of the accepted one.
  * @param {net.Socket} accepted @param {(socket: net.Socket, chunk: Uint8Array) => boolean} take
- *   False: no more until it resumes.
+ *   Returns false to pause until the socket resumes.
  */
 function reuseBuffer(accepted, take) {
   const { _handle: handle } = /** @type {net.Socket & { _handle: object }} */ (accepted);
@@ -57,8 +58,8 @@ function reuseBuffer(accepted, take) {
 }
 
 /**
- * What has not gone to the kernel at once still lies in the buffer: nothing more may be received
- * into it until it has.
+ * Data that the kernel has not taken yet still lies in the buffer: the next receive waits until it
+ * has.
  */
 const echoReused = (/** @type {net.Socket} */ socket, /** @type {Uint8Array} */ chunk) => {
   work(busy);

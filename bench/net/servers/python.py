@@ -1,7 +1,10 @@
-"""uvloop's protocols, streams and sockets; without it, Python's own datagram sockets.
+"""uvloop's protocols, streams and sockets; without uvloop, Python's own datagram sockets.
 
-Arguments, output and end as in server-process.mjs. `style`: protocol (callbacks), streams (readers and writers), sockets (loop.sock_*), or
-plain (a blocking socket, for Unix datagrams, which uvloop does not have). `size`: of what a source sends.
+server-process.mjs describes arguments, output and end. Settings:
+
+- style: protocol (callbacks), streams (readers and writers), sockets (loop.sock_*), or plain (a
+  blocking socket, for Unix datagrams, which uvloop does not have).
+- size: of the datagrams that a source sends.
 """
 
 import asyncio
@@ -27,7 +30,7 @@ def announce(bound=0):
 
 
 def end_with_stdin():
-    """A thread of its own, that sleeps in read(2) for as long as the runner lives."""
+    """Starts a thread that sleeps in read(2) for as long as the runner lives."""
 
     def wait():
         while sys.stdin.buffer.raw.read(4096):
@@ -96,7 +99,7 @@ async def echo_streams(reader, writer):
             await writer.drain()
         writer.close()
     except ConnectionError:
-        pass  # the load generator's time was up
+        pass  # a reset: the load generator's time is up
 
 
 async def echo_sockets(loop, connection):
@@ -169,11 +172,11 @@ def serve_plain():
         try:
             server.sendto(data if kind == "echo" else count_answer(count), sender)
         except (ConnectionError, FileNotFoundError):
-            pass  # the load generator has gone, and left questions behind
+            pass  # the load generator has ended
 
 
 class Source:
-    """Sends in a thread of its own between `send ADDRESS` and `stop`."""
+    """Sends, in another thread, from `send ADDRESS` to `stop`."""
 
     def __init__(self):
         self.packet = bytes((i * 7 + 3) & 255 for i in range(int(options["size"])))

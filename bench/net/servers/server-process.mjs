@@ -1,23 +1,26 @@
-// What the servers in JavaScript share, under Node, Bun and Deno: how the runner starts them, and
-// how they end with it.
+// Shared by the servers in JavaScript, under Node.js, Bun and Deno: how the runner starts them, and
+// how they end with the runner.
 //
 //   PROGRAM KIND ADDRESS [NAME=VALUE ...]
 //
-// KIND is what the server does: echo      sends back what it receives lines     the same, line by
-// line sink      streams: discards, and answers the end with the number of bytes; datagrams:
-// answers one of a single byte with the number of others source    datagrams: sends to the address
-// that it is told on stdin (`send udp:127.0.0.1:5`), until `stop` handover  accepts, and leaves the
-// connection to another process, which echoes
+// KIND is what the server does:
 //
-// ADDRESS is where it listens: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH. When it is
-// ready it prints {"address": …, "pids": […]}. It ends when its stdin does.
+// - echo: sends back what it receives.
+// - lines: the same, line by line.
+// - sink: counts. A stream server answers the end with the number of bytes. A datagram server
+//   answers a datagram of a single byte with the number of the others.
+// - source: sends datagrams, from `send udp:127.0.0.1:5` on stdin to `stop`.
+// - handover: accepts, and leaves the connection to another process, which echoes.
+//
+// ADDRESS is where it listens: tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH. A server
+// that is ready prints {"address": …, "pids": […]}. It ends when its stdin ends.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
 /** @typedef {{ transport: string, host: string, port: number, path: string }} Address */
 
 /**
- * How much a stream server receives at once, in all of them: what libuv, and so node:net, takes.
+ * How much every stream server receives at once: as much as libuv does, and so node:net.
  */
 export const RECEIVE_BYTES = 65536;
 
@@ -40,8 +43,8 @@ export function serverArguments() {
 }
 
 /**
- * Tells the runner where this server listens, and which processes do its work. From now on it ends
- * when its stdin ends: with the runner.
+ * Tells the runner where this server listens, and which processes do its work. From now on the
+ * server ends when its stdin ends, with the runner.
  * @param {Address} asked @param {number} [port] The port that was bound. @param {number[]} [pids]
  */
 export function announce({ transport, host, path }, port = 0, pids = [process.pid]) {
@@ -86,7 +89,7 @@ export function sourcePacket(size) {
   return Uint8Array.from({ length: size }, (_, i) => i * 7 + 3);
 }
 
-/** A count as the load generator reads it: 8 bytes, little end first. @param {number} count */
+/** A count as the load generator reads it: 8 bytes, little-endian. @param {number} count */
 export function countAnswer(count) {
   const answer = new Uint8Array(8);
   new DataView(answer.buffer).setBigUint64(0, BigInt(count), true);
@@ -94,7 +97,7 @@ export function countAnswer(count) {
 }
 
 /**
- * Work in a handler: computes until the time is up, so that every engine has the same to bear.
+ * Work in a handler: computes until the time is up, so that every engine has the same load.
  * @param {number} microseconds
  */
 export function work(microseconds) {

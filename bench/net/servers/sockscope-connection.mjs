@@ -1,7 +1,9 @@
-// What this library's stream servers do with a connection, however they came by it. `timeout`:
-// milliseconds, a timeout scope around every receive. `buffers`: how many buffers a connection has,
-// so that up to that many less one may be on their way out while the next one is filled. `recv`:
-// `recv` instead of `recvInto`, so that no connection holds memory while it waits.
+// What the stream servers of this library do with a connection. Settings:
+//
+// - timeout: milliseconds, of a timeout scope around every receive.
+// - buffers: how many buffers a connection has. While one is filled, the others may be on their way
+//   out.
+// - recv: `recv` instead of `recvInto`, so that no connection holds memory while it waits.
 import { countAnswer, RECEIVE_BYTES, unknownKind, work } from './server-process.mjs';
 
 /** @typedef {import('sockscope').AsyncStreamTransport} Transport */
@@ -29,8 +31,8 @@ export function connectionHandler(kind, options, backend) {
       : (/** @type {Transport} */ transport, /** @type {Uint8Array} */ buffer) =>
           transport.recvInto(buffer);
 
-  // Each is one async function to its end: another one around it would be memory that a connection
-  // holds, and none of this library's.
+  // Each handler is one async function to its end: another one around it would add memory to every
+  // connection that is not this library's.
 
   /** @param {Transport} transport */
   async function echo(transport) {
@@ -65,8 +67,8 @@ export function connectionHandler(kind, options, backend) {
           await before;
           await transport.sendAll(buffer.memory.subarray(0, count));
         })();
-        // A send that fails is told where it is awaited; a receive may fail first, and then it no
-        // longer is.
+        // A failed send rejects where it is awaited. If a receive fails first, nothing awaits the
+        // send.
         last.catch(() => undefined);
       }
       await last;

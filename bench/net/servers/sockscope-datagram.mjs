@@ -17,8 +17,8 @@ const { kind, address, options } = serverArguments();
 const backend = newBuiltinBackend(options.backend === 'node' ? 'node' : 'native');
 
 /**
- * The load generator has gone before it could say so, or has left questions behind. @param
- * {unknown} error
+ * The load generator has ended: `stop` has not arrived yet, or its last datagrams are answered in
+ * vain. @param {unknown} error
  */
 function ignoreGone(error) {
   const { code = '' } = /** @type {NodeJS.ErrnoException} */ (error);

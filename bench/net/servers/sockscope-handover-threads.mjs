@@ -29,7 +29,7 @@ async function accept() {
   announce(address, typeof bound === 'object' && 'port' in bound ? bound.port : 0);
   let next = 0;
   await listener.serve((transport) => {
-    // From here on it has no owner but the message.
+    // From here on only the message owns the fd.
     workers[next++ % workers.length].postMessage(transport.extra(SocketAttribute.socket).detach());
   });
 }

@@ -1,5 +1,5 @@
-// The other half of sockscope-handover.mjs: connections come as file descriptors over fd 3. It ends
-// when that does.
+// The other half of sockscope-handover.mjs: connections come as file descriptors over fd 3. The
+// worker ends when fd 3 does.
 import { ancillaryBufferSize, newBuiltinBackend } from 'sockscope';
 import { fail } from './server-process.mjs';
 import { connectionHandler } from './sockscope-connection.mjs';

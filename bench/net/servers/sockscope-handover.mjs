@@ -38,7 +38,7 @@ await backend
     await listener.serve(async (transport) => {
       const fds = [transport.extra(SocketAttribute.socket).fd];
       await turn.runExclusive(() => channel.sendAllWithAncillary([note], { fds }));
-      // The kernel holds the connection for the worker now.
+      // The message keeps the connection open for the worker.
       await transport.aclose();
     });
   })

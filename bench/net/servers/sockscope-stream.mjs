@@ -1,5 +1,5 @@
-// This library's streams. `backend`: native or node. `reuse`: others listen on the same port. What
-// else it can be told, sockscope-connection.mjs says.
+// This library's streams. `backend`: native or node. `reuse`: other servers listen on the same
+// port. sockscope-connection.mjs lists the other settings.
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
 import { announce, fail, serverArguments } from './server-process.mjs';
 import { connectionHandler } from './sockscope-connection.mjs';

@@ -29,13 +29,13 @@ function serve() {
   announce(address);
 }
 
-/** The client's queue is full, or the client has gone: it counts the message as lost. */
+/** The load generator's queue is full, or it has ended: it counts the message as lost. */
 function ignore() {
   return undefined;
 }
 
 /**
- * Connected, so that the package says when there is room again. @param
+ * The socket is connected, because the package then reports when there is room again. @param
  * {import('./server-process.mjs').Address} to @param {() => boolean} going
  */
 function source(to, going) {

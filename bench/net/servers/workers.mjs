@@ -1,6 +1,6 @@
 // A stream server of this folder in several threads, each of which listens by itself on the same
 // port (SO_REUSEPORT): the kernel deals the connections out. `program`: the server's file, which
-// must know `reuse`. `workers`: how many.
+// has to take `reuse`. `workers`: how many.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
@@ -13,7 +13,7 @@ const { program = '', workers = '1', ...settings } = options;
 async function startWorker(port) {
   const told = Object.entries({ ...settings, reuse: '1' }).map((setting) => setting.join('='));
   const argv = [kind, `tcp:${address.host}:${String(port)}`, ...told];
-  // Its input stays open, and its output is not the runner's.
+  // The worker's stdin stays open, and this file reads its stdout, not the runner.
   const worker = new Worker(new URL(`./${program}`, import.meta.url), {
     argv,
     stdin: true,
