@@ -25,32 +25,48 @@ const modes = {
 const folderOf = (/** @type {string} */ mode) => path.join(import.meta.dirname, mode, 'index.mjs');
 const present = Object.keys(modes).filter((mode) => existsSync(folderOf(mode)));
 
+/**
+ * Names, in lines of at most 100 columns. @param {readonly string[]} names @param {number} column
+ * Where the lines begin.
+ */
+function listed(names, column) {
+  const lines = [''];
+  for (const name of names) {
+    const last = lines.length - 1;
+    if (lines[last].length + name.length + column > 97) lines.push(name);
+    else lines[last] += lines[last] === '' ? name : `, ${name}`;
+  }
+  return lines.join(`,\n${' '.repeat(column)}`);
+}
+
 const usage = `usage: npm run bench -- [NAME ...] [options]
 
 NAME is one of
   quick        everything in two minutes: few cases, few opponents, short rounds
 ${present.map((mode) => `  ${mode.padEnd(12)} ${modes[mode]}`).join('\n')}
-  or a scenario of net: ${scenarioNames.join(', ')}
+  or a scenario of net:
+               ${listed(scenarioNames, 15)}
   or one case of it: tcp-echo/1000b
   Without a name: everything.
 
 options of net
-  --against A,B   only these opponents: ${opponentNames.join(', ')}
+  --against A,B   only these opponents:
+                  ${listed(opponentNames, 18)}
   --rounds N      turns that each opponent gets (5; quick: 2)
   --seconds S     of each turn (2; quick: 0.5)
   --warmup S      before each turn (0.5; quick: 0.25)
   --requests N    ends a turn before its time
-  --no-install    compares with what is installed already
+  --no-install    installs nothing, and measures the installed opponents (in all modes)
 
 options of concurrency
   --rounds N      turns that each opponent gets (9; quick: 3)
-  --nodes A,B     measures under each of these major versions, which are installed: 20,24,26
+  --nodes A,B     installs these major versions of Node.js, and measures under each: 20,24,26
 
 options of all
-  --base PATH     measures the build of another checkout beside this one's, in the same rounds,
-                  instead of other opponents; what differs is in the table at the end
-                  (quick: 5 rounds, five minutes; --rounds goes for native and threads, too)
-  --node PATH     another Node.js to run it all, the servers too
+  --base PATH     measures the build of another checkout beside this one's, in the same rounds, and
+                  no other opponents; the table at the end shows what differs (quick: five minutes;
+                  --rounds applies to native and threads, too)
+  --node PATH     the Node.js that runs everything, the servers too
   --json FILE     where the results of every turn go (bench/results/last.json)
   --merge         puts what was measured into the summary of the complete run under this version
                   of Node.js, with its own date

@@ -168,9 +168,10 @@ export function mergeInto(file, newer) {
 
 /** @returns {OpponentSummary} */
 function unpacked({ name, rounds, measured, ...numbers }, labels) {
-  const zeros = Object.fromEntries(plain.map((measure) => [measure, 0]));
+  const left = plain.filter((measure) => !(measure in numbers));
+  const zeros = Object.fromEntries(left.map((measure) => [measure, 0]));
   const summary = Object.fromEntries(
-    Object.entries({ ...zeros, ...numbers }).map(([measure, value]) => {
+    Object.entries({ ...numbers, ...zeros }).map(([measure, value]) => {
       const [median, min, max] = Array.isArray(value) ? value : [value, value, value];
       return [measure, { median, min, max }];
     }),

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -188,6 +196,42 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
       expect(stderr).toMatch(message);
       expect(code).toBe(1);
     }
+  });
+
+  it('keeps summaries that reading and writing does not change', async () => {
+    const kept = join(packageRoot, 'bench', 'results', 'node24.json');
+    const copy = join(folder, 'node24.json');
+    const code = `import('./bench/summary.mjs').then(({ merged, readSummary, writeSummary }) => {
+      const summary = readSummary(${JSON.stringify(kept)});
+      writeSummary(${JSON.stringify(copy)}, summary);
+      const [scenario] = summary.net.scenarios;
+      const [one] = scenario.cases;
+      const newer = { ...scenario, cases: [{ ...one, opponents: one.opponents.slice(0, 1) }] };
+      const environment = { ...summary.environment, date: '2030-01-01' };
+      const both = merged(summary, { command: 'again', environment, net: { scenarios: [newer] } });
+      console.log(JSON.stringify(both.net.scenarios[0].cases[0]));
+    })`;
+    const { stdout, stderr } = await run(process.execPath, { args: ['-e', code], env });
+    expect(stderr).toBe('');
+    expect(readFileSync(copy, 'utf8')).toBe(readFileSync(kept, 'utf8'));
+    // An opponent that the newer run left out stays, with the date of its own run.
+    const again = JSON.parse(stdout) as {
+      measured: object;
+      opponents: { name: string; measured?: { date: string } }[];
+    };
+    expect(again.measured).toMatchObject({ date: '2030-01-01', command: 'again' });
+    expect(again.opponents.length).toBeGreaterThan(1);
+    expect(again.opponents.map(({ measured }) => measured?.date.slice(0, 4))).toEqual(
+      again.opponents.map((_, i) => (i === 0 ? undefined : '2026')),
+    );
+  });
+
+  it('keeps results that are light', () => {
+    const results = join(packageRoot, 'bench', 'results');
+    const kept = readdirSync(results).filter((name) => !name.startsWith('last.'));
+    expect(kept).toContain('report.html');
+    const heavy = kept.filter((name) => statSync(join(results, name)).size > 400 << 10);
+    expect(heavy).toEqual([]);
   });
 
   it('lists what there is', async () => {
