@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { demo } from './demo/demo';
 import { describeError } from './describe-error';
 import { echo } from './echo';
 import { UsageError } from './endpoint';
@@ -16,7 +15,6 @@ Commands:
   info                   which binary is loaded, from where, and what this platform can do
   echo ENDPOINT...       serve echo until interrupted, with live counters
   relay LISTEN CONNECT   relay bytes between two endpoints, half-close included
-  demo                   a tour of the main things, in about 15 seconds
 
 Options:
   -h, --help             this help; COMMAND --help tells more
@@ -28,7 +26,6 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   info,
   echo,
   relay,
-  demo,
 };
 
 async function main([command, ...args]: string[]): Promise<number> {

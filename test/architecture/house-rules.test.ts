@@ -50,7 +50,6 @@ describe('platform differences', () => {
    */
   const lookers: Readonly<Record<string, string>> = {
     'lib/binding.ts': 'which binary to load, and which runtimes have the libuv functions it calls',
-    'lib/cli/demo/demo.ts': 'its report says what it ran on',
     'lib/cli/info.ts': 'it reports what this platform can do',
     'lib/backends/native/unix-file.ts':
       'on Linux a socket file takes the mode of its socket, so that none is ever open to others',

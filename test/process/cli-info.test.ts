@@ -17,7 +17,7 @@ describe('sockscope', () => {
     for (const args of [['--help'], ['-h'], ['help']]) {
       const { code, stdout, stderr } = await sockscope(args);
       expect([code, stderr]).toEqual([0, '']);
-      for (const command of ['info', 'echo', 'relay', 'demo'])
+      for (const command of ['info', 'echo', 'relay'])
         expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
     const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
@@ -31,7 +31,7 @@ describe('sockscope', () => {
     });
   });
 
-  it.each(['info', 'echo', 'relay', 'demo'])('%s --help tells its options', async (command) => {
+  it.each(['info', 'echo', 'relay'])('%s --help tells its options', async (command) => {
     const { code, stdout, stderr } = await sockscope([command, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: sockscope ${command}`));
@@ -57,8 +57,6 @@ describe('sockscope', () => {
     [['relay', 'udp:127.0.0.1:1', 'stdio'], 'does not work here'],
     [['relay', 'fd:x', 'stdio'], 'must be a number'],
     [['relay', 'stdio', 'tcp:a:1', '--buffer', 'much'], '--buffer'],
-    [['demo', '--seconds', 'few'], '--seconds'],
-    [['demo', '--seconds', '0'], '--seconds'],
   ] as const)('%j is a usage error: a line on stderr, and status 2', async (args, text) => {
     const { code, stdout, stderr } = await sockscope(args);
     expect([code, stdout]).toEqual([2, '']);
@@ -103,32 +101,5 @@ describe('sockscope info', () => {
       (await sockscope(['info', '--json'], { env: missing })).stdout,
     ) as object;
     expect(json).toMatchObject({ native: { available: false }, capabilities: [] });
-  });
-});
-
-describe('sockscope demo', () => {
-  it('shows everything at work, and ends with a table', { timeout: 90_000 }, async () => {
-    const { code, stdout, stderr } = await sockscope(['demo', '--seconds', '0.1'], {
-      timeout: 80_000,
-    });
-    expect(stderr).toBe('');
-    expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /passing a TCP connection to another process, by its fd \.\.\. process \d+ speaking/,
-    );
-    expect(stdout).toMatch(
-      /a client that sends nothing, and its deadline \.\.\. cancelled after \d+ ms, and its connection closed/,
-    );
-    for (const row of ['TCP', 'Unix stream', 'UDP', 'Unix datagram'])
-      expect(stdout).toMatch(new RegExp(`^${row} +native +[\\d,]+ +[\\d,]+ +[\\d.]+`, 'm'));
-    for (const row of ['TCP +node:net', 'Unix stream +node:net', 'UDP +node:dgram'])
-      expect(stdout).toMatch(new RegExp(`^${row} +[\\d,]+`, 'm'));
-  });
-
-  it('where no binary runs, says so, with status 1', async () => {
-    const { code, stdout, stderr } = await sockscope(['demo'], { env: missing });
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/^sockscope: The native backend of sockscope is not available/);
-    expect(stderr).not.toMatch(/\n {4}at /);
   });
 });

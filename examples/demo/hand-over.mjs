@@ -1,15 +1,14 @@
-import type { AsyncBackend, InetAddress } from '../../index';
-import { SocketAttribute } from '../../index';
+import { SocketAttribute } from 'sockscope';
 
 /**
  * Accepts a TCP connection here, and gives it to the process that listens on `path`, which answers
  * on it.
  * @returns what the client was told, by the other process
  */
-export async function handOverConnection(backend: AsyncBackend, path: string): Promise<string> {
+export async function handOverConnection(backend, path) {
   const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
   if (listener === undefined) throw new Error('127.0.0.1 gave no listener');
-  const { port } = listener.extra(SocketAttribute.localAddress) as InetAddress;
+  const { port } = listener.extra(SocketAttribute.localAddress);
   try {
     return await backend.timeout(5000).run(async () => {
       let greeting = '';

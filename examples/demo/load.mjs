@@ -1,12 +1,4 @@
-import type { AsyncBackend, AsyncDatagramTransport, AsyncStreamTransport } from '../../index';
-import { type Addresses, type Kind, MESSAGE_BYTES } from './messages';
-
-/** What a round of load came to. */
-export interface Load {
-  readonly roundTrips: number;
-  /** Milliseconds. */
-  readonly duration: number;
-}
+import { MESSAGE_BYTES } from './messages.mjs';
 
 const CLIENTS = 32;
 /** No echo takes this long on one machine: a client that waits longer has found a defect. */
@@ -16,14 +8,9 @@ const ECHO_TIMEOUT_MS = 5000;
  * Keeps a server busy for `duration` ms: each client is a task, each echo is compared, each has a
  * timeout.
  */
-export async function generateLoad(
-  backend: AsyncBackend,
-  kind: Kind,
-  addresses: Addresses,
-  duration: number,
-): Promise<Load> {
+export async function generateLoad(backend, kind, addresses, duration) {
   let roundTrips = 0;
-  const clients: Client[] = [];
+  const clients = [];
   try {
     for (let i = 0; i < CLIENTS; i++) clients.push(await connect(backend, kind, addresses, i));
     const start = backend.currentTime();
@@ -45,17 +32,7 @@ export async function generateLoad(
   }
 }
 
-interface Client {
-  readonly roundTrip: () => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-async function connect(
-  backend: AsyncBackend,
-  kind: Kind,
-  addresses: Addresses,
-  index: number,
-): Promise<Client> {
+async function connect(backend, kind, addresses, index) {
   const message = new Uint8Array(MESSAGE_BYTES).fill(index);
   switch (kind) {
     case 'tcp':
@@ -79,7 +56,7 @@ async function connect(
   }
 }
 
-function streamClient(transport: AsyncStreamTransport, message: Uint8Array): Client {
+function streamClient(transport, message) {
   const answer = new Uint8Array(message.length);
   return {
     close: () => transport.aclose(),
@@ -95,7 +72,7 @@ function streamClient(transport: AsyncStreamTransport, message: Uint8Array): Cli
   };
 }
 
-function datagramClient(transport: AsyncDatagramTransport, message: Uint8Array): Client {
+function datagramClient(transport, message) {
   const answer = new Uint8Array(message.length);
   return {
     close: () => transport.aclose(),
@@ -107,6 +84,6 @@ function datagramClient(transport: AsyncDatagramTransport, message: Uint8Array):
   };
 }
 
-function verify(answer: Uint8Array, message: Uint8Array): void {
+function verify(answer, message) {
   if (Buffer.compare(answer, message) !== 0) throw new Error('an echo differs from what was sent');
 }

@@ -1,20 +1,19 @@
-import type { Addresses, FromServer, ToServer } from './messages';
-import { serveNative } from './serve-native';
-import { serveNode } from './serve-node';
+import { serveNative } from './serve-native.mjs';
+import { serveNode } from './serve-node.mjs';
 
 /**
  * The process of one backend's echo servers: `server-main.js native|node FOLDER`, with an IPC
  * channel to its parent.
  */
 
-function send(message: FromServer): void {
+function send(message) {
   process.send?.(message);
 }
 
 const [, , backend, folder = ''] = process.argv;
 const controller = new AbortController();
 
-process.on('message', ({ type }: ToServer) => {
+process.on('message', ({ type }) => {
   if (type === 'stop') controller.abort();
   else send({ type: 'usage', ...process.cpuUsage() });
 });
@@ -26,7 +25,7 @@ process.on('disconnect', () => {
 const serve = backend === 'native' ? serveNative : serveNode;
 serve(
   folder,
-  (addresses: Addresses) => {
+  (addresses) => {
     send({ type: 'ready', addresses });
   },
   controller.signal,
@@ -34,7 +33,7 @@ serve(
   () => {
     process.disconnect();
   },
-  (error: unknown) => {
+  (error) => {
     send({
       type: 'failed',
       message: error instanceof Error ? (error.stack ?? error.message) : String(error),

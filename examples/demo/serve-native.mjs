@@ -1,23 +1,12 @@
 import { join } from 'node:path';
-import {
-  type AsyncBackend,
-  type AsyncStreamTransport,
-  type InetAddress,
-  newBuiltinBackend,
-  SocketAttribute,
-} from '../../index';
-import { ignoringPeer } from '../ignoring-peer';
-import { type Addresses, MESSAGE_BYTES } from './messages';
+import { newBuiltinBackend, SocketAttribute } from 'sockscope';
+import { MESSAGE_BYTES } from './messages.mjs';
 
 /**
  * Echo servers of every kind, and one that takes connections over by their fds, on the native
  * backend.
  */
-export async function serveNative(
-  folder: string,
-  onReady: (addresses: Addresses) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function serveNative(folder, onReady, signal) {
   const backend = newBuiltinBackend('native');
   await backend.bootstrap(() =>
     backend.openCancelScope({ signal }).run(async () => {
@@ -35,8 +24,8 @@ export async function serveNative(
       const listeners = [tcp, udp, unix, unixgram, handOver];
       onReady({
         ...paths,
-        tcp: (tcp.extra(SocketAttribute.localAddress) as InetAddress).port,
-        udp: (udp.extra(SocketAttribute.localAddress) as InetAddress).port,
+        tcp: tcp.extra(SocketAttribute.localAddress).port,
+        udp: udp.extra(SocketAttribute.localAddress).port,
       });
       try {
         await backend.createTaskGroup().run((group) => {
@@ -57,7 +46,7 @@ export async function serveNative(
   );
 }
 
-async function echoStream(connection: AsyncStreamTransport): Promise<void> {
+async function echoStream(connection) {
   const buffer = new Uint8Array(16 * MESSAGE_BYTES);
   try {
     await ignoringPeer(async () => {
@@ -75,7 +64,7 @@ async function echoStream(connection: AsyncStreamTransport): Promise<void> {
 }
 
 /** Receives connections' fds, and greets whoever is at their other end. */
-async function takeOver(backend: AsyncBackend, control: AsyncStreamTransport): Promise<void> {
+async function takeOver(backend, control) {
   try {
     const { ancillary } = await control.recvWithAncillary(1, 64);
     for (const fd of ancillary.fds ?? []) {
@@ -85,5 +74,14 @@ async function takeOver(backend: AsyncBackend, control: AsyncStreamTransport): P
     }
   } finally {
     await control.aclose();
+  }
+}
+
+/** Serves one peer: its going away (a system error) ends `body`, and is no failure of the server. */
+async function ignoringPeer(body) {
+  try {
+    await body();
+  } catch (error) {
+    if (error.syscall === undefined) throw error;
   }
 }

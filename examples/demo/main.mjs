@@ -2,16 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type AsyncBackend, nativeInfo, newBuiltinBackend } from '../../index';
-import { UsageError } from '../endpoint';
-import { formatTable } from '../table';
-import { handOverConnection } from './hand-over';
-import { generateLoad } from './load';
-import { KIND_NAMES, type Kind, KINDS, MESSAGE_BYTES } from './messages';
-import { ServerProcess } from './server-process';
-import { cancelSlowClient } from './slow-client';
+import { nativeInfo, newBuiltinBackend } from 'sockscope';
+import { handOverConnection } from './hand-over.mjs';
+import { generateLoad } from './load.mjs';
+import { KIND_NAMES, KINDS, MESSAGE_BYTES } from './messages.mjs';
+import { ServerProcess } from './server-process.mjs';
+import { cancelSlowClient } from './slow-client.mjs';
 
-const HELP = `Usage: sockscope demo [--seconds N]
+const HELP = `Usage: node examples/demo/main.mjs [--seconds N]
 
 Starts echo servers of every kind on the native backend and, beside them, on node:net and node:dgram; drives each with clients under task groups and timeouts;
 passes a connection from one process to another; cancels a slow client by its deadline; and ends with a table. About 15 seconds.
@@ -25,31 +23,21 @@ Options:
  * The native server's CPU time per request is compared with that of the same server on Node's own
  * modules.
  */
-const SERVERS = ['native', 'node'] as const;
+const SERVERS = ['native', 'node'];
 const WARM_UP_MS = 250;
 
-interface Row {
-  readonly kind: Kind;
-  readonly server: (typeof SERVERS)[number];
-  readonly roundTrips: number;
-  readonly rate: number;
-  readonly cpu: number;
-  readonly userCpu: number;
-}
-
-export async function demo(args: string[]): Promise<number> {
+async function demo() {
   const { values } = parseArgs({
-    args,
     options: { seconds: { type: 'string', default: '1' }, help: { type: 'boolean', short: 'h' } },
     allowPositionals: false,
   });
   if (values.help === true) {
     process.stdout.write(HELP);
-    return 0;
+    return;
   }
   const seconds = Number(values.seconds);
   if (!(seconds > 0 && seconds <= 60))
-    throw new UsageError(
+    throw new RangeError(
       `--seconds must be a number above 0, of at most 60, not "${values.seconds}"`,
     );
   const backend = newBuiltinBackend('native');
@@ -63,11 +51,10 @@ export async function demo(args: string[]): Promise<number> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return 0;
 }
 
-async function tour(backend: AsyncBackend, folder: string, duration: number): Promise<void> {
-  const servers: ServerProcess[] = [];
+async function tour(backend, folder, duration) {
+  const servers = [];
   try {
     for (const name of SERVERS) servers.push(await ServerProcess.start(backend, name, folder));
     const [native] = servers;
@@ -81,7 +68,7 @@ async function tour(backend: AsyncBackend, folder: string, duration: number): Pr
     );
     say(`a client that sends nothing, and its deadline ... ${await cancelSlowClient(backend)}`);
 
-    const rows: Row[] = [];
+    const rows = [];
     for (const kind of KINDS) {
       for (const [index, server] of servers.entries()) {
         const name = SERVERS[index] ?? 'node';
@@ -117,7 +104,7 @@ async function tour(backend: AsyncBackend, folder: string, duration: number): Pr
   }
 }
 
-function summary(rows: readonly Row[]): string {
+function summary(rows) {
   const cells = rows.map((row) => {
     const other = rows.find(({ kind, server }) => kind === row.kind && server === 'node');
     return [
@@ -143,14 +130,17 @@ function summary(rows: readonly Row[]): string {
     'of it user',
     'native : node',
   ];
-  return `${formatTable(header, cells)}\n\nThe clients run in one process beside the servers and are the bottleneck: compare CPU per round trip, not rates.`;
+  const lines = [header, ...cells].map((line) => line.map((cell) => cell.padEnd(20)).join(''));
+  return `${lines.join('\n')}\n\nThe clients run in one process beside the servers and are the bottleneck: compare CPU per round trip, not rates.`;
 }
 
-function say(line: string): void {
+function say(line) {
   process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${line}\n`);
 }
 
 /** What goes on, on a terminal: overwritten by the line that says what came of it. */
-function progress(line: string): void {
+function progress(line) {
   if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
 }
+
+await demo();

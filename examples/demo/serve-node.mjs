@@ -1,20 +1,15 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Addresses } from './messages';
 
 /**
  * The same echo servers on node:net and node:dgram, as one writes them there: `data` to `write`.
  * Unix datagrams they do not have.
  */
-export async function serveNode(
-  folder: string,
-  onReady: (addresses: Addresses) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function serveNode(folder, onReady, signal) {
   const path = join(folder, 'j.s');
-  const echo = (socket: Socket): void => {
+  const echo = (socket) => {
     socket.setNoDelay(true);
     socket.on('data', (data) => socket.write(data));
     // A client that goes away in the middle.
@@ -28,7 +23,7 @@ export async function serveNode(
   });
   udp.bind(0, '127.0.0.1');
   await Promise.all([once(tcp, 'listening'), once(unix, 'listening'), once(udp, 'listening')]);
-  onReady({ tcp: (tcp.address() as AddressInfo).port, udp: udp.address().port, unix: path });
+  onReady({ tcp: tcp.address().port, udp: udp.address().port, unix: path });
   if (!signal.aborted) await once(signal, 'abort');
   tcp.close();
   unix.close();

@@ -1,8 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import type { AsyncBackend } from '../../index';
-import type { Addresses, FromServer, ToServer } from './messages';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -11,24 +8,20 @@ const ANSWER_TIMEOUT_MS = 10_000;
  * clients'.
  */
 export class ServerProcess {
-  readonly addresses: Addresses;
-  readonly pid: number | undefined;
-  readonly #backend: AsyncBackend;
-  readonly #child: ChildProcess;
+  addresses;
+  pid;
+  #backend;
+  #child;
 
-  private constructor(backend: AsyncBackend, child: ChildProcess, addresses: Addresses) {
+  constructor(backend, child, addresses) {
     this.#backend = backend;
     this.#child = child;
     this.pid = child.pid;
     this.addresses = addresses;
   }
 
-  static async start(
-    backend: AsyncBackend,
-    name: 'native' | 'node',
-    folder: string,
-  ): Promise<ServerProcess> {
-    const child = fork(join(__dirname, 'server-main.js'), [name, folder], {
+  static async start(backend, name, folder) {
+    const child = fork(new URL('./server-main.mjs', import.meta.url), [name, folder], {
       execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -42,12 +35,12 @@ export class ServerProcess {
   }
 
   /** CPU time so far, in microseconds. */
-  async usage(): Promise<{ user: number; system: number }> {
+  async usage() {
     this.#tell({ type: 'usage' });
     return answer(this.#backend, this.#child, 'usage');
   }
 
-  async stop(): Promise<void> {
+  async stop() {
     if (this.#child.exitCode !== null) return;
     const ended = once(this.#child, 'exit');
     if (this.#child.connected) this.#tell({ type: 'stop' });
@@ -57,7 +50,7 @@ export class ServerProcess {
     if (graceful !== true) this.#child.kill('SIGKILL');
   }
 
-  #tell(message: ToServer): void {
+  #tell(message) {
     this.#child.send(message);
   }
 }
@@ -65,19 +58,15 @@ export class ServerProcess {
 /**
  * The next message, which must be of this type. Rejects if the process fails, ends or keeps silent.
  */
-async function answer<T extends FromServer['type']>(
-  backend: AsyncBackend,
-  child: ChildProcess,
-  type: T,
-): Promise<Extract<FromServer, { type: T }>> {
+async function answer(backend, child, type) {
   const controller = new AbortController();
   const { signal } = controller;
   try {
     const message = await backend.timeout(ANSWER_TIMEOUT_MS).run(() =>
       backend.waitFor(
         Promise.race([
-          once(child, 'message', { signal }).then(([received]) => received as FromServer),
-          once(child, 'exit', { signal }).then(([code]): FromServer => ({
+          once(child, 'message', { signal }).then(([received]) => received),
+          once(child, 'exit', { signal }).then(([code]) => ({
             type: 'failed',
             message: `it ended with status ${String(code)}`,
           })),
@@ -87,7 +76,7 @@ async function answer<T extends FromServer['type']>(
     if (message.type === 'failed') throw new Error(`a server process failed: ${message.message}`);
     if (message.type !== type)
       throw new Error(`a server process said "${message.type}" instead of "${type}"`);
-    return message as Extract<FromServer, { type: T }>;
+    return message;
   } finally {
     // Takes the listeners off; the promise of the one that lost has nobody waiting.
     controller.abort();
