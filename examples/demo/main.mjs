@@ -1,102 +1,105 @@
+// What `npm start` shows, in about 15 seconds: `node examples/demo/main.mjs [--seconds N]`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nativeInfo, newBuiltinBackend } from 'sockscope';
+import { CONNECTIONS } from './clients.mjs';
+import { compareServers, summary } from './compare.mjs';
 import { handOverConnection } from './hand-over.mjs';
-import { generateLoad } from './load.mjs';
-import { KIND_NAMES, KINDS, MESSAGE_BYTES } from './messages.mjs';
+import { KINDS, MESSAGE_BYTES } from './kinds.mjs';
+import { say } from './report.mjs';
 import { ServerProcess } from './server-process.mjs';
 import { cancelSlowClient } from './slow-client.mjs';
 
 const HELP = `Usage: node examples/demo/main.mjs [--seconds N]
 
-Starts echo servers of every kind on the native backend and, beside them, on node:net and node:dgram; drives each with clients under task groups and timeouts;
-passes a connection from one process to another; cancels a slow client by its deadline; and ends with a table. About 15 seconds.
+Passes a connection from one process to another. Cancels a slow client at its deadline.
+Starts echo servers of every kind on the native backend and on node:net and node:dgram,
+and compares the CPU time that they use. Takes about 15 seconds.
 
 Options:
-  --seconds N   length of each round of load (default 1)
+  --seconds N   time under load for each server (default 1.5)
   -h, --help    this help
 `;
 
-/**
- * The native server's CPU time per request is compared with that of the same server on Node's own
- * modules.
- */
-const SERVERS = ['native', 'node'];
-const WARM_UP_MS = 250;
-
-async function demo() {
-  const { values } = parseArgs({
-    options: { seconds: { type: 'string', default: '1' }, help: { type: 'boolean', short: 'h' } },
-    allowPositionals: false,
-  });
-  if (values.help === true) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const seconds = Number(values.seconds);
-  if (!(seconds > 0 && seconds <= 60))
-    throw new RangeError(
-      `--seconds must be a number above 0, of at most 60, not "${values.seconds}"`,
-    );
-  const backend = newBuiltinBackend('native');
-  const native = nativeInfo();
-  say(
-    `sockscope on Node.js ${process.versions.node}, ${process.platform}-${process.arch}${native.available ? `, reactor: ${native.reactor}` : ''}`,
-  );
-  const folder = mkdtempSync(join(tmpdir(), 'sockscope-'));
+/** @returns {{ seconds: number, help: boolean }} Wrong arguments end the process, with status 2. */
+function readArguments() {
   try {
-    await backend.bootstrap(() => tour(backend, folder, seconds * 1000));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    const { values } = parseArgs({
+      options: {
+        seconds: { type: 'string', default: '1.5' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    const seconds = Number(values.seconds);
+    if (!(seconds > 0 && seconds <= 60))
+      throw new RangeError(`--seconds must be above 0 and at most 60, not "${values.seconds}"`);
+    return { seconds, help: values.help };
+  } catch (error) {
+    console.error(`${error.message}\nTry: node examples/demo/main.mjs --help`);
+    process.exit(2);
   }
 }
 
+async function main() {
+  const { seconds, help } = readArguments();
+  if (help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const native = nativeInfo();
+  if (native.available === false) {
+    console.error(
+      `The demo compares with the native backend, and cannot run without it.\n${native.reason}`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  say(`sockscope on Node.js ${process.versions.node}, ${process.platform}-${process.arch}`);
+
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort());
+  // The reader of a pipe may end first, as `head` does.
+  process.stdout.on('error', () => stop.abort());
+  const folder = mkdtempSync(join(tmpdir(), 'sockscope-'));
+  const backend = newBuiltinBackend('native');
+  try {
+    await backend.bootstrap(() =>
+      backend
+        .openCancelScope({ signal: stop.signal })
+        .run(() => tour(backend, folder, seconds * 1000)),
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  if (stop.signal.aborted) {
+    say('interrupted');
+    process.exitCode = 1;
+  }
+}
+
+/**
+ * @param {import('sockscope').AsyncBackend} backend
+ * @param {string} folder For the Unix sockets. @param {number} duration Of each load, in ms.
+ */
 async function tour(backend, folder, duration) {
+  /** @type {ServerProcess[]} */
   const servers = [];
   try {
-    for (const name of SERVERS) servers.push(await ServerProcess.start(backend, name, folder));
+    for (const name of /** @type {const} */ (['native', 'node']))
+      servers.push(await ServerProcess.start(backend, name, folder));
     const [native] = servers;
-    if (native === undefined) throw new Error('no native server');
-    say(
-      `echo servers are up: TCP, Unix stream, UDP and Unix datagram (processes ${servers.map(({ pid }) => String(pid)).join(' and ')})`,
-    );
-
-    say(
-      `passing a TCP connection to another process, by its fd ... ${await handOverConnection(backend, native.addresses.handOver ?? '')}`,
-    );
+    const pids = servers.map(({ pid }) => pid).join(' and ');
+    say(`echo servers for TCP, Unix stream, UDP and Unix datagram run in processes ${pids}`);
+    const greeting = await handOverConnection(backend, native.addresses.handOver);
+    say(`passing a TCP connection to another process, by its fd ... ${greeting}`);
     say(`a client that sends nothing, and its deadline ... ${await cancelSlowClient(backend)}`);
-
-    const rows = [];
-    for (const kind of KINDS) {
-      for (const [index, server] of servers.entries()) {
-        const name = SERVERS[index] ?? 'node';
-        if (server.addresses[kind] === undefined) continue;
-        progress(`${KIND_NAMES[kind]}, ${name} ...`);
-        await generateLoad(backend, kind, server.addresses, WARM_UP_MS);
-        const before = await server.usage();
-        const load = await generateLoad(backend, kind, server.addresses, duration);
-        const after = await server.usage();
-        const user = after.user - before.user;
-        const cpu = user + after.system - before.system;
-        if (load.roundTrips === 0)
-          throw new Error(`${KIND_NAMES[kind]} on ${name}: no echo came back`);
-        rows.push({
-          kind,
-          server: name,
-          roundTrips: load.roundTrips,
-          rate: load.roundTrips / (load.duration / 1000),
-          cpu: cpu / load.roundTrips,
-          userCpu: user / load.roundTrips,
-        });
-        say(
-          `${KIND_NAMES[kind]}, ${name}: ${load.roundTrips.toLocaleString('en')} echoes of ${String(MESSAGE_BYTES)} bytes, each compared`,
-        );
-      }
-    }
-    say('');
-    say(summary(rows));
+    say(`echoes of ${MESSAGE_BYTES} bytes on ${CONNECTIONS} connections, each echo compared:`);
+    const results = [];
+    for (const kind of KINDS)
+      results.push(...(await compareServers(backend, kind, servers, duration)));
+    say(`\n${summary(results)}`);
   } finally {
     await backend.ignoreCancellation(async () => {
       for (const server of servers) await server.stop();
@@ -104,43 +107,4 @@ async function tour(backend, folder, duration) {
   }
 }
 
-function summary(rows) {
-  const cells = rows.map((row) => {
-    const other = rows.find(({ kind, server }) => kind === row.kind && server === 'node');
-    return [
-      KIND_NAMES[row.kind],
-      row.server === 'node' ? (row.kind === 'udp' ? 'node:dgram' : 'node:net') : 'native',
-      row.roundTrips.toLocaleString('en'),
-      Math.round(row.rate).toLocaleString('en'),
-      row.cpu.toFixed(2),
-      row.userCpu.toFixed(2),
-      row.server === 'native'
-        ? other === undefined
-          ? '– (node has none)'
-          : `${(row.cpu / other.cpu).toFixed(2)}x`
-        : '',
-    ];
-  });
-  const header = [
-    'echo server',
-    'on',
-    'round trips',
-    'per second',
-    'server CPU µs each',
-    'of it user',
-    'native : node',
-  ];
-  const lines = [header, ...cells].map((line) => line.map((cell) => cell.padEnd(20)).join(''));
-  return `${lines.join('\n')}\n\nThe clients run in one process beside the servers and are the bottleneck: compare CPU per round trip, not rates.`;
-}
-
-function say(line) {
-  process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${line}\n`);
-}
-
-/** What goes on, on a terminal: overwritten by the line that says what came of it. */
-function progress(line) {
-  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
-}
-
-await demo();
+await main();

@@ -1,87 +1,101 @@
 import { join } from 'node:path';
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
-import { MESSAGE_BYTES } from './messages.mjs';
+import { MESSAGE_BYTES } from './kinds.mjs';
+
+const backend = newBuiltinBackend('native');
 
 /**
- * Echo servers of every kind, and one that takes connections over by their fds, on the native
- * backend.
+ * Echo servers of every kind on the native backend, and a server that receives the fds of
+ * connections, until `signal` aborts.
+ * @param {string} folder For the Unix sockets.
+ * @param {(addresses: import('./kinds.mjs').Addresses) => void} onReady
+ * @param {AbortSignal} signal
  */
 export async function serveNative(folder, onReady, signal) {
-  const backend = newBuiltinBackend('native');
+  const paths = {
+    unix: join(folder, 'native.stream'),
+    unixgram: join(folder, 'native.datagram'),
+    handOver: join(folder, 'native.fds'),
+  };
   await backend.bootstrap(() =>
     backend.openCancelScope({ signal }).run(async () => {
-      const paths = {
-        unix: join(folder, 'n.s'),
-        unixgram: join(folder, 'n.d'),
-        handOver: join(folder, 'n.h'),
-      };
       const [tcp] = await backend.createTcpListeners('127.0.0.1', 0);
       const [udp] = await backend.createUdpListeners('127.0.0.1', 0);
       const unix = await backend.createUnixStreamListener(paths.unix);
       const unixgram = await backend.createUnixDatagramListener(paths.unixgram);
       const handOver = await backend.createUnixStreamListener(paths.handOver, { mode: 0o600 });
-      if (tcp === undefined || udp === undefined) throw new Error('127.0.0.1 gave no listener');
-      const listeners = [tcp, udp, unix, unixgram, handOver];
       onReady({
         ...paths,
-        tcp: tcp.extra(SocketAttribute.localAddress).port,
-        udp: udp.extra(SocketAttribute.localAddress).port,
+        tcp: tcp.extra(SocketAttribute.localAddress)['port'],
+        udp: udp.extra(SocketAttribute.localAddress)['port'],
       });
       try {
         await backend.createTaskGroup().run((group) => {
           group.startSoon(() => tcp.serve(echoStream));
           group.startSoon(() => unix.serve(echoStream));
-          group.startSoon(() =>
-            udp.serve((data, address) => ignoringPeer(() => udp.sendTo(data, address))),
-          );
-          group.startSoon(() =>
-            unixgram.serve((data, address) => ignoringPeer(() => unixgram.sendTo(data, address))),
-          );
-          group.startSoon(() => handOver.serve((control) => takeOver(backend, control)));
+          group.startSoon(() => udp.serve(echoTo(udp)));
+          group.startSoon(() => unixgram.serve(echoTo(unixgram)));
+          group.startSoon(() => handOver.serve(takeOver));
         });
       } finally {
-        for (const listener of listeners) await listener.aclose();
+        for (const listener of [tcp, udp, unix, unixgram, handOver]) await listener.aclose();
       }
     }),
   );
 }
 
+/** @param {import('sockscope').AsyncStreamTransport} connection */
 async function echoStream(connection) {
-  const buffer = new Uint8Array(16 * MESSAGE_BYTES);
+  const buffer = Buffer.allocUnsafeSlow(16 * MESSAGE_BYTES);
   try {
-    await ignoringPeer(async () => {
-      for (
-        let size = await connection.recvInto(buffer);
-        size > 0;
-        size = await connection.recvInto(buffer)
-      ) {
-        await connection.sendAll(buffer.subarray(0, size));
-      }
-    });
+    for (let size; (size = await connection.recvInto(buffer)) > 0;)
+      await connection.sendAll(buffer.subarray(0, size));
+  } catch (error) {
+    ignoreLostClient(error);
   } finally {
     await connection.aclose();
   }
 }
 
-/** Receives connections' fds, and greets whoever is at their other end. */
-async function takeOver(backend, control) {
+/**
+ * @template Address
+ * @param {import('sockscope').AsyncDatagramListener<Address>} listener
+ * @returns {(data: Uint8Array, address: Address) => Promise<void>}
+ */
+function echoTo(listener) {
+  return async (data, address) => {
+    try {
+      await listener.sendTo(data, address);
+    } catch (error) {
+      ignoreLostClient(error);
+    }
+  };
+}
+
+/**
+ * Receives the fds of connections, and greets the client of each.
+ * @param {import('sockscope').AsyncStreamTransport} control
+ */
+async function takeOver(control) {
   try {
     const { ancillary } = await control.recvWithAncillary(1, 64);
     for (const fd of ancillary.fds ?? []) {
       const connection = await backend.wrapStreamSocket(fd);
-      await connection.sendAll(Buffer.from(`process ${String(process.pid)} speaking`));
+      await connection.sendAll(Buffer.from(`process ${process.pid} speaking`));
       await connection.aclose();
     }
+  } catch (error) {
+    ignoreLostClient(error);
   } finally {
     await control.aclose();
   }
 }
 
-/** Serves one peer: its going away (a system error) ends `body`, and is no failure of the server. */
-async function ignoringPeer(body) {
-  try {
-    await body();
-  } catch (error) {
-    if (error.syscall === undefined) throw error;
-  }
+/**
+ * A client may go away at any time (ECONNRESET, EPIPE, ECONNREFUSED …). That ends its connection,
+ * not the server. Any other error is thrown on.
+ * @param {unknown} error
+ */
+function ignoreLostClient(error) {
+  if (/** @type {NodeJS.ErrnoException} */ (error).syscall === undefined) throw error;
 }

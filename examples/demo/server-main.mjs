@@ -1,44 +1,20 @@
+// The process of the echo servers on one backend: `server-main.mjs native|node FOLDER`. Its parent
+// asks for the CPU time used, and for the end, over the IPC channel.
 import { serveNative } from './serve-native.mjs';
 import { serveNode } from './serve-node.mjs';
 
-/**
- * The process of one backend's echo servers: `server-main.js native|node FOLDER`, with an IPC
- * channel to its parent.
- */
+const [, , name, folder] = process.argv;
+const stop = new AbortController();
 
-function send(message) {
-  process.send?.(message);
-}
-
-const [, , backend, folder = ''] = process.argv;
-const controller = new AbortController();
-
-process.on('message', ({ type }) => {
-  if (type === 'stop') controller.abort();
-  else send({ type: 'usage', ...process.cpuUsage() });
+process.on('message', (request) => {
+  if (request === 'stop') stop.abort();
+  else process.send({ type: 'usage', ...process.cpuUsage() });
 });
-// The parent has gone: so does its server.
-process.on('disconnect', () => {
-  controller.abort();
-});
+// The parent has ended, whatever ended it.
+process.on('disconnect', () => stop.abort());
+// Ctrl-C reaches every process of the terminal. The parent ends this one when it is done.
+process.on('SIGINT', () => undefined);
 
-const serve = backend === 'native' ? serveNative : serveNode;
-serve(
-  folder,
-  (addresses) => {
-    send({ type: 'ready', addresses });
-  },
-  controller.signal,
-).then(
-  () => {
-    process.disconnect();
-  },
-  (error) => {
-    send({
-      type: 'failed',
-      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
-    process.exitCode = 1;
-    process.disconnect();
-  },
-);
+const serve = name === 'native' ? serveNative : serveNode;
+await serve(folder, (addresses) => process.send({ type: 'ready', addresses }), stop.signal);
+if (process.connected) process.disconnect();
