@@ -1,4 +1,4 @@
-// Checks what would be published: `npm run check:package`.
+// Checks the package that would be published: `npm run check:package`.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ try {
   const { tarball, files } = pack(folder, { prebuild: false });
   assert.deepEqual(files, expectedFiles(), 'the files in the package');
 
-  // Where it was built is nobody's business, and would differ from machine to machine.
+  // A path of the machine that built the package would differ from machine to machine.
   const unpacked = path.join(folder, 'unpacked');
   mkdirSync(unpacked);
   execFileSync('tar', ['-xzf', tarball, '-C', unpacked]);
@@ -22,12 +22,12 @@ try {
     }
     assert.ok(
       !text.includes('sourceMappingURL'),
-      `${file} points to a source map that is not there`,
+      `${file} names a source map, and the package has none`,
     );
   }
 
-  // `node16`: TypeScript's old resolution does not know `exports`, so it finds no second entry
-  // point; this package takes Node.js 20.
+  // The profile `node16` leaves out TypeScript's older resolution, which ignores `exports` and so
+  // finds only the main entry point. This package needs Node.js 20 anyway.
   for (const [tool, ...args] of [
     ['publint', 'run', '--strict', tarball],
     ['attw', '--format', 'ascii', '--profile', 'node16', tarball],

@@ -1,5 +1,5 @@
 'use strict';
-// Removes what was built: everything (`npm run clean`), or the folders named.
+// Removes everything that was built (`npm run clean`), or only the folders named as arguments.
 const { readdirSync, rmSync } = require('node:fs');
 const path = require('node:path');
 

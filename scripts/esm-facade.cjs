@@ -1,21 +1,20 @@
 'use strict';
-// Writes the ES module entry points beside the compiled CommonJS ones, after tsc: `npm run
-// compile:ts`.
+// Writes the ES module entry points beside the compiled CommonJS ones. `npm run compile:ts` runs it
+// after tsc.
 //
-// There is one implementation and one state. An ES module that re-exports it by name gives `import`
-// and `require` the same classes, so that an error made for one is an `instanceof` the other's
-// class.
+// There is one implementation with one state. The ES module re-exports it by name, so `import` and
+// `require` give the same classes, and `instanceof` works across both.
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 
 const root = path.resolve(__dirname, '..');
 
-// The names are read from the built modules themselves. Importing them must not load the addon: a
-// platform without a binary still has everything that needs none. A load that happens here is a
-// mistake in the code, and stops the build.
+// The names come from the compiled modules themselves. Importing a module must not load the addon,
+// because a platform without a binary still uses everything that needs none. If an import loads it,
+// the build stops here.
 process.dlopen = (_module, file) => {
   throw new Error(
-    `importing the package loads the addon (${file}): it must wait for the first call that needs it`,
+    `importing the package loads the addon (${file}); load it at the first call that needs it`,
   );
 };
 
@@ -24,7 +23,9 @@ for (const entry of Object.values(require('../package.json').exports)) {
   const commonjs = path.join(root, entry.require.default);
   const names = Object.keys(require(commonjs)).sort();
   if (names.length === 0 || names.includes('default'))
-    throw new Error(`${entry.require.default}: expected named exports and no default`);
+    throw new Error(
+      `${entry.require.default}: expected named exports and no default, got ${names.join(', ')}`,
+    );
   const from = `'./${path.basename(commonjs)}'`;
   writeFileSync(
     path.join(root, entry.import.default),

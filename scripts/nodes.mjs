@@ -1,22 +1,22 @@
-// Runs the tests under other versions of Node.js, with the binary that the present one built: `npm
-// run test:nodes`.
+// Runs the tests under other versions of Node.js, with the addon that this version compiled.
 //
-//   npm run test:nodes                     the whole suite under each npm run test:nodes -- 24
-//   under one npm run test:nodes -- 24 26 test/unit  under two, some tests
+//   npm run test:nodes                       the whole suite, under every version
+//   npm run test:nodes -- 24                 the whole suite, under one
+//   npm run test:nodes -- 24 26 test/unit    some tests, under two
 //
-// The versions come from the npm registry, into node_modules/.cache.
+// npm installs the versions from its registry into node_modules/.cache.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { npm, root } from './pack.mjs';
 
 const versions = ['22.23.3', '24.21.0', '26.10.0'];
-// What the version of Node.js makes no difference to, or what takes long and is pure TypeScript.
-const skipped = ['test/architecture/**', 'test/process/pack.test.ts', 'test/property/**'];
+// Tests that the version of Node.js does not affect, and tests that take long and need no addon.
+const skipped = ['test/architecture/**', 'test/process/{compile,pack}.test.ts', 'test/property/**'];
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   console.error(
-    `The registry has these versions of Node.js for linux-x64 alone; this is ${process.platform}-${process.arch}.`,
+    `test:nodes installs Node.js for linux-x64 only; this is ${process.platform}-${process.arch}.`,
   );
   process.exit(1);
 }
@@ -27,7 +27,7 @@ const asked = args.filter((arg) => /^\d+$/.test(arg));
 const unknown = asked.filter((major) => !versions.some((version) => majorOf(version) === major));
 if (unknown.length > 0) {
   console.error(
-    `No such version: ${unknown.join(', ')}. There are ${versions.map(majorOf).join(', ')}.`,
+    `Unknown version ${unknown.join(', ')}: choose from ${versions.map(majorOf).join(', ')}.`,
   );
   process.exit(1);
 }

@@ -1,5 +1,5 @@
-// Packs the package as a release does, in a temporary copy of the checkout: nothing here is
-// touched, and nothing that was left over from an earlier build can get in.
+// Packs the package as a release does, in a temporary copy of the checkout. So the checkout is not
+// changed, and the results of an earlier build do not get into the package.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -9,8 +9,8 @@ export const root = path.resolve(import.meta.dirname, '..');
 const built = /^(\.git|node_modules|dist|build|build-.*|prebuilds|coverage|.*\.tgz)$/;
 
 /**
- * npm's own program: the one that runs us, else the one that came with this Node.js, else the one
- * on PATH.
+ * The script of npm: the npm that runs this process, else the npm installed with this Node.js, else
+ * the npm on PATH.
  */
 function npmProgram() {
   const besideNode = path.join(
@@ -29,8 +29,9 @@ function npmProgram() {
   const found = [process.env.npm_execpath, besideNode, ...onPath].find(
     (file) => file !== undefined && existsSync(file),
   );
-  if (found === undefined) throw new Error('npm was not found beside node, nor on PATH');
-  // npx is started by a program of its own, beside npm's.
+  if (found === undefined)
+    throw new Error('npm was found neither beside node nor on PATH: install npm');
+  // Under npx, npm_execpath names npx-cli.js, which lies beside npm-cli.js.
   return realpathSync(found).replace(/npx-cli\.js$/, 'npm-cli.js');
 }
 
@@ -38,7 +39,8 @@ function npmProgram() {
  * Runs npm to its end.
  * @param {readonly string[]} args
  * @param {{ cwd: string, env?: NodeJS.ProcessEnv }} options
- * @returns {string} Its stdout. If it fails, everything that it printed is in the error's message.
+ * @returns {string} What npm printed on stdout.
+ * @throws {Error} If npm fails. The message holds all of its output.
  */
 export function npm(args, options) {
   const { status, error, stdout, stderr } = spawnSync(process.execPath, [npmProgram(), ...args], {
@@ -54,9 +56,9 @@ export function npm(args, options) {
 }
 
 /**
- * @param {string} folder Empty; the copy and the tarball go there.
- * @param {{ prebuild: boolean }} options `prebuild`: with this platform's binary in it, made as the
- *   release makes it.
+ * @param {string} folder An empty folder for the copy and the tarball.
+ * @param {{ prebuild: boolean }} options `prebuild` adds this platform's binary, compiled by the
+ *   script `prebuild`.
  * @returns {{ tarball: string, files: string[] }}
  */
 export function pack(folder, { prebuild }) {
@@ -64,7 +66,7 @@ export function pack(folder, { prebuild }) {
   mkdirSync(copy);
   for (const name of readdirSync(root)) {
     if (built.test(name)) continue;
-    // bench/ installs packages of its own.
+    // bench/ has node_modules too.
     cpSync(path.join(root, name), path.join(copy, name), {
       recursive: true,
       filter: (source) => path.basename(source) !== 'node_modules',
@@ -82,8 +84,8 @@ export function pack(folder, { prebuild }) {
 }
 
 /**
- * What the package holds, binaries apart: the sources that compiling on install takes, and the two
- * files that each one of lib/ becomes.
+ * The files of the package without the binaries: the sources for compiling on install, and for each
+ * file of lib/ its JavaScript and its types.
  */
 export function expectedFiles() {
   const modules = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
