@@ -27,9 +27,10 @@ for (const entry of Object.values(require('../package.json').exports)) {
       `${entry.require.default}: expected named exports and no default, got ${names.join(', ')}`,
     );
   const from = `'./${path.basename(commonjs)}'`;
+  const list = names.map((name) => `  ${name},\n`).join('');
   writeFileSync(
     path.join(root, entry.import.default),
-    `import commonjs from ${from};\n\nexport const {\n${names.map((name) => `  ${name},\n`).join('')}} = commonjs;\n`,
+    `import commonjs from ${from};\n\nexport const {\n${list}} = commonjs;\n`,
   );
   writeFileSync(path.join(root, entry.import.types), `export * from ${from};\n`);
 }
