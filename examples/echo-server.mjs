@@ -1,4 +1,4 @@
-// An echo server: `node echo-server.mjs [PORT]`. Each connection is a task; Ctrl-C ends them all.
+// An echo server: `node echo-server.mjs [PORT]`. Each connection is a task. Ctrl-C ends all tasks.
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
 
 const backend = newBuiltinBackend('native');
@@ -7,17 +7,18 @@ for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort())
 
 /** @param {import('sockscope').AsyncStreamTransport} connection */
 async function echo(connection) {
-  const buffer = new Uint8Array(65536); // the kernel writes into this memory, and reads from it: nothing is copied in between
+  // The kernel writes into this memory and reads from it, with no copy in between.
+  const buffer = new Uint8Array(65536);
   try {
     for (
       let size = await connection.recvInto(buffer);
       size > 0;
       size = await connection.recvInto(buffer)
     ) {
-      await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not read
+      await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not receive
     }
   } catch (error) {
-    // A client that goes away is the end of its connection, and not of the server.
+    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the server.
     if (error.syscall === undefined) throw error;
   } finally {
     await connection.aclose();

@@ -1,5 +1,5 @@
-// One process accepts connections, others serve them: `node fd-passing.mjs [WORKERS]`. A connection
-// changes hands as an open file descriptor, over a Unix socket; the client notices nothing.
+// One process accepts connections, and others serve them: `node fd-passing.mjs [WORKERS]`. The
+// acceptor sends the fd of a connection over a Unix socket. The client notices nothing.
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +9,8 @@ import { ancillaryBufferSize, newBuiltinBackend, SocketAttribute } from 'socksco
 const backend = newBuiltinBackend('native');
 
 /**
- * Serves the connections whose fds come from the acceptor, until that has gone. @param {string}
- * path
+ * Receives the fds of connections from the acceptor, and serves them until the acceptor ends.
+ * @param {string} path
  */
 async function work(path) {
   const acceptor = await backend.createUnixStreamConnection(path);
@@ -19,19 +19,28 @@ async function work(path) {
       const { data, ancillary } = await acceptor.recvWithAncillary(1, ancillaryBufferSize(1));
       if (data.length === 0) break;
       for (const fd of ancillary.fds ?? []) {
-        group.startSoon(async () => {
-          const connection = await backend.wrapStreamSocket(fd); // the fd is the transport's from here on
-          const name = Buffer.from(await connection.recv(1000)).toString();
-          await connection.sendAll(Buffer.from(`hello ${name}, this is process ${process.pid}\n`));
-          await connection.aclose();
-        });
+        group.startSoon(() => greet(fd));
       }
     }
   });
   await acceptor.aclose();
 }
 
-/** Accepts connections, and deals them out in turn. @param {number} count */
+/** @param {number} fd */
+async function greet(fd) {
+  const connection = await backend.wrapStreamSocket(fd); // the transport owns the fd from here on
+  try {
+    const name = Buffer.from(await connection.recv(1000)).toString();
+    await connection.sendAll(Buffer.from(`hello ${name}, this is process ${process.pid}\n`));
+  } catch (error) {
+    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the worker.
+    if (error.syscall === undefined) throw error;
+  } finally {
+    await connection.aclose();
+  }
+}
+
+/** Accepts connections, and gives them to the workers in turn. @param {number} count */
 async function accept(count) {
   const folder = mkdtempSync(join(tmpdir(), 'fd-passing-'));
   const path = join(folder, 's');
@@ -49,16 +58,15 @@ async function accept(count) {
     await joining.run(() =>
       control.serve((worker) => (workers.push(worker) === count ? joining.cancel() : undefined)),
     );
-    console.log(
-      `listening on port ${listener.extra(SocketAttribute.localAddress)['port']} for ${count} workers`,
-    );
+    const port = listener.extra(SocketAttribute.localAddress)['port'];
+    console.log(`listening on port ${port} for ${count} workers`);
     let turn = 0;
     await listener.serve(async (connection) => {
       const worker = workers[turn++ % count];
       await worker.sendAllWithAncillary([Uint8Array.of(0)], {
         fds: [connection.extra(SocketAttribute.socket).fd],
       });
-      await connection.aclose(); // the worker has an fd of its own by now
+      await connection.aclose(); // the worker's fd is a duplicate, and stays open
     });
   });
   for (const transport of [...workers, control, listener]) await transport.aclose();

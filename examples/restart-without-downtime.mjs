@@ -1,7 +1,7 @@
 // A server that is replaced while it runs: `node restart-without-downtime.mjs`, then `kill -HUP`
-// its process. The successor inherits the listening socket, by systemd's convention (LISTEN_FDS),
-// so that this also works under a systemd socket unit. No connection is refused meanwhile, and
-// those that are open are served to their end.
+// its process. The successor inherits the listening socket by systemd's convention (LISTEN_FDS), so
+// the server also works under a systemd socket unit. No connection is refused during the change,
+// and the old process serves its open connections to their end.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
@@ -10,22 +10,23 @@ const backend = newBuiltinBackend('native');
 
 /** @param {import('sockscope').AsyncStreamTransport} connection */
 async function answer(connection) {
-  for (
-    let data = await connection.recv(1000);
-    data.length > 0;
-    data = await connection.recv(1000)
-  ) {
-    await connection.sendAll(Buffer.from(`${process.pid} ${Buffer.from(data)}`));
+  try {
+    for (let data; (data = await connection.recv(1000)).length > 0;)
+      await connection.sendAll(Buffer.from(`${process.pid} ${Buffer.from(data)}`));
+  } catch (error) {
+    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the server.
+    if (error.syscall === undefined) throw error;
+  } finally {
+    await connection.aclose();
   }
-  await connection.aclose();
 }
 
 /**
- * Starts this program again, with the listener as its fd 3, and waits until it serves. @param
- * {number} fd
+ * Starts this program again, with the listener as fd 3, and waits until it serves.
+ * @param {number} fd
  */
 async function startSuccessor(fd) {
-  // LISTEN_PID is the successor's own: the shell knows it, and gives its process over.
+  // LISTEN_PID must be the successor's pid. The shell knows it, because exec keeps the process.
   const command = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"';
   const successor = spawn('sh', ['-c', command, process.execPath, ...process.argv.slice(1)], {
     stdio: ['ignore', 'inherit', 'inherit', fd, 'ipc'],
@@ -51,8 +52,8 @@ await backend.bootstrap(async () => {
   const accepting = backend.openCancelScope();
   process.once('SIGHUP', () => void startSuccessor(fd).then(() => accepting.cancel()));
   process.once('SIGTERM', () => accepting.cancel());
-  // Accepting ends with its scope. The connections belong to the group around it, which ends when
-  // they have.
+  // Accepting ends with its scope. The connections are tasks of the outer group, which ends when
+  // the last of them has ended.
   await backend.createTaskGroup().run(async (connections) => {
     await accepting.run(() => listener.serve(answer, connections));
     await listener.aclose();

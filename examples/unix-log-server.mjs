@@ -1,6 +1,6 @@
-// A log server like syslogd: `node unix-log-server.mjs PATH`. Reads "<priority>text" from a Unix
-// datagram socket, which Node's own modules do not have, and knows who sent it: `logger --socket
-// PATH hello`, or `echo '<14>hello' | socat - UNIX-SENDTO:PATH`.
+// A log server like syslogd: `node unix-log-server.mjs PATH`. It receives "<priority>text" and the
+// sender's pid on a Unix datagram socket, which Node.js itself does not have. To send, run
+// `logger --socket PATH hello`, or `echo '<14>hello' | socat - UNIX-SENDTO:PATH`.
 import { ancillaryBufferSize, constants, newBuiltinBackend, SocketAttribute } from 'sockscope';
 
 const SEVERITIES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
@@ -19,7 +19,7 @@ await backend.bootstrap(() =>
   backend.openCancelScope({ signal: stop.signal }).run(async () => {
     const listener = await backend.createUnixDatagramListener(process.argv[2], { mode: 0o666 });
     try {
-      // The kernel vouches for the sender's pid, in a control message.
+      // With this option the kernel adds a control message with the sender's pid, uid and gid.
       listener
         .extra(SocketAttribute.socket)
         .setsockopt(constants.SOL_SOCKET, constants.SO_PASSCRED, true);

@@ -7,11 +7,12 @@ export const CONNECTIONS = 50;
 const ROUND_TIMEOUT_MS = 5000;
 
 /** @typedef {import('sockscope').AsyncBackend} AsyncBackend */
+/** @typedef {import('./kinds.mjs').Kind} Kind */
+/** @typedef {import('./kinds.mjs').Addresses} Addresses */
 /** @typedef {{ send(): Promise<void>, receive(): Promise<void>, close(): Promise<void> }} Client */
 
 /**
- * @param {AsyncBackend} backend @param {import('./kinds.mjs').Kind} kind
- * @param {import('./kinds.mjs').Addresses} addresses
+ * @param {AsyncBackend} backend @param {Kind} kind @param {Addresses} addresses
  * @returns {Promise<Client[]>} The caller closes them.
  */
 export async function openClients(backend, kind, addresses) {
@@ -49,7 +50,7 @@ export async function runRounds(backend, clients, duration) {
   return echoes;
 }
 
-/** @type {Record<import('./kinds.mjs').Kind, (backend: AsyncBackend, addresses: import('./kinds.mjs').Addresses) => Promise<Client>>} */
+/** @type {Record<Kind, (backend: AsyncBackend, addresses: Addresses) => Promise<Client>>} */
 const connect = {
   tcp: async (backend, { tcp }) =>
     streamClient(await backend.createTcpConnection('127.0.0.1', tcp)),

@@ -1,15 +1,15 @@
-// An echo server on every core, in both ways there are:
+// An echo server on every core, in two ways:
 //
 //  - each worker thread listens on the same port (SO_REUSEPORT), and the kernel spreads the
 //    connections;
 //  - this thread accepts on a second port, and hands each connection to a worker by its fd.
 //
-// A worker that dies is replaced; the connections of the others go on. SIGINT and SIGTERM end it
-// cleanly.
+// A worker that dies is replaced, and the connections of the other workers go on. SIGINT and
+// SIGTERM end the server cleanly.
 //
 //   node examples/multicore-echo/main.mjs [--workers N] [--port N] [--handover-port N] [--chaos]
 //
-// With --chaos, whoever sends "!crash" kills the worker that serves it.
+// With --chaos, a client that sends "!crash" kills its worker.
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -27,18 +27,18 @@ const { values } = parseArgs({
 
 const workerCount = Number(values.workers);
 if (!(Number.isInteger(workerCount) && workerCount >= 1))
-  throw new RangeError(`--workers must be 1 or more, not "${values.workers}"`);
+  throw new RangeError(`--workers must be a whole number from 1, not "${values.workers}"`);
 
 const backend = newBuiltinBackend('native');
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort(name));
 
-/** @param {unknown} address Of a TCP socket. */
+/** @param {unknown} address The address of a TCP socket. */
 const inetAddress = (address) => /** @type {import('sockscope').InetAddress} */ (address);
 
 /**
- * A socket that is bound, and never listens: it keeps the port's number for the workers, and gets
- * no connection.
+ * A socket that is bound and never listens. It reserves the port number for the workers, and
+ * receives no connection.
  */
 function reservePort(port) {
   const socket = Socket.create(constants.AF_INET, constants.SOCK_STREAM);
@@ -47,10 +47,10 @@ function reservePort(port) {
   return socket;
 }
 
-/** One worker thread after another in one place. */
-class Place {
-  /** Fds that were given away and not taken over yet. */
-  #onTheirWay = new Set();
+/** One of the workers: a thread, and after its death the next thread. */
+class WorkerSlot {
+  /** Fds that were sent to the worker, and that it has not taken over yet. */
+  #sentFds = new Set();
   #worker;
   #isReady = false;
 
@@ -76,28 +76,27 @@ class Place {
         this.#worker.postMessage({ type: 'stop' });
         await exited;
       }
-      // What it had not taken over is still ours to close. Its messages all come before its exit,
-      // so nothing is closed twice.
-      for (const fd of this.#onTheirWay) Socket.fromFd(fd).close();
-      this.#onTheirWay.clear();
-      // Another one would come to the same end.
+      // The fds that the worker has not taken over are closed here. Its messages all arrive before
+      // its exit, so no fd is closed twice.
+      for (const fd of this.#sentFds) Socket.fromFd(fd).close();
+      this.#sentFds.clear();
+      // A worker that dies before it is ready would die again.
       if (!this.#isReady && !stop.signal.aborted)
         throw new Error(`worker ${this.index} did not start`);
     }
   }
 
   /**
-   * Gives a connection away. Its fd has no owner until the worker has taken it over, so this place
-   * remembers it.
+   * Sends a connection to the worker. Until the worker takes over the fd, this object owns it.
    */
   take(connection) {
     const fd = connection.extra(SocketAttribute.socket).detach();
-    this.#onTheirWay.add(fd);
+    this.#sentFds.add(fd);
     this.#worker.postMessage({ type: 'connection', fd });
   }
 
   #onMessage({ type, fd, threadId }) {
-    if (type === 'taken') this.#onTheirWay.delete(fd);
+    if (type === 'taken') this.#sentFds.delete(fd);
     if (type === 'ready') {
       this.#isReady = true;
       console.log(`worker ${this.index} is thread ${threadId}`);
@@ -109,17 +108,16 @@ await backend.bootstrap(async () => {
   const reserved = reservePort(Number(values.port));
   const { port } = inetAddress(reserved.localAddress());
   const [listener] = await backend.createTcpListeners('127.0.0.1', Number(values['handover-port']));
-  const places = Array.from({ length: workerCount }, (_, index) => new Place(index, port));
+  const slots = Array.from({ length: workerCount }, (_, index) => new WorkerSlot(index, port));
   try {
     await backend.createTaskGroup().run(async (group) => {
-      for (const place of places) group.startSoon(() => place.run());
-      console.log(
-        `reuse-port on 127.0.0.1:${port}, hand-over on 127.0.0.1:${inetAddress(listener.extra(SocketAttribute.localAddress)).port}`,
-      );
+      for (const slot of slots) group.startSoon(() => slot.run());
+      const handOver = inetAddress(listener.extra(SocketAttribute.localAddress)).port;
+      console.log(`reuse-port on 127.0.0.1:${port}, hand-over on 127.0.0.1:${handOver}`);
       let next = 0;
       await backend
         .openCancelScope({ signal: stop.signal })
-        .run(() => listener.serve((connection) => places[next++ % places.length].take(connection)));
+        .run(() => listener.serve((connection) => slots[next++ % slots.length].take(connection)));
     });
   } finally {
     await listener.aclose();

@@ -1,4 +1,5 @@
-// One of the threads of main.mjs: it listens by itself, and takes over what it is handed.
+// A worker thread of main.mjs. It listens on the shared port, and takes over the connections that
+// the main thread accepts.
 
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { newBuiltinBackend } from 'sockscope';
@@ -8,6 +9,10 @@ const GRACE_MS = 500;
 const { port, chaos } = workerData;
 const backend = newBuiltinBackend('native');
 let open = 0;
+
+function crash() {
+  throw new Error('crashed on demand');
+}
 
 async function echo(connection) {
   const buffer = new Uint8Array(65536);
@@ -19,13 +24,13 @@ async function echo(connection) {
       size = await connection.recvInto(buffer)
     ) {
       const data = buffer.subarray(0, size);
-      // Out of every task's reach, as a defect of the program would be.
-      if (chaos && Buffer.from(data).toString() === '!crash') process.nextTick(() => { throw new Error('crashed on demand'); }); // prettier-ignore
+      // Thrown outside of every task, as by a defect of the program.
+      if (chaos && Buffer.from(data).toString() === '!crash') process.nextTick(crash);
       await connection.sendAll(data);
     }
   } catch (error) {
-    // A peer that goes away is no failure of the server.
-    if (error.errno === undefined) throw error;
+    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the worker.
+    if (error.syscall === undefined) throw error;
   } finally {
     open--;
     await connection.aclose();
@@ -50,7 +55,7 @@ await backend.bootstrap(async () => {
     parentPort.postMessage({ type: 'ready', threadId });
     await accepting.run(() => listener.serve(echo, connections));
     await listener.aclose();
-    // Open connections may end by themselves for a while.
+    // Open connections have this time to end by themselves.
     await backend.moveOnAfter(GRACE_MS).run(async () => {
       while (open > 0) await backend.sleep(10);
     });

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { expect, it } from 'vitest';
 import { spawnChild } from '../support/child';
 
-/** The next line of the example's output that matches; rejects if it ends without one. */
+/** Reads lines until one matches. Rejects if the output ends before. */
 function lineReader(stdout: NodeJS.ReadableStream): (pattern: RegExp) => Promise<RegExpExecArray> {
   const seen: string[] = [];
   let ended = false;
@@ -24,7 +24,7 @@ function lineReader(stdout: NodeJS.ReadableStream): (pattern: RegExp) => Promise
         const match = pattern.exec(line);
         if (match !== null) return match;
       }
-      if (ended) throw new Error(`the example ended before it said ${String(pattern)}`);
+      if (ended) throw new Error(`the example ended before it printed ${String(pattern)}`);
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };
@@ -42,7 +42,7 @@ async function exchange(socket: Socket, text: string): Promise<string> {
   return data.toString();
 }
 
-it('multicore-echo serves in both ways, replaces a worker that dies, and ends cleanly on a signal', async () => {
+it('multicore-echo serves both ports, replaces a dead worker, and ends on SIGTERM', async () => {
   const child = spawnChild(
     process.execPath,
     ['examples/multicore-echo/main.mjs', '--workers', '2', '--chaos'],
@@ -67,7 +67,7 @@ it('multicore-echo serves in both ways, replaces a worker that dies, and ends cl
   for (const [index, socket] of sockets.entries())
     expect(await exchange(socket, `reuse ${String(index)}`)).toBe(`reuse ${String(index)}`);
 
-  // Handed out in turn: the first and third connection have one worker, the second has the other.
+  // The workers take turns: one serves the first and third connection, the other the second.
   const [first, second, third] = [await dial(handOver), await dial(handOver), await dial(handOver)];
   for (const socket of [first, second, third])
     expect(await exchange(socket, 'handed over')).toBe('handed over');

@@ -6,7 +6,7 @@ import { run, runNode, spawnChild } from '../support/child';
 import { startPython } from '../support/python';
 import { shortSocketPath } from '../support/socket-path';
 
-/** An example while it runs, and its output line by line. */
+/** Starts an example, and gives its output line by line. */
 function start(
   example: string,
   args: readonly string[] = [],
@@ -39,7 +39,7 @@ function start(
     stderr: () => stderr,
     next: async () => {
       while (lines.length === 0) {
-        if (isOver) throw new Error(`it ended: ${stderr}`);
+        if (isOver) throw new Error(`${example} ended before it printed another line: ${stderr}`);
         await new Promise<void>((resolve) => (wake = resolve));
       }
       return lines.shift()!;
@@ -53,16 +53,20 @@ async function ask(socket: NetSocket, text: string): Promise<string> {
   return String(((await once(socket, 'data')) as [Buffer])[0]);
 }
 
+/** Connects, and resets the connection: the server's next call on it fails with ECONNRESET. */
+const resetConnection = (port: string): Promise<void> =>
+  startPython(`
+s = socket.create_connection(('127.0.0.1', ${port}))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()`).end();
+
 describe('examples', () => {
-  it('echo-server.mjs echoes until it is interrupted', async () => {
+  it('echo-server.mjs echoes until SIGINT, and survives a reset', async () => {
     const example = start('echo-server.mjs');
     const port = /port (\d+)/.exec(await example.next())![1]!;
     expect((await run('nc', { args: ['-N', '127.0.0.1', port], input: 'hello' })).stdout).toBe(
       'hello',
     );
-    // One that is cut off by a reset does not end it.
-    await startPython(`
-s = socket.create_connection(('127.0.0.1', ${port})); s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()`).end();
+    await resetConnection(port);
     const idle = connect(Number(port), '127.0.0.1').on('error', () => undefined);
     expect(await ask(idle, 'still there')).toBe('still there');
     example.kill('SIGINT');
@@ -71,7 +75,7 @@ s = socket.create_connection(('127.0.0.1', ${port})); s.setsockopt(socket.SOL_SO
     idle.destroy();
   });
 
-  it('unix-log-server.mjs tells who logs what', async () => {
+  it('unix-log-server.mjs prints each message with its priority and the pid of its sender', async () => {
     const path = shortSocketPath();
     const example = start('unix-log-server.mjs', [path]);
     expect(await example.next()).toBe('ready');
@@ -92,9 +96,10 @@ s.send(b'<11>disk on fire\\n'); s.send(b'no priority'); hear()`);
     expect(existsSync(path)).toBe(false);
   });
 
-  it('fd-passing.mjs deals connections out to its workers', async () => {
+  it('fd-passing.mjs gives connections to its workers in turn, and survives a reset', async () => {
     const example = start('fd-passing.mjs', ['2']);
     const [, port] = /port (\d+) for 2 workers/.exec(await example.next())!;
+    await resetConnection(port!);
     const pids = new Set<string>();
     for (let i = 0; i < 6; i++) {
       const client = connect(Number(port), '127.0.0.1');
@@ -111,12 +116,13 @@ s.send(b'<11>disk on fire\\n'); s.send(b'no priority'); hear()`);
     expect(example.stderr()).toBe('');
   });
 
-  it('restart-without-downtime.mjs refuses no connection, and serves open ones to their end', async () => {
+  it('restart-without-downtime.mjs refuses no connection, and ends after the last', async () => {
     const example = start('restart-without-downtime.mjs');
     const [, old, port] = /process (\d+) serves on port (\d+)/.exec(await example.next())!;
+    await resetConnection(port!);
     const before = connect(Number(port), '127.0.0.1');
     expect(await ask(before, 'first')).toBe(`${old!} first`);
-    // Somebody connects all the time.
+    // A client opens one connection after another, during the whole restart.
     const knocking = startPython(`
 failures = []; stop = []
 def knock():
@@ -129,7 +135,7 @@ t = threading.Thread(target=knock); t.start(); say('knocking'); hear(); stop.app
     const [, successor, same] = /process (\d+) serves on port (\d+)/.exec(await example.next())!;
     expect(same).toBe(port);
     expect(successor).not.toBe(old);
-    // The old process goes on with what it has, and takes nothing new.
+    // The old process serves its open connection, and accepts no other.
     let answer: string;
     do {
       const late = connect(Number(port), '127.0.0.1');
@@ -147,7 +153,7 @@ t = threading.Thread(target=knock); t.start(); say('knocking'); hear(); stop.app
     expect(await example.next()).toBe(`process ${successor!} has ended`);
   });
 
-  it('timeouts.mjs cuts off what is late', async () => {
+  it('timeouts.mjs answers a late client, and ends work that takes too long', async () => {
     expect(await runNode('examples/timeouts.mjs')).toEqual({
       code: 0,
       signal: null,
