@@ -21,16 +21,17 @@ import { describeListener } from './listening';
 
 const HELP = `Usage: sockscope echo ENDPOINT...
 
-Sends everything back, on all endpoints at once, until SIGINT or SIGTERM. Then it stops accepting, gives open connections the grace time to
-end, and prints its totals. A second signal ends it at once.
+Sends back all data that it receives, on all endpoints at once, until SIGINT or SIGTERM.
+Then it accepts no more connections, gives open connections the grace time to end, and
+prints its totals. A second signal ends it at once.
 
 Endpoints:
 ${ENDPOINT_HELP.split('\n').slice(0, 4).join('\n')}
 
 Options:
-  --buffer BYTES     memory to receive into, per connection (default 65536)
+  --buffer BYTES     receive buffer of each connection (default 65536)
   --grace SECONDS    time for open connections after the first signal (default 2)
-  --quiet            no counters
+  --quiet            print no counters
   -h, --help         this help
 `;
 
@@ -63,7 +64,7 @@ export async function echo(args: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length === 0)
-    throw new UsageError('echo needs an endpoint, such as tcp:127.0.0.1:7000');
+    throw new UsageError('echo needs an endpoint, for example tcp:127.0.0.1:7000');
   const bufferSize = parseNumber('--buffer', values.buffer, 1, 1 << 30);
   const grace = parseNumber('--grace', values.grace, 0, 86_400) * 1000;
   const endpoints = positionals.map((text) =>
@@ -99,8 +100,8 @@ async function serveAll(
       process.stdout.write(`listening on ${describeListener(listener, endpoint)}\n`);
     await backend.createTaskGroup().run(async (connections) => {
       if (!quiet) connections.startSoon(() => report(backend, counters), { name: 'counters' });
-      // The listeners end with the signal; the connections, which belong to the group around, may
-      // go on for a while.
+      // The signal ends the listeners. The connections are tasks of the outer group, and have the
+      // grace time to end.
       await backend.openCancelScope({ signal }).run(() =>
         backend.createTaskGroup().run((accepting) => {
           for (const service of services) {
@@ -148,7 +149,7 @@ async function listen(backend: AsyncBackend, endpoint: Endpoint): Promise<Servic
         },
       ];
     default:
-      throw new UsageError(`cannot listen on ${formatEndpoint(endpoint)}`);
+      throw new UsageError(`echo cannot listen on ${formatEndpoint(endpoint)}`);
   }
 }
 
@@ -166,7 +167,7 @@ function serve(
   const listener = service.listener as AsyncDatagramListener<InetAddress | UnixPath>;
   return listener.serve(async (data, address) => {
     count(counters, data.byteLength);
-    // A Unix sender without a name cannot be answered.
+    // A Unix socket without a name has no address to answer to.
     if (address !== '') await ignoringPeer(() => listener.sendTo(data, address));
   }, connections);
 }
@@ -210,7 +211,8 @@ async function report(backend: AsyncBackend, counters: Counters): Promise<never>
   let before = { ...counters };
   for (;;) {
     await backend.sleep(1000);
-    const rate = `${(counters.messages - before.messages).toLocaleString('en')} messages/s, ${((counters.bytes - before.bytes) / 1e6).toFixed(1)} MB/s`;
+    const messages = (counters.messages - before.messages).toLocaleString('en');
+    const rate = `${messages} messages/s, ${megabytes(counters.bytes - before.bytes)}/s`;
     const changed = counters.messages !== before.messages || counters.open !== before.open;
     before = { ...counters };
     if (rewrite) process.stderr.write(`\r\x1b[K${describe(counters)}; ${rate}`);
@@ -219,7 +221,12 @@ async function report(backend: AsyncBackend, counters: Counters): Promise<never>
 }
 
 function describe({ connections, open, messages, bytes }: Counters): string {
-  return `${String(connections)} connections (${String(open)} open), ${messages.toLocaleString('en')} messages, ${(bytes / 1e6).toFixed(1)} MB`;
+  const counted = `${messages.toLocaleString('en')} messages, ${megabytes(bytes)}`;
+  return `${String(connections)} connections (${String(open)} open), ${counted}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function parseNumber(name: string, text: string, min: number, max: number): number {

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
 
-/** Where a command listens or connects, as its arguments say it. */
+/** Where a command listens or connects. */
 export type Endpoint =
   | { readonly kind: 'tcp' | 'udp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix' | 'unixgram'; readonly path: string }
   | { readonly kind: 'fd'; readonly fd: number }
   | { readonly kind: 'stdio' };
 
-/** What the user typed wrong: printed without a stack trace, with exit status 2. */
+/** Wrong arguments. The command prints the message alone, and exits with status 2. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -15,14 +15,14 @@ export class UsageError extends Error {
   }
 }
 
-export const ENDPOINT_HELP = `  tcp:HOST:PORT     TCP; [::1] for an IPv6 address, an empty HOST for every interface
+export const ENDPOINT_HELP = `  tcp:HOST:PORT     TCP; IPv6 addresses in brackets; an empty HOST is every interface
   udp:HOST:PORT     UDP
   unix:PATH         Unix stream socket; @NAME is Linux's abstract namespace
   unixgram:PATH     Unix datagram socket
   fd:N              an inherited file descriptor
   stdio             standard input and output`;
 
-/** @throws UsageError for what is no endpoint, or of none of the `allowed` kinds */
+/** @throws UsageError if the text is not an endpoint, or its kind is not `allowed`. */
 export function parseEndpoint(text: string, allowed: readonly Endpoint['kind'][]): Endpoint {
   const endpoint = parse(text);
   if (!allowed.includes(endpoint.kind))
@@ -38,21 +38,23 @@ function parse(text: string): Endpoint {
   const kind = text.slice(0, colon);
   const rest = text.slice(colon + 1);
   if (colon < 0)
-    throw new UsageError(`"${text}" is no endpoint: write tcp:HOST:PORT, unix:PATH, fd:N or stdio`);
+    throw new UsageError(
+      `"${text}" is not an endpoint: write tcp:HOST:PORT, unix:PATH, fd:N or stdio`,
+    );
   switch (kind) {
     case 'tcp':
     case 'udp':
       return { kind, ...parseHostPort(text, rest) };
     case 'unix':
     case 'unixgram':
-      if (rest === '') throw new UsageError(`"${text}" has no path`);
+      if (rest === '') throw new UsageError(`"${text}" has no path: write ${kind}:PATH`);
       return { kind, path: rest.startsWith('@') ? `\0${rest.slice(1)}` : rest };
     case 'fd':
       if (!/^\d+$/.test(rest))
-        throw new UsageError(`"${text}": the file descriptor must be a number`);
+        throw new UsageError(`"${text}": the file descriptor must be a number, as in fd:3`);
       return { kind, fd: Number(rest) };
     default:
-      throw new UsageError(`"${text}": unknown kind "${kind}"`);
+      throw new UsageError(`"${text}": unknown kind "${kind}"; use tcp, udp, unix, unixgram or fd`);
   }
 }
 
@@ -67,12 +69,14 @@ function parseHostPort(text: string, rest: string): { host: string; port: number
   return { host, port };
 }
 
-/** The endpoint as it is typed. */
+/** The endpoint as a command-line argument. */
 export function formatEndpoint(endpoint: Endpoint): string {
   switch (endpoint.kind) {
     case 'tcp':
-    case 'udp':
-      return `${endpoint.kind}:${isIP(endpoint.host) === 6 ? `[${endpoint.host}]` : endpoint.host}:${String(endpoint.port)}`;
+    case 'udp': {
+      const host = isIP(endpoint.host) === 6 ? `[${endpoint.host}]` : endpoint.host;
+      return `${endpoint.kind}:${host}:${String(endpoint.port)}`;
+    }
     case 'unix':
     case 'unixgram':
       return `${endpoint.kind}:${endpoint.path.replace(/^\0/, '@')}`;

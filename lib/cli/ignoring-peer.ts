@@ -1,6 +1,6 @@
 /**
- * Serves one peer: its going away (a system error: ECONNRESET, EPIPE, ECONNREFUSED …) ends `body`,
- * and is no failure of the server. Any other error goes on.
+ * Serves one peer. A system error of the peer's connection (ECONNRESET, EPIPE, ECONNREFUSED …) ends
+ * `body`, and the server goes on. Any other error is thrown.
  */
 export async function ignoringPeer(body: () => Promise<void>): Promise<void> {
   try {

@@ -4,10 +4,11 @@ import { formatTable } from './table';
 
 const HELP = `Usage: sockscope info [--json]
 
-Tells which binary of the addon is loaded, from where, and what this platform can do. Each capability is tried, not assumed.
+Prints which binary of the addon is loaded, from which file, and what this platform can do.
+Each capability is tried, not assumed.
 
 Options:
-  --json       as JSON
+  --json       print JSON
   -h, --help   this help
 `;
 
@@ -44,7 +45,12 @@ export async function info(args: string[]): Promise<number> {
   ];
   if (native.available) {
     lines.push(`native backend: ${native.path} (reactor: ${native.reactor})`);
-    lines.push('', formatTable(['capability', 'here', 'what it is'], capabilities.map(({ name, available, detail }) => [name, available ? 'yes' : 'no', detail]))); // prettier-ignore
+    const rows = capabilities.map(({ name, available, detail }) => [
+      name,
+      available ? 'yes' : 'no',
+      detail,
+    ]);
+    lines.push('', formatTable(['capability', 'here', 'what it is'], rows));
   } else {
     lines.push(
       'native backend: not available',
@@ -155,7 +161,7 @@ function canBindAbstract(): boolean {
   });
 }
 
-/** A system error is the answer "no"; anything else is a defect. */
+/** A system error means "no". Any other error is a defect, and is thrown. */
 function succeeds(attempt: () => void): boolean {
   try {
     attempt();

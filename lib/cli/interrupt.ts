@@ -1,6 +1,6 @@
 /**
- * Signals as an AbortSignal: the first SIGINT or SIGTERM aborts it, so that work can end
- * gracefully; the second ends the process as the signal would have.
+ * An AbortSignal for SIGINT and SIGTERM. The first of them aborts it, so that work can end
+ * gracefully. The second ends the process, as it does without a handler.
  */
 export function interruptSignal(): { readonly signal: AbortSignal; readonly dispose: () => void } {
   const controller = new AbortController();

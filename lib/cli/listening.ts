@@ -7,8 +7,8 @@ import {
 import { type Endpoint, formatEndpoint } from './endpoint';
 
 /**
- * Where a listener listens, as an endpoint is typed, with the address that it has in the end: port
- * 0 becomes a number.
+ * The address of a listener, as a command-line argument. Port 0 is replaced by the port that the
+ * kernel chose.
  */
 export function describeListener(
   listener: Pick<AsyncListener<AsyncStreamTransport>, 'extra'>,

@@ -12,16 +12,16 @@ const HELP = `Usage: sockscope COMMAND [ARGUMENTS]
 Raw sockets, zero-copy I/O and structured concurrency for Node.js servers.
 
 Commands:
-  info                   which binary is loaded, from where, and what this platform can do
-  echo ENDPOINT...       serve echo until interrupted, with live counters
+  info                   print which binary is loaded, and what this platform can do
+  echo ENDPOINT...       serve echo until a signal, with live counters
   relay LISTEN CONNECT   relay bytes between two endpoints, half-close included
 
 Options:
-  -h, --help             this help; COMMAND --help tells more
+  -h, --help             this help; COMMAND --help has the options of a command
   -v, --version          the version
 `;
 
-/** A command takes its arguments, and resolves to the exit status. */
+/** Each command receives its arguments, and resolves to the exit status. */
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   info,
   echo,
@@ -41,7 +41,8 @@ async function main([command, ...args]: string[]): Promise<number> {
     return 0;
   }
   const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-  if (run === undefined) throw new UsageError(`unknown command "${command}"`);
+  if (run === undefined)
+    throw new UsageError(`unknown command "${command}"; use ${Object.keys(COMMANDS).join(', ')}`);
   return run(args);
 }
 
@@ -56,7 +57,8 @@ function report(error: unknown): number {
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Whoever read it has gone (`| head`). Where that matters, the command is told.
+  // EPIPE: the reader of standard output has ended, as in `| head`. A command that needs the reader
+  // learns it from its own write.
   if (error.code !== 'EPIPE') throw error;
 });
 

@@ -22,9 +22,12 @@ import { StdioStream } from './stdio-stream';
 
 const HELP = `Usage: sockscope relay LISTEN CONNECT
 
-Relays bytes between two endpoints, in both directions. The end of one direction is passed on as a half-close, and the other goes on.
-A tcp, unix or listening fd LISTEN serves many connections, each with one of its own to CONNECT, until SIGINT or SIGTERM. Standard
-input and output, and an fd that is a connection, are there once: the relay ends with it.
+Relays bytes between two endpoints, in both directions. The end of one direction is passed
+on as a half-close, and the other direction goes on.
+
+If LISTEN is tcp, unix or a listening fd, the relay serves many connections until SIGINT or
+SIGTERM, and opens one to CONNECT for each. With stdio, or an fd that is a connection, it
+serves one connection, and ends with it.
 
 Endpoints:
 ${ENDPOINT_HELP.split('\n')
@@ -32,8 +35,8 @@ ${ENDPOINT_HELP.split('\n')
   .join('\n')}
 
 Options:
-  --buffer BYTES     memory per direction (default 65536)
-  -v, --verbose      tell of each connection
+  --buffer BYTES     buffer of each direction (default 65536)
+  -v, --verbose      print a line when a connection opens or ends
   -h, --help         this help
 
 Examples:
@@ -41,7 +44,7 @@ Examples:
   sockscope relay stdio tcp:example.test:25
 `;
 
-/** What a relay needs of an end: a stream transport has it, and so has stdio. */
+/** The part of a stream transport that a relay uses. Standard input and output have it too. */
 export type RelayStream = Pick<AsyncStreamTransport, 'recvInto' | 'sendAll' | 'sendEof' | 'aclose'>;
 
 const KINDS = ['tcp', 'unix', 'fd', 'stdio'] as const;
@@ -65,11 +68,13 @@ export async function relay(args: string[]): Promise<number> {
     throw new UsageError('relay needs two endpoints: LISTEN and CONNECT');
   const bufferSize = Number(values.buffer);
   if (!Number.isInteger(bufferSize) || bufferSize < 1 || bufferSize > 1 << 30)
-    throw new UsageError(`--buffer must be a number of bytes, not "${values.buffer}"`);
+    throw new UsageError(
+      `--buffer must be a whole number from 1 to ${String(1 << 30)}, not "${values.buffer}"`,
+    );
   const listen = parseEndpoint(from, KINDS);
   const connect = parseEndpoint(to, KINDS);
   if (listen.kind === 'stdio' && connect.kind === 'stdio')
-    throw new UsageError('stdio cannot be relayed to itself');
+    throw new UsageError('relay cannot connect stdio to itself: name another endpoint');
   const log = (line: string): void => {
     if (values.verbose) process.stderr.write(`${line}\n`);
   };
@@ -168,11 +173,11 @@ async function openExit(backend: AsyncBackend, endpoint: Endpoint): Promise<Rela
     case 'stdio':
       return new StdioStream(backend);
     default:
-      throw new UsageError(`cannot connect to ${formatEndpoint(endpoint)}`);
+      throw new UsageError(`relay cannot connect to ${formatEndpoint(endpoint)}`);
   }
 }
 
-/** The first connection that comes. */
+/** Accepts the first connection, and closes any other. */
 async function acceptOne(
   backend: AsyncBackend,
   listeners: readonly Listener[],
@@ -193,7 +198,7 @@ async function acceptOne(
   return accepted[0] as AsyncStreamTransport;
 }
 
-/** One connection of many: its trouble is not the others'. */
+/** Relays one connection of many. An error is printed, and ends this connection alone. */
 async function relayConnection(
   backend: AsyncBackend,
   connection: AsyncStreamTransport,
@@ -212,8 +217,8 @@ async function relayConnection(
 }
 
 /**
- * Both directions, until both have ended; then both ends are closed. A direction that fails ends
- * the other.
+ * Relays both directions until both have ended, and closes both streams. If one direction fails,
+ * the other is cancelled.
  */
 async function relayOnce(
   backend: AsyncBackend,

@@ -5,7 +5,7 @@ import type { RelayStream } from './relay';
 const STDOUT = 1;
 
 /**
- * Standard input and output as one stream: whatever they are, terminals, pipes, files or sockets.
+ * Standard input and output as one stream. Each may be a terminal, a pipe, a file or a socket.
  */
 export class StdioStream implements RelayStream {
   readonly #backend: AsyncBackend;
@@ -19,7 +19,7 @@ export class StdioStream implements RelayStream {
   async recvInto(buffer: Bytes): Promise<number> {
     if (this.#rest.length === 0) {
       this.#chunks ??= process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-      // A cancelled wait drops what comes later: the relay ends then, and nobody would read it.
+      // A cancelled wait loses the next chunk. The relay has then ended, and would not use it.
       const { value } = await this.#backend.waitFor(this.#chunks.next());
       if (value === undefined) return 0;
       this.#rest = value;
@@ -30,7 +30,7 @@ export class StdioStream implements RelayStream {
     return size;
   }
 
-  /** Until the system has taken it: the relay's memory is used again. */
+  /** Resolves when the system has the data, because the relay then reuses its buffer. */
   async sendAll(data: Bytes): Promise<void> {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     await this.#backend.waitFor(
@@ -43,11 +43,11 @@ export class StdioStream implements RelayStream {
     );
   }
 
-  /** The reader of standard output sees its end, while standard input goes on. */
+  /** Ends standard output, so that its reader sees the end. Standard input goes on. */
   async sendEof(): Promise<void> {
     if (process.stdout.isTTY) return;
     await this.#backend.waitFor(new Promise<void>((resolve) => process.stdout.end(resolve)));
-    if (fstatSync(STDOUT).isFIFO()) letGoOfStdout();
+    if (fstatSync(STDOUT).isFIFO()) closeStdout();
   }
 
   async aclose(): Promise<void> {
@@ -57,12 +57,12 @@ export class StdioStream implements RelayStream {
 }
 
 /**
- * Node keeps the fd of standard output open to its own end, so the reader of a pipe would not see
- * it before. The number must not go to another file, which Node would then write to: /dev/null gets
- * it.
+ * Closes the fd of standard output. Node.js keeps it open until the process ends, and the reader of
+ * a pipe would see no end before. Another file must not get the number, because Node.js would write
+ * to that file. So /dev/null gets it.
  */
-function letGoOfStdout(): void {
+function closeStdout(): void {
   closeSync(STDOUT);
-  // The lowest free number is given out; standard input's may be free as well.
+  // open(2) takes the lowest free number. Standard input's number may be free too.
   while (openSync('/dev/null', 'w') < STDOUT);
 }

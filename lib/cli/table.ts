@@ -1,6 +1,6 @@
 /**
- * Rows of cells as text, in columns as wide as their widest cell. Columns of numbers, cells that
- * begin with a digit, are aligned to the right.
+ * Formats rows of cells as text. Each column is as wide as its widest cell. A column of numbers,
+ * where every cell begins with a digit or a dash, is aligned to the right.
  */
 export function formatTable(
   header: readonly string[],

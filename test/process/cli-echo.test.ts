@@ -9,7 +9,7 @@ import { shortSocketPath } from '../support/socket-path';
 import { sockscope, start } from './cli-kit';
 
 describe('sockscope echo', () => {
-  it('serves all four kinds at once, for clients of all sorts, and ends with its totals', async () => {
+  it('serves all four kinds at once, and ends with its totals', async () => {
     const [stream, datagram] = [shortSocketPath(), shortSocketPath()];
     const echo = start([
       'echo',
@@ -42,25 +42,25 @@ describe('sockscope echo', () => {
     dgram.close();
     const python = startPython(`
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.settimeout(5)
-socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'nobody to answer', ${JSON.stringify(datagram)})
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'no name to answer', ${JSON.stringify(datagram)})
 s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON.stringify(datagram)}); say(s.recv(100).decode())`);
     expect(await python.hear()).toBe('through python');
     await python.end();
 
     expect(await echo.end('SIGINT')).toEqual({ code: 0, signal: null });
-    // 10 + 13 + 16 bytes by streams, 18 + 16 + 14 by datagrams.
+    // 10 + 13 + 16 bytes on streams, 18 + 17 + 14 in datagrams.
     expect(echo.stderr()).toMatch(/^3 connections \(0 open\), 6 messages, 0\.0 MB\n$/);
     expect(existsSync(stream) || existsSync(datagram)).toBe(false);
   });
 
-  it('gives open connections their grace after SIGTERM, and accepts no more', async () => {
+  it('gives open connections the grace time after SIGTERM, and accepts no more', async () => {
     const echo = start(['echo', '--grace', '20', 'tcp:127.0.0.1:0']);
     const [, port] = await echo.find(/tcp:127\.0\.0\.1:(\d+)/);
     const client = connect(Number(port), '127.0.0.1');
     client.write('one');
     await once(client, 'data');
     echo.child.kill('SIGTERM');
-    // No event tells when the listener is closed, but that connecting fails.
+    // The listener is closed when connecting fails. No other event shows it.
     for (let refused = false; !refused;) {
       const late = connect(Number(port), '127.0.0.1');
       refused = await Promise.race([
@@ -75,7 +75,7 @@ s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON
     expect(await echo.end()).toEqual({ code: 0, signal: null });
   });
 
-  it('cuts off what outlives the grace, and ends at the second signal without any', async () => {
+  it('closes connections after the grace time, and ends at once at the second signal', async () => {
     const brief = start(['echo', '--quiet', '--grace', '0', 'tcp:127.0.0.1:0']);
     const [, port] = await brief.find(/tcp:127\.0\.0\.1:(\d+)/);
     const client = connect(Number(port), '127.0.0.1');
@@ -105,7 +105,7 @@ s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON
     holder.destroy();
   });
 
-  it('shows counters while it runs', async () => {
+  it('prints counters while it runs', async () => {
     const echo = start(['echo', 'tcp:127.0.0.1:0']);
     const [, port] = await echo.find(/tcp:127\.0\.0\.1:(\d+)/);
     await run('nc', { args: ['-N', '127.0.0.1', port!], input: 'count me' });
@@ -113,7 +113,7 @@ s.bind(${JSON.stringify(shortSocketPath())}); s.sendto(b'through python', ${JSON
     await echo.end('SIGINT');
   });
 
-  it('tells an address that it cannot have, with status 1 and without a stack', async () => {
+  it('prints an address that it cannot bind, with status 1 and without a stack', async () => {
     const path = shortSocketPath();
     const first = start(['echo', '--quiet', `unix:${path}`]);
     await first.find(/listening/);

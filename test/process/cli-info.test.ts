@@ -9,11 +9,11 @@ const empty = mkdtempSync(join(tmpdir(), 'ss-'));
 afterAll(() => {
   rmSync(empty, { recursive: true });
 });
-/** node-gyp-build's own variables: no binary is found. */
+/** Variables of node-gyp-build. With these it finds no binary. */
 const missing = { PREBUILDS_ONLY: '1', SOCKSCOPE_PREBUILD: empty };
 
 describe('sockscope', () => {
-  it('tells its commands and its version', async () => {
+  it('--help lists the commands, and --version prints the version', async () => {
     for (const args of [['--help'], ['-h'], ['help']]) {
       const { code, stdout, stderr } = await sockscope(args);
       expect([code, stderr]).toEqual([0, '']);
@@ -31,7 +31,7 @@ describe('sockscope', () => {
     });
   });
 
-  it.each(['info', 'echo', 'relay'])('%s --help tells its options', async (command) => {
+  it.each(['info', 'echo', 'relay'])('%s --help lists its options', async (command) => {
     const { code, stdout, stderr } = await sockscope([command, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: sockscope ${command}`));
@@ -57,7 +57,7 @@ describe('sockscope', () => {
     [['relay', 'udp:127.0.0.1:1', 'stdio'], 'does not work here'],
     [['relay', 'fd:x', 'stdio'], 'must be a number'],
     [['relay', 'stdio', 'tcp:a:1', '--buffer', 'much'], '--buffer'],
-  ] as const)('%j is a usage error: a line on stderr, and status 2', async (args, text) => {
+  ] as const)('%j is a usage error: a message on stderr, and status 2', async (args, text) => {
     const { code, stdout, stderr } = await sockscope(args);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(text);
@@ -66,14 +66,14 @@ describe('sockscope', () => {
 });
 
 describe('sockscope info', () => {
-  it('tells which binary is loaded, and what the platform can do', async () => {
+  it('prints which binary is loaded, and what the platform can do', async () => {
     const { code, stdout, stderr } = await sockscope(['info']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^Node\.js \d+.*\nnative backend: .*\.node \(reactor: (epoll|poll)\)\n/);
     expect(stdout).toMatch(/^Unix stream +yes +unix\(7\)$/m);
   });
 
-  it('--json is for programs', async () => {
+  it('--json prints the same as JSON', async () => {
     const { code, stdout } = await sockscope(['info', '--json']);
     expect(code).toBe(0);
     const info = JSON.parse(stdout) as {
@@ -92,7 +92,7 @@ describe('sockscope info', () => {
     });
   });
 
-  it('says why there is no binary, with status 1', async () => {
+  it('prints why no binary is loaded, with status 1', async () => {
     const { code, stdout, stderr } = await sockscope(['info'], { env: missing });
     expect([code, stderr]).toEqual([1, '']);
     expect(stdout).toContain('native backend: not available');

@@ -13,24 +13,24 @@ import {
 
 const main = join(packageRoot, 'dist', 'cli', 'main.js');
 
-/** Runs the command to its end. */
+/** Runs `sockscope` with arguments, to its end. */
 export const sockscope = (
   args: readonly string[],
   options: Omit<RunOptions, 'args'> = {},
 ): Promise<Outcome> => run(process.execPath, { ...options, args: [main, ...args] });
 
-/** The command while it runs. */
+/** A running `sockscope` process. */
 export interface Running {
   readonly child: ChildProcess;
-  /** Everything so far. */
+  /** Everything that it has printed so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
   /**
-   * Resolves to the first match in what it has printed, on either output. Rejects if it ends
-   * without.
+   * Resolves to the first match in what the process prints, on either output. Rejects if the
+   * process ends before.
    */
   find(pattern: RegExp): Promise<RegExpExecArray>;
-  /** Sends the signal, if one is given, and waits for the end. */
+  /** Sends the signal, if any, and waits for the end of the process. */
   end(
     signal?: NodeJS.Signals,
   ): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -43,7 +43,7 @@ afterEach(() => {
   running.clear();
 });
 
-/** Starts the command. It ends with the test at the latest. */
+/** Starts `sockscope` with arguments. The end of the test kills it. */
 export function start(args: readonly string[], fds: readonly number[] = []): Running {
   const child = spawnChild(process.execPath, [main, ...args], {
     env: childEnvironment(),
@@ -64,7 +64,7 @@ export function start(args: readonly string[], fds: readonly number[] = []): Run
     stderr += text;
     changed();
   });
-  // It may end before it has read everything.
+  // EPIPE: the process may end before it has read all of its input.
   child.stdin?.on('error', changed);
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   void closed.then(changed);
@@ -81,7 +81,7 @@ export function start(args: readonly string[], fds: readonly number[] = []): Run
           if (match === null)
             reject(
               new Error(
-                `it ended, and printed nothing like ${String(pattern)}.\nstdout: ${stdout}\nstderr: ${stderr}`,
+                `sockscope ended before it printed ${String(pattern)}.\n${stdout}\n${stderr}`,
               ),
             );
           else resolve(match);

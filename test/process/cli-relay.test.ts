@@ -9,8 +9,8 @@ import { shortSocketPath } from '../support/socket-path';
 import { sockscope, start } from './cli-kit';
 
 /**
- * A python server that hears everything to its end, and answers only then: it needs the half-close
- * to come through.
+ * A Python server that receives until the end of the stream, and answers only then. So it answers
+ * only if the relay passes the half-close on.
  */
 const answering = (kind: 'tcp' | 'unix', path: string, connections = 1): string => `
 l = socket.${kind === 'tcp' ? "create_server(('127.0.0.1', 0))" : 'socket(socket.AF_UNIX)'}
@@ -21,7 +21,7 @@ for _ in range(${connections}):
     c.sendall(b'got ' + data[:20] + b' %d' % len(data)); c.close()`;
 
 describe('sockscope relay', () => {
-  it('carries half-closes between TCP and Unix, for many connections', async () => {
+  it('passes half-closes on between TCP and Unix, for many connections', async () => {
     const path = shortSocketPath();
     const server = startPython(answering('unix', path, 3));
     await server.hear();
@@ -35,7 +35,7 @@ describe('sockscope relay', () => {
     const socat = await run('socat', { args: ['-t10', '-', `TCP:127.0.0.1:${port!}`], input: big });
     expect(socat.stdout).toBe(`got ${'x'.repeat(20)} ${big.length}`);
     await server.end();
-    // The server has gone: that is told, and the relay goes on.
+    // Without a server, the relay prints the error and goes on.
     const orphan = connect(Number(port), '127.0.0.1');
     orphan.resume();
     await once(orphan, 'close');
@@ -44,7 +44,7 @@ describe('sockscope relay', () => {
     expect(relay.stderr().match(/connection ended/g)).toHaveLength(3);
   });
 
-  it('carries the half-close of the server, while the client goes on', async () => {
+  it('passes on the half-close of the server, while the client goes on', async () => {
     const server = createServer({ allowHalfOpen: true }, (socket: NetSocket) => {
       socket.end('first word');
       let heard = '';
@@ -66,7 +66,7 @@ describe('sockscope relay', () => {
     server.close();
   });
 
-  it('connects standard input and output', async () => {
+  it('relays standard input and output', async () => {
     const server = startPython(answering('tcp', ''));
     const port = await server.hear<number>();
     const { code, stdout, stderr } = await sockscope(['relay', 'stdio', `tcp:127.0.0.1:${port}`], {
@@ -76,12 +76,12 @@ describe('sockscope relay', () => {
     await server.end();
   });
 
-  it('lets the reader of a pipe see the end of standard output while standard input goes on', async () => {
+  it('ends the pipe of standard output while standard input goes on', async () => {
     const server = startPython(`
 l = socket.create_server(('127.0.0.1', 0)); say(l.getsockname()[1]); c, _ = l.accept()
 c.sendall(b'all I have'); c.shutdown(socket.SHUT_WR); say(b''.join(iter(lambda: c.recv(100), b'')).decode())`);
     const port = await server.hear<number>();
-    // python makes the pipes: those of child_process are sockets.
+    // Python makes real pipes. Those of child_process are sockets.
     const outer = startPython(
       `
 import subprocess
@@ -96,7 +96,7 @@ say(p.stdout.read().decode()); p.stdin.write(b'and I more'); p.stdin.close(); sa
     await server.end();
   });
 
-  it('takes the first connection to standard input and output, and no other', async () => {
+  it('relays the first connection to standard input and output, and no other', async () => {
     const relay = start(['relay', 'tcp:127.0.0.1:0', '-']);
     const [, port] = await relay.find(/tcp:127\.0\.0\.1:(\d+)/);
     const client = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
@@ -109,7 +109,7 @@ say(p.stdout.read().decode()); p.stdin.write(b'and I more'); p.stdin.close(); sa
     expect(relay.stdout()).toBe('hello');
   });
 
-  it('takes inherited fds: a listener, and a connection', async () => {
+  it('relays inherited fds: a listener, and a connection', async () => {
     const path = shortSocketPath();
     const server = startPython(answering('unix', path, 2));
     await server.hear();
@@ -140,7 +140,7 @@ say(p.stdout.read().decode()); p.stdin.write(b'and I more'); p.stdin.close(); sa
     await server.end();
   });
 
-  it('tells what it cannot reach, with status 1 and without a stack', async () => {
+  it('prints what it cannot reach, with status 1 and without a stack', async () => {
     const { code, stderr } = await sockscope(['relay', 'stdio', 'unix:/nonexistent/socket']);
     expect(code).toBe(1);
     expect(stderr).toBe(

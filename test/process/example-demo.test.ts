@@ -64,7 +64,7 @@ describe('examples/demo', { timeout: 90_000 }, () => {
     expectNothingLeft(stdout);
   });
 
-  it('--help tells its options', async () => {
+  it('--help lists its options', async () => {
     const { code, stdout, stderr } = await demo(['--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^Usage: node examples\/demo\/main\.mjs/);
@@ -83,7 +83,7 @@ describe('examples/demo', { timeout: 90_000 }, () => {
   });
 
   it('where no binary runs, says so, with status 1', async () => {
-    // node-gyp-build's own variables: no binary is found.
+    // With these variables, node-gyp-build finds no binary.
     const missing = { PREBUILDS_ONLY: '1', SOCKSCOPE_PREBUILD: temporary };
     const { code, stdout, stderr } = await demo([], missing);
     expect([code, stdout]).toEqual([1, '']);

@@ -21,8 +21,8 @@ const bin = join(folder, 'bin');
 let packed: { tarball: string; files: string[] };
 
 /**
- * Runs this Node in the application's folder, with a PATH that holds nothing but node: no compiler,
- * no Python, no npm.
+ * Runs this Node.js in the application's folder. The PATH has only node: no compiler, no Python, no
+ * npm.
  */
 function node(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return run(process.execPath, {
@@ -33,7 +33,7 @@ function node(args: readonly string[], options: RunOptions = {}): Promise<Outcom
   });
 }
 
-/** Its JSON output; its errors if it fails. */
+/** Runs a program that prints JSON and no error, and parses its output. */
 async function answer(source: string, extension: 'mjs' | 'cjs'): Promise<unknown> {
   const file = join(app, `program.${extension}`);
   writeFileSync(file, source);
@@ -43,7 +43,7 @@ async function answer(source: string, extension: 'mjs' | 'cjs'): Promise<unknown
   return JSON.parse(stdout);
 }
 
-/** What is installed here of what a package depends on, all the way down. */
+/** The dependencies of a package that are installed here, and theirs in turn. */
 function dependenciesOf(path: string, found = new Set<string>()): string[] {
   const manifest = JSON.parse(
     readFileSync(join(packageRoot, path, 'package.json'), 'utf8'),
@@ -65,8 +65,8 @@ beforeAll(() => {
   mkdirSync(bin);
   symlinkSync(process.execPath, join(bin, 'node'));
 
-  // What the package depends on comes out of this checkout, and npm's cache is empty: no network is
-  // needed.
+  // The dependencies are packed from this checkout, and npm's cache is empty. So the installation
+  // needs no network.
   mkdirSync(app);
   const names = dependenciesOf('.');
   const reports = npm(
@@ -105,19 +105,19 @@ describe('the package', () => {
   const installed = join(app, 'node_modules', 'sockscope');
   const platform = `${process.platform}-${process.arch}`;
 
-  it("holds this platform's binary, and no file too many or too few", () => {
+  it("has this platform's binary, and exactly the expected files", () => {
     const binaries = packed.files.filter((file) => file.startsWith('prebuilds/'));
     expect(binaries).toHaveLength(1);
     expect(dirname(binaries[0] ?? '')).toBe(`prebuilds/${platform}`);
     expect(packed.files.filter((file) => !binaries.includes(file))).toEqual(expectedFiles());
-    // Where it was built would differ from machine to machine.
+    // A path of the machine that built it would differ from machine to machine.
     const binary = readFileSync(join(installed, binaries[0] ?? ''), 'latin1');
     for (const place of [folder, packageRoot, homedir()])
       expect(place.length > 1 && binary.includes(place), place).toBe(false);
   });
 
   it.runIf(process.platform === 'linux')(
-    'has a binary that any libc can load: it names no library, and no version of a symbol',
+    'has a binary for any libc: it names no library, and no version of a symbol',
     async () => {
       const { code, stdout } = await run('readelf', {
         args: [
@@ -133,11 +133,11 @@ describe('the package', () => {
     },
   );
 
-  it('was installed with no script run', () => {
+  it('is installed without running a script', () => {
     expect(readdirSync(installed)).not.toContain('build');
   });
 
-  it('moves bytes when required and when imported, with no compiler in reach', async () => {
+  it('sends bytes when required and when imported, without a compiler', async () => {
     const body = `
       const [a, b] = Socket.pair();
       const buffer = Buffer.alloc(5);
@@ -158,7 +158,7 @@ describe('the package', () => {
     ]);
   });
 
-  it('is one implementation, however it is loaded', async () => {
+  it('gives the same exports to require and to import', async () => {
     const source = `
       import { createRequire } from 'node:module';
       const require = createRequire(import.meta.url);
@@ -166,18 +166,16 @@ describe('the package', () => {
       for (const entry of ['sockscope', 'sockscope/testing']) {
         const imported = await import(entry), required = require(entry);
         const names = new Set([...Object.keys(imported), ...Object.keys(required)]);
-        for (const name of names) if (imported[name] === undefined || imported[name] !== required[name]) different.push(name);
+        for (const name of names)
+          if (imported[name] === undefined || imported[name] !== required[name]) different.push(name);
         if (names.size === 0) different.push(entry);
       }
       console.log(JSON.stringify(different));`;
     expect(await answer(source, 'mjs')).toEqual([]);
   });
 
-  it(
-    'has types for both kinds of module, with every check of the compiler on',
-    { timeout: 90_000 },
-    async () => {
-      const use = `
+  it('has types for both kinds of module, in strict mode', { timeout: 90_000 }, async () => {
+    const use = `
       import { CancelledError, newBuiltinBackend, Socket, type AsyncBackend } from 'sockscope';
       import * as testing from 'sockscope/testing';
       const backend: AsyncBackend = newBuiltinBackend('native');
@@ -187,35 +185,34 @@ describe('the package', () => {
       // @ts-expect-error There is no such backend.
       newBuiltinBackend('other');
       export { backend, testing };`;
-      writeFileSync(join(app, 'esm.mts'), use);
-      writeFileSync(join(app, 'commonjs.cts'), use);
-      mkdirSync(join(app, 'node_modules', '@types'));
-      symlinkSync(
-        join(packageRoot, 'node_modules', '@types', 'node'),
-        join(app, 'node_modules', '@types', 'node'),
-      );
-      const compilerOptions = {
-        module: 'nodenext',
-        target: 'es2022',
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noEmit: true,
-        types: ['node'],
-      };
-      writeFileSync(
-        join(app, 'tsconfig.json'),
-        JSON.stringify({ compilerOptions, files: ['esm.mts', 'commonjs.cts'] }),
-      );
-      const { code, stdout } = await node(
-        [join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', app],
-        { timeout: 80_000 },
-      );
-      expect(stdout).toBe('');
-      expect(code).toBe(0);
-    },
-  );
+    writeFileSync(join(app, 'esm.mts'), use);
+    writeFileSync(join(app, 'commonjs.cts'), use);
+    mkdirSync(join(app, 'node_modules', '@types'));
+    symlinkSync(
+      join(packageRoot, 'node_modules', '@types', 'node'),
+      join(app, 'node_modules', '@types', 'node'),
+    );
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2022',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      types: ['node'],
+    };
+    writeFileSync(
+      join(app, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['esm.mts', 'commonjs.cts'] }),
+    );
+    const { code, stdout } = await node(
+      [join(packageRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', app],
+      { timeout: 80_000 },
+    );
+    expect(stdout).toBe('');
+    expect(code).toBe(0);
+  });
 
-  it('has a command that starts', async () => {
+  it('installs a command that starts', async () => {
     const command = join(app, 'node_modules', '.bin', 'sockscope');
     const { code, stdout, stderr } = await node([command, 'info']);
     expect(stderr).toBe('');
@@ -223,14 +220,15 @@ describe('the package', () => {
     expect(code).toBe(0);
   });
 
-  it('without a binary still imports, and says what was looked for when one is needed', async () => {
+  it('imports without a binary, and names the files looked for when one is needed', async () => {
     const bare = join(folder, 'bare', 'node_modules');
     cpSync(join(app, 'node_modules'), bare, { recursive: true });
     rmSync(join(bare, 'sockscope', 'prebuilds'), { recursive: true });
     const source = `
       const sockscope = require('sockscope');
       const messages = [];
-      for (const use of [() => sockscope.newBuiltinBackend('native'), () => sockscope.Socket.pair()]) {
+      const { newBuiltinBackend, Socket } = sockscope;
+      for (const use of [() => newBuiltinBackend('native'), () => Socket.pair()]) {
         try { use(); } catch (error) { messages.push(error.message); }
       }
       console.log(JSON.stringify(messages));`;
@@ -244,12 +242,12 @@ describe('the package', () => {
     }
   });
 
-  it('compiles on install where no binary fits', { timeout: 180_000 }, async () => {
+  it('compiles the addon on install where no binary fits', { timeout: 180_000 }, async () => {
     const source = join(folder, 'compiled', 'node_modules');
     cpSync(join(app, 'node_modules'), source, { recursive: true });
     const target = join(source, 'sockscope');
     rmSync(join(target, 'prebuilds'), { recursive: true });
-    // npm has node-gyp on the PATH of install scripts; here it is the one of this checkout.
+    // npm puts its node-gyp on the PATH of install scripts. Here, this checkout's node-gyp is used.
     symlinkSync(join(packageRoot, 'node_modules', 'node-gyp'), join(source, 'node-gyp'));
     npm(['run', 'install'], { cwd: target });
     expect(existsSync(join(target, 'build', 'Release'))).toBe(true);

@@ -16,12 +16,12 @@ describe('parseEndpoint', () => {
     ['unixgram:@abstract', { kind: 'unixgram', path: '\0abstract' }],
     ['fd:3', { kind: 'fd', fd: 3 }],
     ['stdio', { kind: 'stdio' }],
-  ])('%s, and back', (text, endpoint) => {
+  ])('parses %s, and formats it as the same text', (text, endpoint) => {
     expect(parseEndpoint(text, ALL)).toEqual(endpoint);
     expect(formatEndpoint(endpoint)).toBe(text);
   });
 
-  it('takes - for stdio', () => {
+  it('parses - as stdio', () => {
     expect(parseEndpoint('-', ALL)).toEqual({ kind: 'stdio' });
   });
 
@@ -42,12 +42,12 @@ describe('parseEndpoint', () => {
     'fd:-1',
     'fd:1x',
     'x:y',
-  ])('%j is a usage error that names it', (text) => {
+  ])('%j is a usage error with the text in its message', (text) => {
     expect(() => parseEndpoint(text, ALL)).toThrow(UsageError);
     expect(() => parseEndpoint(text, ALL)).toThrow(`"${text}"`);
   });
 
-  it('says which kinds a command takes', () => {
+  it('names the kinds that a command accepts, in the error of another kind', () => {
     expect(() => parseEndpoint('fd:3', ['tcp', 'unix'])).toThrow(
       '"fd:3": fd does not work here; use tcp, unix',
     );
@@ -56,12 +56,21 @@ describe('parseEndpoint', () => {
 
 describe('formatTable', () => {
   it('aligns words to the left and numbers to the right', () => {
-    expect(formatTable(['what', 'n'], [['a', '1'], ['longer', '1,000']])).toBe('what        n\n──────  ─────\na           1\nlonger  1,000'); // prettier-ignore
+    const rows = [
+      ['a', '1'],
+      ['longer', '1,000'],
+    ];
+    expect(formatTable(['what', 'n'], rows).split('\n')).toEqual([
+      'what        n',
+      '──────  ─────',
+      'a           1',
+      'longer  1,000',
+    ]);
   });
 });
 
 describe('describeError', () => {
-  it('gives the message of what a user can understand, and the stack of anything else', () => {
+  it('is the message of an error with a code, and the stack of any other error', () => {
     expect(describeError(new TimeoutError('late'))).toBe('late');
     expect(describeError(new Error('defect'))).toMatch(/^Error: defect\n {4}at /);
     expect(describeError('text')).toBe('text');
