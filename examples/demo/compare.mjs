@@ -6,6 +6,8 @@ import { progress, say } from './report.mjs';
 const WARM_UP_MS = 250;
 /** The servers take turns, so that a disturbance of the machine does not meet one of them alone. */
 const TURNS = 5;
+/** Turns of one server that differ by more than this show that the machine is busy. */
+const CALM_SPREAD = 1.5;
 
 /** @typedef {import('./kinds.mjs').Kind} Kind */
 /** @typedef {import('./server-process.mjs').ServerProcess} ServerProcess */
@@ -14,7 +16,8 @@ const TURNS = 5;
  * What a server did: echoes, echoes a second, and the CPU time of its process, in microseconds per
  * echo.
  * @typedef {{ echoes: number, rate: number, cpu: number, user: number }} Turn
- * @typedef {Turn & { kind: Kind, server: string }} Result
+ * @typedef {Turn & { kind: Kind, server: string, spread: number }} Result `spread`: the CPU time of
+ *   the most expensive turn, divided by that of the cheapest.
  */
 
 /**
@@ -54,10 +57,15 @@ export async function compareServers(backend, kind, processes, duration) {
     const medianOf = (/** @type {'rate' | 'cpu' | 'user'} */ figure) =>
       measured.map((turn) => turn[figure]).sort((a, b) => a - b)[Math.floor(TURNS / 2)];
     return {
-      ...{ kind, server: name, echoes },
+      ...{ kind, server: name, echoes, spread: spreadOf(measured.map(({ cpu }) => cpu)) },
       ...{ rate: medianOf('rate'), cpu: medianOf('cpu'), user: medianOf('user') },
     };
   });
+}
+
+/** @param {readonly number[]} values */
+function spreadOf(values) {
+  return Math.max(...values) / Math.min(...values);
 }
 
 /** @param {readonly Result[]} results @returns {string} A table, and how to read it. */
@@ -84,13 +92,20 @@ export function summary(results) {
     'user µs',
     'native : node',
   ];
+  const spread = Math.max(...results.map((result) => result.spread));
+  const percent = Math.round((spread - 1) * 100);
+  const warning =
+    spread <= CALM_SPREAD
+      ? ''
+      : `\nThe turns of one server differ by up to ${percent} %: other work probably disturbs the measurement.
+Run it again on an idle machine for ratios to rely on.`;
   return `${formatTable([header, ...rows])}
 
 CPU is the time of the server's process for one echo, and user the part outside the kernel: medians
 of ${TURNS} turns. Below 1.00, native uses less. Node.js has no Unix datagrams.
 The load comes from JavaScript in one process, which also limits the echoes per second. The ratios
 of README differ, because their load comes from a program outside Node.js; to measure as README
-does, run: npm run bench -- quick`;
+does, run: npm run bench -- quick${warning}`;
 }
 
 /** Columns as wide as their widest cell: two of words, then numbers. @param {string[][]} rows */
