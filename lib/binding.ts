@@ -5,29 +5,30 @@ import { outOfRange } from './arguments/validate';
 import type { Bytes } from './contract/bytes';
 
 /**
- * The addon, as TypeScript sees it: flat functions over integer fds, one system call each, that
- * never wait.
+ * The addon, as TypeScript sees it: flat functions over integer fds, which make one system call
+ * each and never wait. native/README.md says how to add one.
  *
- * - A result below zero is a negative libuv code (`errors.ts` turns it into an error); everything
- *   else is a success. Nothing here throws. Arguments of the wrong type, or a length beyond its
- *   view, are UV_EINVAL before any system call.
- * - `Bytes` arguments are used during the call and forgotten. A detached one counts as empty:
- *   callers check first.
- * - A socket address is the bytes of its `sockaddr`, in a caller's Uint8Array: encoded once, used
- *   often.
- * - Every fd made here is non-blocking and close-on-exec from birth, and is closed with its
- *   environment unless `release`d.
- * - Results with several fields go into a caller's Int32Array: a receive allocates nothing.
+ * - A result below zero is a negative libuv code, and errors.ts makes an error of it. Every other
+ *   result is a success. No function throws. For an argument of the wrong type, or a length beyond
+ *   its view, the result is UV_EINVAL, and no system call is made.
+ * - `Bytes` arguments are used during the call only. A detached view counts as empty, so callers
+ *   check first.
+ * - A socket address is the bytes of its `sockaddr` in a Uint8Array of the caller: encoded once,
+ *   used often.
+ * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the environment,
+ *   which closes it at its end unless `release` or `close` comes before.
+ * - Results of several numbers go into an Int32Array of the caller, so that a receive allocates
+ *   nothing.
  */
 export interface NativeBinding {
   /**
-   * AF_*, SOCK_*, SO_*, MSG_*, AI_*, EAI_*, errno numbers negated under their own names (UV_EAGAIN
-   * …): as this platform numbers them.
+   * The numbers that this platform gives to AF_*, SOCK_*, SO_*, MSG_*, AI_* and more, and the codes
+   * of libuv (UV_EAGAIN, UV_EAI_NONAME …), which are negated errnos or the resolver's own.
    */
   readonly constants: Readonly<Record<string, number>>;
   /**
-   * IOV_MAX, sizeof(sun_path), offsetof(sun_path), sizeof(sockaddr_storage), events per reactor
-   * batch, buffers of `sendv`.
+   * IOV_MAX, sizeof(sun_path), offsetof(sun_path), sizeof(sockaddr_storage), the most events of a
+   * reactor's batch, the most buffers of `recvv` and `sendv`.
    */
   readonly limits: Readonly<
     Record<
@@ -36,8 +37,8 @@ export interface NativeBinding {
     >
   >;
 
-  // Addresses. `out` holds limits.sockaddrMax bytes; the result is the length of the sockaddr.
-  /** Numeric IPv4 or IPv6 text (no scope suffix). UV_EINVAL if it is neither. */
+  // Addresses. `out` has limits.sockaddrMax bytes, and the result is the length of the sockaddr.
+  /** Encodes a numeric IPv4 or IPv6 address, without a scope suffix. UV_EINVAL for another text. */
   encodeInet(
     out: Uint8Array,
     address: string,
@@ -46,37 +47,37 @@ export interface NativeBinding {
     scopeId: number,
   ): number;
   /**
-   * A path, an abstract name (leading NUL) or the unnamed address (empty). UV_ENAMETOOLONG if it
-   * does not fit: never cut.
+   * Encodes a path, an abstract name (leading NUL), or the unnamed address (empty). UV_ENAMETOOLONG
+   * if it does not fit: a path is never truncated.
    */
   encodeUnix(out: Uint8Array, path: Uint8Array): number;
   /**
-   * The address text of an AF_INET or AF_INET6 sockaddr; `fields` gets [port, flowinfo, scopeId].
-   * UV_EAFNOSUPPORT for other families.
+   * Returns the address text of an AF_INET or AF_INET6 sockaddr; `fields` gets [port, flowinfo,
+   * scopeId]. UV_EAFNOSUPPORT for other families.
    */
   decodeInet(sockaddr: Uint8Array, length: number, fields: Uint32Array): string | number;
-  /** sa_family, or a negative code if `length` is too short to hold one. */
+  /** Returns sa_family, or a negative code if `length` is too short for it. */
   sockaddrFamily(sockaddr: Uint8Array, length: number): number;
 
-  // Life of a socket.
+  // The life of a socket.
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
   /**
-   * Takes ownership of an open fd, and makes it non-blocking and close-on-exec: `info` gets
-   * [family, type, protocol, listening]. UV_EBADF, UV_ENOTSOCK, UV_EEXIST (owned by this
-   * environment already). O_NONBLOCK is shared with every duplicate of the fd.
+   * Takes ownership of an open fd, and makes it non-blocking and close-on-exec; `info` gets
+   * [family, type, protocol]. UV_EBADF, UV_ENOTSOCK, or UV_EEXIST if this environment owns the fd
+   * already. Every duplicate of the fd shares its O_NONBLOCK.
    */
   adopt(fd: number, info: Int32Array): number;
-  /** Stops watching, and forgets the fd without closing it. UV_EBADF if it is not owned. */
+  /** Ends the watch and the ownership of an fd without closing it. UV_EBADF if it is not owned. */
   release(fd: number): number;
   /**
-   * Stops watching, forgets, closes, in this order; never retried. UV_EBADF, and nothing is closed,
-   * if it is not owned.
+   * Ends the watch, then the ownership, then closes the fd; never repeated. UV_EBADF if the fd is
+   * not owned, and then nothing is closed.
    */
   close(fd: number): number;
   dup(fd: number): number;
   bind(fd: number, sockaddr: Uint8Array, length: number): number;
-  /** 0: connected. UV_EINPROGRESS: under way. */
+  /** Returns 0 if the socket is connected, UV_EINPROGRESS if the connection is under way. */
   connect(fd: number, sockaddr: Uint8Array, length: number): number;
   listen(fd: number, backlog: number): number;
   accept(fd: number): number;
@@ -84,28 +85,28 @@ export interface NativeBinding {
   shutdown(fd: number, how: number): number;
   getsockname(fd: number, out: Uint8Array): number;
   getpeername(fd: number, out: Uint8Array): number;
-  /** The value goes into result[0]. */
+  /** `result` gets [value]. */
   getsockoptInt(fd: number, level: number, option: number, result: Int32Array): number;
-  /** The result is the number of bytes that the kernel wrote. */
+  /** Returns the number of bytes that the kernel wrote into `out`. */
   getsockoptBytes(fd: number, level: number, option: number, out: Uint8Array): number;
   setsockoptInt(fd: number, level: number, option: number, value: number): number;
   setsockoptBytes(fd: number, level: number, option: number, value: Bytes): number;
 
-  // Bytes. Results are counts.
+  // Bytes. The result is a count.
   recv(fd: number, buffer: Bytes, flags: number): number;
-  /** Sends `buffer` from byte `offset` on. */
+  /** Sends the bytes of `buffer` from `offset` on. */
   send(fd: number, buffer: Bytes, offset: number, flags: number): number;
   /**
-   * recvmsg of one buffer, without control messages: half of what the list costs. `result` gets
+   * recvmsg(2) of one buffer, without control messages: half the cost of a list. `result` gets
    * [msg_flags, msg_namelen]; `name` may be null.
    */
   recvfrom(fd: number, buffer: Bytes, name: Uint8Array | null, result: Int32Array): number;
   /** Sends `buffer` to an address. */
   sendto(fd: number, buffer: Bytes, name: Uint8Array, nameLength: number): number;
   /**
-   * Scatters into at most IOV_MAX of `buffers`. `name` and `control` may be null. `result` gets
-   * [msg_flags, msg_namelen, msg_controllen]. Received fds are close-on-exec, and owned by the
-   * environment until `decodeControl` reads their message.
+   * recvmsg(2): scatters into the first IOV_MAX of `buffers`. `name` and `control` may be null.
+   * `result` gets [msg_flags, msg_namelen, msg_controllen]. Received fds are close-on-exec, and the
+   * environment owns them until `decodeControl` reads their message.
    */
   recvmsg(
     fd: number,
@@ -116,9 +117,10 @@ export interface NativeBinding {
     flags: number,
   ): number;
   /**
-   * Gathers from at most IOV_MAX of `buffers`, after the first `skip` bytes of them all: a result
-   * below the sum says that it was less. (A datagram must not be cut so: its caller has no more
-   * buffers than that.) Lengths of 0 mean no name, no control data.
+   * sendmsg(2): gathers from the first IOV_MAX of `buffers`, after the first `skip` bytes of all
+   * buffers. A result below the sum says that less was sent. (A datagram must not be split like
+   * this, so its caller passes at most IOV_MAX buffers.) A length of 0 means no name, or no control
+   * data.
    */
   sendmsg(
     fd: number,
@@ -131,19 +133,19 @@ export interface NativeBinding {
     flags: number,
   ): number;
   /**
-   * recvmsg of bytes alone, into at most limits.directMax buffers: as arguments they cost a third
-   * of what they do in an array.
+   * recvmsg(2) of bytes only, into the first limits.directMax buffers. A buffer costs a third as an
+   * argument of what it costs in an array.
    */
   recvv(fd: number, flags: number, ...buffers: readonly Bytes[]): number;
   /**
-   * sendmsg of bytes alone, likewise, after the first `skip` bytes. Buffers beyond limits.directMax
-   * count as not sent.
+   * sendmsg(2) of bytes only, from the first limits.directMax buffers, after the first `skip`
+   * bytes.
    */
   sendv(fd: number, flags: number, skip: number, ...buffers: readonly Bytes[]): number;
   /**
-   * recvmmsg: up to `count` datagrams, the i-th at slab[i * size]. `sizes` gets the i-th length, or
-   * a negative code (UV_EMSGSIZE: it was cut). `names` (null, or count * limits.sockaddrMax bytes)
-   * and `nameLengths` get the senders. The result is the number of datagrams, 256 at most.
+   * recvmmsg(2): receives up to `count` datagrams, the i-th at slab[i * size]. sizes[i] gets its
+   * length, or UV_EMSGSIZE if it was truncated. `names` (null, or count * limits.sockaddrMax bytes)
+   * and `nameLengths` get the senders. Returns the number of datagrams, 256 at most.
    */
   recvmmsg(
     fd: number,
@@ -155,8 +157,8 @@ export interface NativeBinding {
     nameLengths: Int32Array | null,
   ): number;
   /**
-   * sendmmsg, from packet `first` on, to the socket's peer or (name) to one address. The result is
-   * the number of datagrams sent, 256 at most.
+   * sendmmsg(2): sends the packets from `first` on, to the socket's peer or, with a name, to one
+   * address. Returns the number of datagrams sent, 256 at most.
    */
   sendmmsg(
     fd: number,
@@ -166,33 +168,33 @@ export interface NativeBinding {
     nameLength: number,
   ): number;
 
-  // Control messages: the layout is the platform's, so native code walks it.
-  /** CMSG_SPACE(length). */
+  // Control messages. Native code reads and writes them, because their layout is the platform's.
+  /** Returns CMSG_SPACE(length). */
   controlSpace(length: number): number;
-  /** Appends one message at `offset`; the result is the offset behind it, or UV_ENOBUFS. */
+  /** Writes one message at `offset`, and returns the offset after it, or UV_ENOBUFS. */
   encodeControl(out: Uint8Array, offset: number, level: number, type: number, data: Bytes): number;
   /**
-   * Reads the message at `offset`: `fields` gets [level, type, data offset, data length]; the
-   * result is the next offset, or 0 if there was none. The fds of an SCM_RIGHTS message belong to
-   * the caller from then on.
+   * Reads the message at `offset`: `fields` gets [level, type, data offset, data length]. Returns
+   * the next offset, or 0 if there is no message. From then on, the caller owns the fds of an
+   * SCM_RIGHTS message.
    */
   decodeControl(control: Uint8Array, length: number, offset: number, fields: Int32Array): number;
   /**
-   * SO_PEERCRED and its kin: `result` gets [pid, uid, gid]; pid -1 where the platform has none.
-   * UV_ENOTCONN without such a peer.
+   * SO_PEERCRED, getpeereid(3): `result` gets [pid, uid, gid]; the pid is -1 where the platform
+   * does not tell it. UV_ENOTCONN without a peer that has credentials.
    */
   peerCredentials(fd: number, result: Int32Array): number;
   /**
-   * [bytes unread, bytes unsent] (SIOCINQ, SIOCOUTQ); -1 where the platform cannot tell. For a
-   * datagram socket, of the next datagram.
+   * SIOCINQ, SIOCOUTQ: `result` gets [bytes unread, bytes unsent]; -1 where the platform does not
+   * tell. Of a datagram socket, the next datagram counts as unread.
    */
   queueSizes(fd: number, result: Int32Array): number;
-  /** The first of these alone (FIONREAD), as the result. */
+  /** FIONREAD: returns the bytes unread. */
   unreadSize(fd: number): number;
 
-  // Names: on threads of their own, not of libuv's pool. A look-up under way keeps the process
-  // alive. `deliver` is called once, from the event loop, and not at all if the result is negative;
-  // codes are UV_EAI_*.
+  // Look-ups of names, on threads of the addon, not of libuv's pool. A look-up under way keeps the
+  // process alive. The event loop calls `deliver` once, with a code UV_EAI_* if the look-up failed;
+  // it does not call it if the result is negative.
   getaddrinfo(
     host: string | null,
     service: string | null,
@@ -220,40 +222,43 @@ export interface NativeBinding {
     deliver: (status: number, host: string, service: string) => void,
   ): number;
 
-  // The reactor. One per environment, made at the first `reactorOpen`.
+  // The reactor. There is one per environment, made by the first `reactorOpen`.
   /**
-   * 'epoll' is edge-triggered: no `arm` is needed. 'poll' reports a direction once, then wants
-   * `arm` again.
+   * 'epoll' is edge-triggered, and needs no `arm`. 'poll' reports a direction once, and again after
+   * `arm`.
    */
   reactorKind(): 'epoll' | 'poll';
   /**
-   * `deliver(count)` is called once per batch of loop events, with `count` triples [slot,
-   * generation, events] in `events` (1 readable, 2 writable, 4 error, hang-up of either side, or
-   * urgent data). It may be called again right away if there were more than fit. An exception out
-   * of it becomes 'uncaughtException'. UV_EALREADY if it is open.
+   * The loop calls `deliver(count)` once per batch, with `count` triples [slot, generation, events]
+   * in `events` (1 readable, 2 writable, 4 error, hang-up of either side, or urgent data), and
+   * again at once if there are more than fit. An exception out of `deliver` becomes
+   * 'uncaughtException'. UV_EALREADY if the reactor is open.
    */
   reactorOpen(events: Int32Array, deliver: (count: number) => void): number;
   /**
-   * Watches an fd in both directions, from what is ready now on; events name `slot` and
-   * `generation`. UV_EEXIST if it is watched. `release` and `close` end it.
+   * Watches an fd in both directions. Present readiness is reported first. Events carry `slot` and
+   * `generation`. UV_EEXIST if the fd is watched. `release` and `close` end the watch.
    */
   watch(fd: number, slot: number, generation: number): number;
-  /** Asks for the next event of these directions (poll reactor; a no-op on epoll). */
+  /** Asks for the next event of these directions. Does nothing with epoll. */
   arm(fd: number, events: number): number;
   /**
-   * poll(2) with a timeout of 0: which of these are ready now, in the bits of `deliver`. 4 for an
-   * error or a hang-up comes unasked.
+   * poll(2) with a timeout of 0: returns which of these events are present now, in the bits of
+   * `deliver`. An error or a hang-up (4) is reported in any case.
    */
   poll(fd: number, events: number): number;
-  /** While held, the reactor keeps the event loop alive. */
+  /** A held reactor keeps the event loop alive. */
   hold(on: boolean): void;
-  /** Fds that this environment owns: for tests and `sockscope info`. */
+  /** The number of fds that this environment owns, for tests and `sockscope info`. */
   ownedCount(): number;
 }
 
-/** What only this file calls. */
+/** The addon with the function that only this file calls. */
 interface LoadedBinding extends NativeBinding {
-  /** Chooses the reactor, before it is opened. UV_ENOTSUP if the platform does not have it. */
+  /**
+   * Chooses the reactor, before it is opened. UV_ENOTSUP if the platform does not have it,
+   * UV_EINVAL for an unknown name.
+   */
   reactorUse(kind: string): number;
 }
 
@@ -262,38 +267,38 @@ export interface NativeUnavailableError extends Error {
   readonly code: 'ERR_NATIVE_UNAVAILABLE';
 }
 
-// Compiled, this file lies in dist/, beside package.json, prebuilds/ and build/.
+// The compiled file is in dist/, which lies beside package.json, prebuilds/ and build/.
 const packageRoot = join(__dirname, '..');
 const requireHere = createRequire(__filename);
 
 let loaded: { readonly binding: NativeBinding; readonly path: string } | undefined;
 
 /**
- * The addon, loaded at the first call: importing this package loads no binary. One per environment
- * (main thread or worker).
+ * The addon. The first call loads it: importing this package loads no binary. There is one per
+ * environment (main thread or worker).
  *
- * The environment variable `SOCKSCOPE_REACTOR` ('epoll' or 'poll') chooses how readiness is
- * learned; it is read once.
- * @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary runs here; its message says which were looked
- *   for, its cause why one failed.
+ * The environment variable `SOCKSCOPE_REACTOR` ('epoll' or 'poll') chooses the reactor; it is read
+ * once.
+ * @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary runs here. The message says which binaries
+ *   were looked for, and the cause says why one failed.
  * @throws RangeError `ERR_OUT_OF_RANGE` if `SOCKSCOPE_REACTOR` names no reactor of this platform.
  */
 export function nativeBinding(): NativeBinding {
   return (loaded ??= load()).binding;
 }
 
-/** The binary that `nativeBinding` loads. @throws as `nativeBinding` does. */
+/** The path of the binary that `nativeBinding` loads. Throws as `nativeBinding` does. */
 export function nativeBindingPath(): string {
   return (loaded ??= load()).path;
 }
 
 function load(): { binding: NativeBinding; path: string } {
-  // Bun resolves every libuv symbol, and panics when one is called: nothing native may run before
-  // this line.
+  // Bun has every libuv symbol, and panics when a missing function is called. So this check comes
+  // before any native code runs.
   if (process.versions['bun'] !== undefined)
-    throw unavailable('Bun has no libuv event loop, which it needs.');
+    throw unavailable('Bun does not have the libuv event loop that the addon needs.');
   if (process.platform === 'win32')
-    throw unavailable('It works on POSIX sockets, which Windows has not.');
+    throw unavailable('The addon needs POSIX sockets, and Windows does not have them.');
   let path: string;
   let binding: LoadedBinding;
   try {
@@ -301,7 +306,7 @@ function load(): { binding: NativeBinding; path: string } {
       packageRoot,
     );
   } catch (error) {
-    throw notLoaded('No binary was found.', error);
+    throw notLoaded('No binary was found for this platform.', error);
   }
   try {
     binding = requireHere(path) as LoadedBinding;
@@ -325,26 +330,28 @@ function load(): { binding: NativeBinding; path: string } {
 function unavailable(reason: string, cause?: unknown): NativeUnavailableError {
   const error = new Error(
     `The native backend of sockscope is not available. ${reason}\n` +
-      "newBuiltinBackend('node') does without it: TCP, Unix streams and UDP, on node:net and node:dgram.",
+      "newBuiltinBackend('node') works without it: TCP, Unix streams and UDP, " +
+      'on node:net and node:dgram.',
     cause === undefined ? undefined : { cause },
   );
   return Object.assign(error, { code: 'ERR_NATIVE_UNAVAILABLE' as const });
 }
 
-/** On a platform that could have one. */
+/** The error for a platform that the addon can run on. */
 function notLoaded(reason: string, cause: unknown): NativeUnavailableError {
   const { arch, platform } = process;
   const libc = platform === 'linux' ? `, libc ${libcName()}` : '';
   const lines = [
     reason,
-    `Platform ${platform}, arch ${arch}${libc}, Node.js ${process.versions.node}. Looked for, in this order:`,
+    `Platform ${platform}, arch ${arch}${libc}, Node.js ${process.versions.node}.`,
+    'Looked for these files, in this order:',
     ...searchedPaths().map((path) => `  ${path}`),
-    '`npm rebuild sockscope` compiles it here, with a C++ compiler, make and python3.',
+    '`npm rebuild sockscope` compiles the addon here, with a C++20 compiler, make and python3.',
   ];
   return unavailable(lines.join('\n'), cause);
 }
 
-/** Where node-gyp-build looks. `PREBUILDS_ONLY` and `SOCKSCOPE_PREBUILD` are its own variables. */
+/** The files that node-gyp-build looks for. It reads `PREBUILDS_ONLY` and `SOCKSCOPE_PREBUILD`. */
 function searchedPaths(): string[] {
   const root = process.env['SOCKSCOPE_PREBUILD'] ?? packageRoot;
   const builds = process.env['PREBUILDS_ONLY']
@@ -356,7 +363,7 @@ function searchedPaths(): string[] {
   return [...builds, ...prebuilds].map((folder) => join(folder, '*.node'));
 }
 
-/** As node-gyp-build tells them apart. */
+/** The C library, by the rule of node-gyp-build. */
 function libcName(): string {
   return process.env['LIBC'] ?? (existsSync('/etc/alpine-release') ? 'musl' : 'glibc');
 }

@@ -1,102 +1,50 @@
-// The module's entry: a state per environment, and the table of functions that lib/binding.ts
-// describes.
+// The entry of the addon: makes the state of the environment, and joins the tables of exports.
 
-#include <node_api.h>
+#include <napi.h>
 
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 
 namespace sockscope {
 
 namespace {
 
-struct Export {
-  const char* name;
-  napi_callback function;
-};
-
-constexpr Export kExports[] = {
-    {"encodeInet", JsEncodeInet},
-    {"encodeUnix", JsEncodeUnix},
-    {"decodeInet", JsDecodeInet},
-    {"sockaddrFamily", JsSockaddrFamily},
-    {"socket", JsSocket},
-    {"socketpair", JsSocketPair},
-    {"adopt", JsAdopt},
-    {"release", JsRelease},
-    {"close", JsClose},
-    {"dup", JsDup},
-    {"bind", JsBind},
-    {"connect", JsConnect},
-    {"listen", JsListen},
-    {"accept", JsAccept},
-    {"shutdown", JsShutdown},
-    {"getsockname", JsGetSockName},
-    {"getpeername", JsGetPeerName},
-    {"getsockoptInt", JsGetOptionInt},
-    {"getsockoptBytes", JsGetOptionBytes},
-    {"setsockoptInt", JsSetOptionInt},
-    {"setsockoptBytes", JsSetOptionBytes},
-    {"recv", JsRecv},
-    {"send", JsSend},
-    {"recvfrom", JsRecvFrom},
-    {"sendto", JsSendTo},
-    {"recvmsg", JsRecvMsg},
-    {"sendmsg", JsSendMsg},
-    {"recvv", JsRecvV},
-    {"sendv", JsSendV},
-    {"recvmmsg", JsRecvMmsg},
-    {"sendmmsg", JsSendMmsg},
-    {"controlSpace", JsControlSpace},
-    {"encodeControl", JsEncodeControl},
-    {"decodeControl", JsDecodeControl},
-    {"peerCredentials", JsPeerCredentials},
-    {"queueSizes", JsQueueSizes},
-    {"unreadSize", JsUnreadSize},
-    {"getaddrinfo", JsGetAddrInfo},
-    {"getnameinfo", JsGetNameInfo},
-    {"poll", JsPoll},
-    {"reactorUse", JsReactorUse},
-    {"reactorKind", JsReactorKind},
-    {"reactorOpen", JsReactorOpen},
-    {"watch", JsWatch},
-    {"arm", JsArm},
-    {"hold", JsHold},
-    {"ownedCount", JsOwnedCount},
-};
-
-bool DefineObject(napi_env env, napi_value exports, const char* name,
-                  bool (*fill)(napi_env, napi_value)) {
-  napi_value object = nullptr;
-  return napi_create_object(env, &object) == napi_ok && fill(env, object) &&
-         napi_object_freeze(env, object) == napi_ok &&
-         napi_set_named_property(env, exports, name, object) == napi_ok;
+// Defines one export. False if that fails. The functions are plain Node-API callbacks, because
+// Napi::Function would wrap each call: native/README.md has the figures.
+bool Define(Napi::Env env, Napi::Object exports, const Export& entry, EnvState* state) {
+  napi_value value = nullptr;
+  if (entry.object != nullptr) {
+    value = entry.object(env);
+  } else if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, state,
+                                  &value) != napi_ok) {
+    return false;
+  }
+  return value != nullptr && exports.Set(entry.name, value);
 }
 
-bool DefineFunctions(napi_env env, napi_value exports, EnvState* state) {
-  for (const Export& entry : kExports) {
-    napi_value function = nullptr;
-    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, state, &function) !=
-            napi_ok ||
-        napi_set_named_property(env, exports, entry.name, function) != napi_ok) {
-      return false;
+bool DefineAll(Napi::Env env, Napi::Object exports, EnvState* state) {
+  for (const ExportTable& table :
+       {kAncillaryExports, kBatchExports, kConstantsExports, kMessageExports, kOptionsExports,
+        kResolverExports, kSockaddrExports, kSocketExports, kWatchExports}) {
+    for (const Export& entry : table) {
+      if (!Define(env, exports, entry, state)) return false;
     }
   }
   return true;
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  EnvState* state = EnvState::New(env);
+  if ((state == nullptr || !DefineAll(env, exports, state)) && !env.IsExceptionPending()) {
+    Napi::Error::New(env, "sockscope cannot start: the environment is ending, or memory is short")
+        .ThrowAsJavaScriptException();
+  }
+  return exports;
 }
 
 }  // namespace
 
 }  // namespace sockscope
 
-NAPI_MODULE_INIT() {
-  using namespace sockscope;
-  EnvState* state = EnvState::New(env);
-  if (state == nullptr || !DefineObject(env, exports, "constants", DefineConstants) ||
-      !DefineObject(env, exports, "limits", DefineLimits) ||
-      !DefineFunctions(env, exports, state)) {
-    napi_throw_error(env, nullptr, "sockscope: this environment is ending, or memory is short");
-    return nullptr;
-  }
-  return exports;
-}
+using sockscope::Initialize;
+NODE_API_MODULE(sockscope, Initialize)

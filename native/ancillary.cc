@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "result.h"
 
@@ -12,21 +12,21 @@ namespace sockscope {
 
 namespace {
 
-// More than any system takes (net.core.optmem_max, usually 128 KiB), and far from overflowing
+// More than any system accepts (net.core.optmem_max, usually 128 KiB), and too little to overflow
 // CMSG_SPACE.
 constexpr size_t kMaxData = size_t{1} << 30;
 
 struct ControlMessage {
   int level;
   int type;
-  // Relative to the control data's start.
+  // Offsets from the start of the control data.
   size_t data;
   size_t length;
   size_t next;
 };
 
-// The message at `offset`; false if there is none. Views may lie at odd addresses, so headers are
-// copied, never cast.
+// The message at `offset`; false if there is none. A view may lie at an odd address, so its header
+// is copied, never cast.
 bool ReadControl(const uint8_t* control, size_t size, size_t offset, ControlMessage* out) {
   cmsghdr header;
   if (offset > size || size - offset < sizeof(header)) return false;
@@ -41,7 +41,7 @@ bool ReadControl(const uint8_t* control, size_t size, size_t offset, ControlMess
   return true;
 }
 
-// Calls `use` with every fd of the message, if it is one that carries fds.
+// Calls `use` with every fd of an SCM_RIGHTS message; other messages carry none.
 template <typename Use>
 void ForEachFd(const uint8_t* control, const ControlMessage& message, Use use) {
   if (message.level != SOL_SOCKET || message.type != SCM_RIGHTS) return;
@@ -60,6 +60,8 @@ void OwnReceivedFds(EnvState* state, const uint8_t* control, size_t length) {
     ForEachFd(control, message, [&](int fd) { state->OwnReceived(fd); });
   }
 }
+
+namespace {
 
 napi_value JsControlSpace(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
@@ -80,7 +82,7 @@ napi_value JsEncodeControl(napi_env env, napi_callback_info info) {
   const size_t space = CMSG_SPACE(data.length);
   if (offset > out.length || space > out.length - offset) return Number(env, UV_ENOBUFS);
   uint8_t* at = out.data + offset;
-  // The padding is sent too: no old memory in it.
+  // The padding is sent too, so it must not hold old memory.
   memset(at, 0, space);
   cmsghdr header = {};
   header.cmsg_len = static_cast<decltype(header.cmsg_len)>(CMSG_LEN(data.length));
@@ -101,8 +103,8 @@ napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
     return Number(env, UV_EINVAL);
   ControlMessage message;
   if (!ReadControl(control.data, length, offset, &message)) return Number(env, 0);
-  // Whoever reads the numbers is their owner. Only fds that came in this way are given up: the
-  // bytes may be anybody's.
+  // The caller owns the fds from here on. Only fds that a control message has brought are released:
+  // the bytes may hold any number.
   EnvState* state = args.data<EnvState>();
   ForEachFd(control.data, message, [&](int fd) { state->ReleaseReceived(fd); });
   fields[0] = message.level;
@@ -111,5 +113,15 @@ napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
   fields[3] = static_cast<int32_t>(message.length);
   return Number(env, static_cast<int32_t>(message.next));
 }
+
+constexpr Export kExports[] = {
+    {"controlSpace", JsControlSpace},
+    {"encodeControl", JsEncodeControl},
+    {"decodeControl", JsDecodeControl},
+};
+
+}  // namespace
+
+constexpr ExportTable kAncillaryExports = kExports;
 
 }  // namespace sockscope

@@ -8,8 +8,8 @@ namespace sockscope {
 
 class EnvState;
 
-// Takes ownership of every fd in control data that has just come from the kernel, before anything
-// else may fail.
+// Takes ownership of every fd in control data that the kernel has just written. To be called before
+// anything that can fail.
 void OwnReceivedFds(EnvState* state, const uint8_t* control, size_t length);
 
 }  // namespace sockscope

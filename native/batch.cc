@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "platform.h"
 #include "result.h"
@@ -11,11 +11,9 @@ namespace sockscope {
 
 namespace {
 
-// Datagrams per call at most: what fits the stack with ease. Beyond some dozens a system call is no
-// longer what costs.
+// The most datagrams per call: their headers fit the stack easily. Beyond some dozens, the system
+// call itself is a small part of the cost.
 constexpr size_t kMaxBatch = 256;
-
-}  // namespace
 
 napi_value JsRecvMmsg(napi_env env, napi_callback_info info) {
   Args<7> args(env, info);
@@ -26,7 +24,7 @@ napi_value JsRecvMmsg(napi_env env, napi_callback_info info) {
   int32_t* sizes = args.Numbers<int32_t>(4, count);
   const View names = args.BytesOrNull(5);
   const Fields<int32_t> name_lengths = args.NumbersOrNull<int32_t>(6);
-  // Divided, not multiplied: a product of two numbers from JavaScript may not fit a size_t.
+  // A division, because the product of two numbers from JavaScript may not fit a size_t.
   const bool fits = size == 0 || count <= slab.length / size;
   const bool names_fit =
       names.data == nullptr ||
@@ -66,8 +64,7 @@ napi_value JsSendMmsg(napi_env env, napi_callback_info info) {
     return Number(env, UV_EINVAL);
   }
   const size_t count = length - first < kMaxBatch ? length - first : kMaxBatch;
-  // An element may be a getter, which runs JavaScript: memory is looked at only after the last of
-  // them.
+  // An element may be a getter, which runs JavaScript. So all elements are read before any memory.
   napi_value packets[kMaxBatch];
   for (size_t i = 0; i < count; i++) {
     if (napi_get_element(env, args[1], static_cast<uint32_t>(first + i), &packets[i]) != napi_ok)
@@ -94,5 +91,14 @@ napi_value JsSendMmsg(napi_env env, napi_callback_info info) {
   }
   return Number(env, PlatformSendBatch(fd, messages, static_cast<unsigned int>(count)));
 }
+
+constexpr Export kExports[] = {
+    {"recvmmsg", JsRecvMmsg},
+    {"sendmmsg", JsSendMmsg},
+};
+
+}  // namespace
+
+constexpr ExportTable kBatchExports = kExports;
 
 }  // namespace sockscope

@@ -1,8 +1,9 @@
-// The numbers that this platform gives to names. Only names that exist here are defined: JavaScript
-// sees `undefined` elsewhere.
+// The numbers that this platform gives to names. A name that the platform does not have is not
+// defined, and JavaScript sees `undefined`.
 
 #include <errno.h>
 #include <limits.h>
+#include <napi.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,9 @@
 #include <sys/un.h>
 #include <uv.h>
 
+#include <initializer_list>
+#include <span>
+
 #ifdef __linux__
 #include <linux/errqueue.h>
 #include <linux/filter.h>
@@ -18,7 +22,8 @@
 #include <linux/vm_sockets.h>
 #endif
 
-#include "exports.h"
+#include "export_table.h"
+#include "message.h"
 #include "reactor.h"
 
 namespace sockscope {
@@ -27,7 +32,7 @@ namespace {
 
 struct Constant {
   const char* name;
-  // Some are unsigned 32-bit numbers.
+  // 64 bits, because some values are unsigned 32-bit numbers.
   int64_t value;
 };
 
@@ -139,7 +144,7 @@ constexpr Constant kCommon[] = {
 
 #ifdef __linux__
 
-// Kernel numbers that older C libraries do not name. They never change.
+// Numbers of the kernel that older C libraries do not name. They never change.
 constexpr int UDP_SEGMENT_VALUE = 103;
 constexpr int UDP_GRO_VALUE = 104;
 constexpr int SOL_UDP_VALUE = 17;
@@ -257,7 +262,7 @@ constexpr Constant kPlatform[] = {
 
 constexpr Constant kPlatform[] = {
 #ifdef TCP_KEEPALIVE
-    // What Linux calls TCP_KEEPIDLE.
+    // The option that Linux calls TCP_KEEPIDLE.
     {"TCP_KEEPIDLE", TCP_KEEPALIVE},         SOCKSCOPE_CONSTANT(TCP_KEEPALIVE),
 #endif
 #ifdef TCP_CONNECTION_INFO
@@ -289,17 +294,17 @@ constexpr Constant kPlatform[] = {
 
 #endif  // __linux__
 
-// libuv's codes: negated errnos, and the resolver's own.
+// libuv's codes: negated errnos, and the codes of its resolver.
 constexpr Constant kCodes[] = {
 #define SOCKSCOPE_CODE(name, text) {"UV_" #name, UV_##name},
     UV_ERRNO_MAP(SOCKSCOPE_CODE)
 #undef SOCKSCOPE_CODE
 };
 
-// In the same form, errnos of socket calls that libuv has no name for.
+// Errnos of socket calls that libuv has no name for, in the same form.
 constexpr Constant kMoreCodes[] = {
     {"UV_EINPROGRESS", -EINPROGRESS},
-    // sendmsg(2): too many fds are under way in Unix sockets.
+    // sendmsg(2) returns it when too many fds are under way in Unix sockets.
     {"UV_ETOOMANYREFS", -ETOOMANYREFS},
 };
 
@@ -312,25 +317,29 @@ constexpr Constant kLimits[] = {
     {"directMax", kMaxDirect},
 };
 
-template <size_t N>
-bool Define(napi_env env, napi_value object, const Constant (&constants)[N]) {
-  for (const Constant& constant : constants) {
-    napi_value value = nullptr;
-    if (napi_create_int64(env, constant.value, &value) != napi_ok ||
-        napi_set_named_property(env, object, constant.name, value) != napi_ok) {
-      return false;
-    }
+napi_value FrozenObject(Napi::Env env, std::initializer_list<std::span<const Constant>> tables) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const std::span<const Constant> table : tables) {
+    for (const Constant& constant : table)
+      object.Set(constant.name, static_cast<double>(constant.value));
   }
-  return true;
+  object.Freeze();
+  return object;
 }
+
+napi_value Constants(napi_env env) {
+  return FrozenObject(env, {kCommon, kPlatform, kCodes, kMoreCodes});
+}
+
+napi_value Limits(napi_env env) { return FrozenObject(env, {kLimits}); }
+
+constexpr Export kExports[] = {
+    {"constants", nullptr, Constants},
+    {"limits", nullptr, Limits},
+};
 
 }  // namespace
 
-bool DefineConstants(napi_env env, napi_value object) {
-  return Define(env, object, kCommon) && Define(env, object, kPlatform) &&
-         Define(env, object, kCodes) && Define(env, object, kMoreCodes);
-}
-
-bool DefineLimits(napi_env env, napi_value object) { return Define(env, object, kLimits); }
+constexpr ExportTable kConstantsExports = kExports;
 
 }  // namespace sockscope

@@ -1,21 +1,28 @@
 #include "env_state.h"
 
+#include <napi.h>
 #include <unistd.h>
 
 #include "memory.h"
 
 namespace sockscope {
 
+namespace {
+
+void Free(Napi::Env, EnvState* state) { Destroy(state); }
+
+}  // namespace
+
 EnvState* EnvState::New(napi_env env) {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
   EnvState* state = Create<EnvState>(env, loop);
   if (state == nullptr) return nullptr;
-  if (napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook_) != napi_ok) {
-    Destroy(state);
-    return nullptr;
-  }
-  return state;
+  Napi::Env(env).SetInstanceData<EnvState, Free>(state);
+  // node-addon-api has no async cleanup hooks. A plain one would have to end before libuv calls the
+  // close callbacks.
+  const bool added = napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook_) == napi_ok;
+  return added ? state : nullptr;
 }
 
 int32_t EnvState::Own(int fd) {
@@ -23,8 +30,8 @@ int32_t EnvState::Own(int fd) {
     close(fd);
     return UV_ENOMEM;
   }
-  // The kernel has just handed the number out. If it is watched, somebody closed our fd behind our
-  // back: the watch is void.
+  // The kernel has just given this number out. If the number is watched, other code has closed the
+  // watched fd: the watch is void.
   UnwatchIfWatched(fd);
   fds_.SetOwned(fd);
   return fd;
@@ -71,7 +78,8 @@ int32_t EnvState::OpenReactor(napi_value events, napi_value deliver) {
 
 int32_t EnvState::Watch(int fd, int32_t slot, int32_t generation) {
   if (reactor_ == nullptr) return UV_EINVAL;
-  // The system call comes first: it knows which fds are open, and the table grows with the largest.
+  // The system call comes first, because it refuses fds that are not open. The table grows with the
+  // largest fd.
   const int32_t error = reactor_->Watch(fd, slot, generation);
   if (error < 0) return error;
   if (!fds_.Reserve(fd)) {
@@ -104,26 +112,22 @@ Resolver* EnvState::OpenResolver(int32_t* error) {
 
 void EnvState::HandleClosed() {
   open_handles_--;
-  FreeIfDone();
+  RemoveHookIfDone();
 }
 
 void EnvState::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
   EnvState* state = static_cast<EnvState*>(data);
   state->ending_ = true;
-  // `state` outlives this: the loop calls close callbacks later, and without an open handle there
-  // is none.
   if (state->reactor_ != nullptr) state->reactor_->Close();
   if (state->resolver_ != nullptr) state->resolver_->Close();
   for (int fd = state->fds_.NextOwned(0); fd != -1; fd = state->fds_.NextOwned(fd + 1)) close(fd);
-  state->FreeIfDone();
+  state->RemoveHookIfDone();
 }
 
-void EnvState::FreeIfDone() {
+void EnvState::RemoveHookIfDone() {
   if (!ending_ || open_handles_ > 0) return;
-  napi_async_cleanup_hook_handle hook = hook_;
-  Destroy(this);
-  // Node ends the environment after this, and no sooner.
-  napi_remove_async_cleanup_hook(hook);
+  // Node waits for this call before it ends the environment and calls `Free`.
+  napi_remove_async_cleanup_hook(hook_);
 }
 
 }  // namespace sockscope

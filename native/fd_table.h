@@ -6,9 +6,9 @@
 
 namespace sockscope {
 
-// What an environment knows about fds, by number: which ones it owns (those that it made, adopted
-// or received, until they are closed or released) and which ones its reactor watches. Makes no
-// system call. Not for use from several threads.
+// What an environment knows about fds, by number: the fds that it owns (it made, adopted or
+// received them, and has not closed or released them), and the fds that its reactor watches. Makes
+// no system call. Not for use from several threads.
 class FdTable {
  public:
   FdTable() = default;
@@ -16,12 +16,11 @@ class FdTable {
   FdTable& operator=(const FdTable&) = delete;
   ~FdTable();
 
-  // Makes room for marks of this fd. False if memory is short; then the other setters must not be
-  // called.
+  // Makes room for the marks of an fd. False if memory is short: then call no setter.
   bool Reserve(int fd);
 
   bool Owns(int fd) const { return (Marks(fd) & kOwned) != 0; }
-  // True for an owned fd that came in a control message.
+  // True for an owned fd from a control message that JavaScript has not read.
   bool IsReceived(int fd) const { return (Marks(fd) & kReceived) != 0; }
   bool IsWatched(int fd) const { return (Marks(fd) & kWatched) != 0; }
   void SetOwned(int fd);
@@ -30,7 +29,7 @@ class FdTable {
   void SetWatched(int fd, bool watched);
 
   size_t owned_count() const { return owned_count_; }
-  // One owned fd from `from` on, or -1.
+  // The first owned fd from `from` on, or -1.
   int NextOwned(int from) const;
 
  private:
@@ -42,8 +41,7 @@ class FdTable {
     return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? marks_[fd] : 0;
   }
 
-  // One byte per fd number. Fd numbers are small and dense, so this is smaller and faster than any
-  // map.
+  // One byte per fd number. Fd numbers are small and dense: a map would be larger and slower.
   uint8_t* marks_ = nullptr;
   size_t capacity_ = 0;
   size_t owned_count_ = 0;

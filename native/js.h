@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The only Node-API sugar: argument readers that say yes or no, and results that are numbers.
-// Nothing here throws. A reader that says no makes its caller return UV_EINVAL: the call came
-// broken from our own TypeScript, which checks what users pass.
+// Reading arguments and returning numbers, in plain Node-API, because every call pays for it: the
+// figures are in native/README.md. Nothing here throws. When a reader fails, its caller returns
+// UV_EINVAL: TypeScript checks what users pass, so a bad argument is a fault of this library.
 
 namespace sockscope {
 
-// The bytes of an ArrayBufferView, valid until the native call returns: nothing may keep it longer.
+// The bytes of an ArrayBufferView. They are valid until the native call returns, and no longer.
 struct View {
   uint8_t* data = nullptr;
   size_t length = 0;
@@ -24,20 +24,21 @@ struct Fields {
   size_t count = 0;
 };
 
-// What a type is set to before it is asked for: Node-API leaves it alone for arrays newer than
-// itself.
+// The value of a type before Node-API is asked for it. Node-API leaves the value unchanged for an
+// array type that is newer than itself.
 constexpr napi_typedarray_type kNoArrayType = static_cast<napi_typedarray_type>(15);
 
-// Any TypedArray, Buffer or DataView, over any kind of buffer. A detached one is empty.
+// Reads any TypedArray, Buffer or DataView, over any kind of buffer. A detached view is empty.
 bool ReadView(napi_env env, napi_value value, View* out);
 
-// An integer from `min` to `max`. Node-API's own conversions would wrap 2^32 + 1 to 1 and make 0, a
-// good fd, of NaN.
+// Reads an integer from `min` to `max`. Node-API's own conversions would turn 2^32 + 1 into 1, and
+// NaN into 0, which is a valid fd.
 inline bool ReadInteger(napi_env env, napi_value value, double min, double max, double* out) {
   return napi_get_value_double(env, value, out) == napi_ok && *out >= min && *out <= max &&
          *out == static_cast<double>(static_cast<int64_t>(*out));
 }
 
+// The arguments of one call, N at most.
 template <size_t N>
 class Args {
  public:
@@ -47,14 +48,14 @@ class Args {
   }
 
   const napi_value& operator[](size_t index) const { return values_[index]; }
-  // How many arguments there are from that one on, N at most in all.
+  // The number of arguments from `index` on.
   size_t CountFrom(size_t index) const {
     const size_t count = count_ < N ? count_ : N;
     return count < index ? 0 : count - index;
   }
-  // False after any reader said no.
+  // False after a reader has failed.
   bool ok() const { return ok_; }
-  // What the function was registered with: the state of its environment.
+  // The data that the function was made with: the state of its environment.
   template <typename T>
   T* data() const {
     return static_cast<T*>(data_);
@@ -62,7 +63,7 @@ class Args {
 
   int32_t Int(size_t index) { return static_cast<int32_t>(Integer(index, INT32_MIN, INT32_MAX)); }
 
-  // A non-negative integer, as large as a double counts in ones.
+  // An integer from 0 to 2^53 - 1, the largest up to which a double counts in ones.
   size_t Size(size_t index) { return static_cast<size_t>(Integer(index, 0, 9007199254740991.0)); }
 
   bool Bool(size_t index) {
@@ -126,15 +127,15 @@ class Args {
   napi_value values_[N];
 };
 
-// Calls a function from a callback of the loop, where no JavaScript is on the stack: what it throws
-// becomes an 'uncaughtException', and microtasks run when it returns. To be the last act of the
-// callback, or of its turn: JavaScript may have changed anything. False if JavaScript cannot be
-// entered: the environment is going down.
+// Calls a function from a callback of the loop, where no JavaScript is on the stack. An exception
+// out of the function becomes an 'uncaughtException', and so does one that is pending already;
+// microtasks run when the function returns. JavaScript may change anything, so this is the last act
+// of the callback. False if JavaScript cannot be entered, because the environment is going down.
 bool CallFromLoop(napi_env env, napi_async_context context, napi_value function, size_t count,
                   const napi_value* arguments);
 
-// A count, an fd, or a negative libuv code. Null (JavaScript's undefined) only if the environment
-// is going down.
+// A count, an fd, or a negative libuv code, for JavaScript. Null (JavaScript gets undefined) only
+// if the environment is going down.
 inline napi_value Number(napi_env env, int32_t value) {
   napi_value result = nullptr;
   return napi_create_int32(env, value, &result) == napi_ok ? result : nullptr;

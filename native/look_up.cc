@@ -1,6 +1,7 @@
 #include "look_up.h"
 
 #include <errno.h>
+#include <napi.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -11,8 +12,8 @@ namespace sockscope {
 
 namespace {
 
-// Enough for every name and service: RFC 1035 has 255 bytes, and C libraries' own NI_MAXHOST
-// differ.
+// Enough for every name and service: RFC 1035 allows 255 bytes, and NI_MAXHOST differs between C
+// libraries.
 constexpr socklen_t kMaxHost = 1025;
 constexpr socklen_t kMaxService = 256;
 
@@ -57,25 +58,16 @@ bool Copy(const char* text, char** out) {
   return *out != nullptr;
 }
 
-bool SetInt(napi_env env, napi_value array, uint32_t index, int32_t number) {
-  napi_value value = nullptr;
-  return napi_create_int32(env, number, &value) == napi_ok &&
-         napi_set_element(env, array, index, value) == napi_ok;
-}
-
 // [family, type, protocol, canonical name, sockaddr].
-bool EntryOf(napi_env env, const addrinfo& entry, napi_value* out) {
-  napi_value name = nullptr;
-  napi_value address = nullptr;
-  const char* canonical = entry.ai_canonname == nullptr ? "" : entry.ai_canonname;
-  return napi_create_array_with_length(env, 5, out) == napi_ok &&
-         SetInt(env, *out, 0, entry.ai_family) && SetInt(env, *out, 1, entry.ai_socktype) &&
-         SetInt(env, *out, 2, entry.ai_protocol) &&
-         napi_create_string_utf8(env, canonical, NAPI_AUTO_LENGTH, &name) == napi_ok &&
-         napi_set_element(env, *out, 3, name) == napi_ok &&
-         napi_create_buffer_copy(env, entry.ai_addrlen, entry.ai_addr, nullptr, &address) ==
-             napi_ok &&
-         napi_set_element(env, *out, 4, address) == napi_ok;
+Napi::Array EntryOf(Napi::Env env, const addrinfo& entry) {
+  Napi::Array result = Napi::Array::New(env, 5);
+  const auto* address = reinterpret_cast<const uint8_t*>(entry.ai_addr);
+  result.Set(0u, entry.ai_family);
+  result.Set(1u, entry.ai_socktype);
+  result.Set(2u, entry.ai_protocol);
+  result.Set(3u, entry.ai_canonname == nullptr ? "" : entry.ai_canonname);
+  result.Set(4u, Napi::Buffer<uint8_t>::Copy(env, address, entry.ai_addrlen));
+  return result;
 }
 
 }  // namespace
@@ -131,25 +123,24 @@ void LookUp::Run() {
   }
 }
 
-size_t LookUp::Results(napi_env env, napi_value arguments[3]) const {
-  if (napi_create_int32(env, status, &arguments[0]) != napi_ok) return 0;
+size_t LookUp::Results(napi_env raw, napi_value arguments[3]) const {
+  const Napi::Env env(raw);
+  arguments[0] = Napi::Number::New(env, status);
   if (for_name) {
     // After a failure, both are empty.
-    const bool made = napi_create_string_utf8(env, status == 0 ? found_host : "", NAPI_AUTO_LENGTH,
-                                              &arguments[1]) == napi_ok &&
-                      napi_create_string_utf8(env, status == 0 ? found_service : "",
-                                              NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok;
-    return made ? 3 : 0;
+    arguments[1] = Napi::String::New(env, status == 0 ? found_host : "");
+    arguments[2] = Napi::String::New(env, status == 0 ? found_service : "");
+    return 3;
   }
-  if (status != 0) return napi_get_null(env, &arguments[1]) == napi_ok ? 2 : 0;
-  if (napi_create_array(env, &arguments[1]) != napi_ok) return 0;
+  if (status != 0) {
+    arguments[1] = env.Null();
+    return 2;
+  }
+  Napi::Array found = Napi::Array::New(env);
   uint32_t count = 0;
-  for (const addrinfo* entry = entries; entry != nullptr; entry = entry->ai_next) {
-    napi_value element = nullptr;
-    if (!EntryOf(env, *entry, &element) ||
-        napi_set_element(env, arguments[1], count++, element) != napi_ok)
-      return 0;
-  }
+  for (const addrinfo* entry = entries; entry != nullptr; entry = entry->ai_next)
+    found.Set(count++, EntryOf(env, *entry));
+  arguments[1] = found;
   return 2;
 }
 

@@ -11,29 +11,30 @@ namespace sockscope {
 
 // One getaddrinfo(3) or getnameinfo(3): its arguments, and then its results.
 //
-// Made and delivered on the loop's thread; `Run` is called on another. In between, a thread touches
-// only what `Run` names, and the loop's thread only the links and the reference.
+// The loop's thread makes and delivers a look-up; another thread calls `Run`. In between, that
+// thread touches arguments and results only, and the loop's thread links and reference only.
 struct LookUp {
   // Null if memory is short.
   static LookUp* NewAddress(const char* host, const char* service, int family, int type,
                             int protocol, int flags);
   static LookUp* NewName(const void* address, size_t length, int flags);
-  // The reference must be gone.
+  // `deliver` must be deleted before.
   static void Free(LookUp* look_up);
 
   // The blocking call.
   void Run();
-  // The arguments for `deliver`: how many, or 0 if JavaScript cannot make them.
+  // Makes the arguments for `deliver`, and returns their count. Where JavaScript cannot make one,
+  // an exception is pending or the environment is going down: CallFromLoop handles both.
   size_t Results(napi_env env, napi_value arguments[3]) const;
 
-  // In the queue, or in the list of those that are done.
+  // The next one in the queue, or in the list of done look-ups.
   LookUp* next = nullptr;
-  // In the list of the environment's own.
+  // The neighbours in the environment's list of look-ups under way.
   LookUp* previous_under_way = nullptr;
   LookUp* next_under_way = nullptr;
   napi_ref deliver = nullptr;
 
-  // Arguments. Names for an address look-up are null or owned.
+  // Arguments. `host` and `service` are null or owned.
   bool for_name = false;
   char* host = nullptr;
   char* service = nullptr;
@@ -42,7 +43,7 @@ struct LookUp {
   socklen_t address_length = 0;
   int flags = 0;
 
-  // Results: 0 or a negative libuv code.
+  // Results. `status` is 0 or a negative libuv code.
   int32_t status = 0;
   addrinfo* entries = nullptr;
   char* found_host = nullptr;

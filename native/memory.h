@@ -6,8 +6,8 @@
 #include <new>
 #include <utility>
 
-// Objects over malloc: operator new and delete live in the C++ runtime library, which this addon
-// does without, so that one binary serves glibc and musl.
+// Objects over malloc that may fail to be made: `new` ends the process when memory is short
+// (runtime.cc).
 
 namespace sockscope {
 

@@ -5,8 +5,9 @@
 
 #include "ancillary.h"
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
+#include "message.h"
 #include "platform.h"
 #include "result.h"
 
@@ -14,20 +15,20 @@ namespace sockscope {
 
 namespace {
 
-// What Linux moves per call at most (read(2)), and what fits an int32. More is not an error: the
-// count says how much it was.
+// The most bytes that Linux moves per call (read(2)); the count fits an int32. A longer transfer is
+// no error: the count says how much was moved.
 constexpr size_t kMaxTransfer = 0x7ffff000;
 
 size_t Capped(size_t length) { return length < kMaxTransfer ? length : kMaxTransfer; }
 
-// The iovecs of one recvmsg or sendmsg, on the stack: the non-empty views of a list, after its
-// first `skip` bytes.
+// The iovecs of one recvmsg(2) or sendmsg(2), on the stack: the non-empty views of a list, after
+// the first `skip` bytes of all.
 class Gather {
  public:
   explicit Gather(size_t skip) : skip_(skip) {}
 
-  // Of IOV_MAX elements of the array at most. False if it holds anything else than views. An
-  // element may be a getter, which runs JavaScript: every other argument is to be read after this.
+  // Adds at most IOV_MAX elements of the array. False if an element is no view. An element may be a
+  // getter, which runs JavaScript: read every other argument after this call.
   bool AddArray(napi_env env, napi_value array) {
     uint32_t length = 0;
     bool is_array = false;
@@ -37,8 +38,8 @@ class Gather {
     }
     for (uint32_t first = 0; first < length && count_ == 0; first += IOV_MAX) {
       const uint32_t count = length - first < IOV_MAX ? length - first : IOV_MAX;
-      // All elements first, then all memory: no JavaScript runs between the first look at a view
-      // and the system call.
+      // All elements are read before any memory, so that no JavaScript runs between the first look
+      // at a view and the system call.
       napi_value elements[IOV_MAX];
       for (uint32_t i = 0; i < count; i++) {
         if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) return false;
@@ -48,7 +49,7 @@ class Gather {
     return true;
   }
 
-  // False if one of them is no view.
+  // False if one of the values is no view.
   bool AddViews(napi_env env, const napi_value* views, size_t count) {
     for (size_t i = 0; i < count && room_ > 0; i++) {
       View view;
@@ -67,7 +68,7 @@ class Gather {
   }
 
   void Describe(msghdr* message) {
-    // macOS refuses a message without any iovec (EMSGSIZE); an empty one adds nothing.
+    // macOS refuses a message without an iovec (EMSGSIZE). An empty iovec adds nothing.
     if (count_ == 0) vectors_[count_++] = {nullptr, 0};
     message->msg_iov = vectors_;
     message->msg_iovlen = static_cast<decltype(message->msg_iovlen)>(count_);
@@ -79,8 +80,6 @@ class Gather {
   size_t room_ = kMaxTransfer;
   size_t skip_;
 };
-
-}  // namespace
 
 napi_value JsRecv(napi_env env, napi_callback_info info) {
   Args<3> args(env, info);
@@ -112,7 +111,7 @@ napi_value JsRecvFrom(napi_env env, napi_callback_info info) {
   const View name = args.BytesOrNull(2);
   int32_t* result = args.Numbers<int32_t>(3, 2);
   if (!args.ok() || name.length > INT32_MAX) return Number(env, UV_EINVAL);
-  // recvfrom(2) would not tell that a datagram was cut.
+  // recvmsg(2), because recvfrom(2) does not say that a datagram was truncated.
   iovec vector = {buffer.data, Capped(buffer.length)};
   msghdr message = {};
   message.msg_iov = &vector;
@@ -214,5 +213,14 @@ napi_value JsSendV(napi_env env, napi_callback_info info) {
   gather.Describe(&message);
   return Number(env, Result(Retry([&] { return sendmsg(fd, &message, flags | kSendFlags); })));
 }
+
+constexpr Export kExports[] = {
+    {"recv", JsRecv},       {"send", JsSend},       {"recvfrom", JsRecvFrom}, {"sendto", JsSendTo},
+    {"recvmsg", JsRecvMsg}, {"sendmsg", JsSendMsg}, {"recvv", JsRecvV},       {"sendv", JsSendV},
+};
+
+}  // namespace
+
+constexpr ExportTable kMessageExports = kExports;
 
 }  // namespace sockscope

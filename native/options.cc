@@ -1,12 +1,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "platform.h"
 #include "result.h"
 
 namespace sockscope {
+
+namespace {
 
 napi_value JsGetOptionInt(napi_env env, napi_callback_info info) {
   Args<4> args(env, info);
@@ -21,7 +23,7 @@ napi_value JsGetOptionInt(napi_env env, napi_callback_info info) {
   } got = {0};
   socklen_t length = sizeof(got);
   if (getsockopt(fd, level, option, &got, &length) == -1) return Number(env, -errno);
-  // Some multicast options are one byte on BSD, and on Linux if the kernel feels like it.
+  // Some multicast options are one byte on BSD, and in some cases on Linux too.
   *result = length == 1 ? got.byte : got.value;
   return Number(env, 0);
 }
@@ -80,5 +82,16 @@ napi_value JsUnreadSize(napi_env env, napi_callback_info info) {
   if (!args.ok()) return Number(env, UV_EINVAL);
   return Number(env, ioctl(fd, FIONREAD, &size) == -1 ? -errno : size);
 }
+
+constexpr Export kExports[] = {
+    {"getsockoptInt", JsGetOptionInt},      {"getsockoptBytes", JsGetOptionBytes},
+    {"setsockoptInt", JsSetOptionInt},      {"setsockoptBytes", JsSetOptionBytes},
+    {"peerCredentials", JsPeerCredentials}, {"queueSizes", JsQueueSizes},
+    {"unreadSize", JsUnreadSize},
+};
+
+}  // namespace
+
+constexpr ExportTable kOptionsExports = kExports;
 
 }  // namespace sockscope

@@ -6,43 +6,45 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-// What systems do differently. Each function is one job; platform_linux.cc does it in one system
-// call, platform_bsd.cc (macOS and its kin) in what it takes. All return a count or a negative
-// libuv code, and retry when interrupted.
+// What platforms do differently. platform_linux.cc does each job in one system call, and
+// platform_bsd.cc (macOS and the BSDs) in as many as the job takes. All functions return a count or
+// a negative libuv code, and repeat a call that a signal interrupted.
 
 namespace sockscope {
 
-// send(2) to a closed peer is an error code, never a signal: by flag where there is one, else by a
-// socket option.
+// A send to a closed peer returns an error, and raises no signal: by this flag where the platform
+// has it, else by a socket option.
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
 constexpr int kSendFlags = 0;
 #endif
 
-// Fds from these are non-blocking, close-on-exec and raise no SIGPIPE.
+// The fds of these functions are non-blocking and close-on-exec, and raise no SIGPIPE.
 int32_t PlatformSocket(int family, int type, int protocol);
 int32_t PlatformSocketPair(int family, int type, int protocol, int fds[2]);
 int32_t PlatformAccept(int fd);
-// Makes an fd from elsewhere like them.
+// Makes an fd that another part of the process opened behave in the same way.
 int32_t PlatformPrepare(int fd);
 
-// [family, protocol] of a socket; 0 for a protocol that the system does not tell.
+// The family and the protocol of a socket; the protocol is 0 where the platform does not tell it.
 int32_t PlatformSocketKind(int fd, int* family, int* protocol);
-// [pid, uid, gid] of a Unix socket's peer; -1 for what the system does not tell.
+// [pid, uid, gid] of a Unix socket's peer; -1 for a value that the platform does not tell.
 int32_t PlatformPeerCredentials(int fd, int32_t out[3]);
-// [bytes unread, bytes unsent]; -1 for what the system does not tell.
+// [bytes unread, bytes unsent]; -1 for a value that the platform does not tell.
 int32_t PlatformQueueSizes(int fd, int32_t out[2]);
 
-// recvmsg(2); received fds are close-on-exec.
+// recvmsg(2), but received fds are close-on-exec.
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags);
 
-// Keeps this addon's code in memory until the process ends, for threads that outlive their
-// environment: Node unloads an addon with the last worker that loaded it. False if it cannot.
+// Keeps the code of the addon in memory until the process ends, because threads of the resolver
+// outlive their environment: Node unloads an addon with the last worker that loaded it. False if
+// that fails.
 bool PlatformStayLoaded();
 
-// One message of a batch, and what became of it: recvmmsg(2), or as many single calls elsewhere.
-// The result is the number of messages done; an error counts only if it is the first's.
+// One message of a batch, and its length after the call. A batch is one recvmmsg(2) or sendmmsg(2),
+// or one call per message where the platform has neither. The result is the number of messages that
+// were moved, or a negative code if the first one failed.
 #ifdef __linux__
 using BatchMessage = mmsghdr;
 #else

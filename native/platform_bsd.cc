@@ -1,6 +1,6 @@
-// macOS and its kin: no flags at birth, so an fd is made in two or three calls. Between them, a
-// process that is spawned by another thread can inherit the fd: the system offers no way around
-// that.
+// macOS and the BSDs. socket(2) and accept(2) take no flags there, so an fd is made in two or three
+// calls. In between, a process that another thread starts can inherit the fd: the platform has no
+// way to prevent that.
 #ifndef __linux__
 
 #include <dlfcn.h>
@@ -29,7 +29,7 @@ int32_t PlatformPrepare(int fd) {
   int on = 1;
   if (ioctl(fd, FIONBIO, &on) == -1 || ioctl(fd, FIOCLEX) == -1) return -errno;
 #ifdef SO_NOSIGPIPE
-  // EINVAL: the peer of a fresh connection is gone already, and the first send will say so.
+  // EINVAL means that the peer of a new connection is gone already. The first send will report it.
   if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) == -1 && errno != EINVAL)
     return -errno;
 #endif

@@ -23,7 +23,7 @@ int32_t PlatformAccept(int fd) {
 
 int32_t PlatformPrepare(int fd) {
   int on = 1;
-  // One call each where fcntl(2) needs a read and a write.
+  // One call each, where fcntl(2) takes two: a read and a write.
   if (ioctl(fd, FIONBIO, &on) == -1 || ioctl(fd, FIOCLEX) == -1) return -errno;
   return 0;
 }
@@ -39,8 +39,8 @@ int32_t PlatformPeerCredentials(int fd, int32_t out[3]) {
   ucred credentials = {};
   socklen_t length = sizeof(credentials);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == -1) return -errno;
-  // What the kernel says of a socket that has no peer with credentials. (A pid of 0 alone is a peer
-  // in a process namespace that this process does not see: unix(7).)
+  // The kernel returns these values for a socket that has no peer with credentials. (A pid of 0
+  // alone is a peer in a process namespace that this process does not see: unix(7).)
   if (credentials.pid == 0 && credentials.uid == static_cast<uid_t>(-1)) return UV_ENOTCONN;
   out[0] = credentials.pid;
   out[1] = static_cast<int32_t>(credentials.uid);
@@ -65,12 +65,12 @@ int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
 
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
   const ssize_t received = Retry([&] { return recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC); });
-  // Linux hands the flag back: it says nothing about the message.
+  // Linux returns the flag, which says nothing about the message.
   message->msg_flags &= ~MSG_CMSG_CLOEXEC;
   return received;
 }
 
-// By the linker: -z nodelete.
+// The linker flag -z nodelete does it.
 bool PlatformStayLoaded() { return true; }
 
 int32_t PlatformRecvBatch(int fd, BatchMessage* messages, unsigned int count) {

@@ -17,7 +17,8 @@ int32_t Delivery::Open(napi_env env, napi_value events, napi_value deliver) {
   }
   env_ = env;
   napi_value name = nullptr;
-  // Without a resource object: Node holds one weakly, and its collection would end the context.
+  // Without a resource object. Node would hold it weakly, and lose the context when it is
+  // collected.
   if (napi_create_string_utf8(env, "SOCKSCOPE", NAPI_AUTO_LENGTH, &name) == napi_ok &&
       napi_async_init(env, nullptr, name, &context_) == napi_ok &&
       napi_create_reference(env, events, 1, &events_) == napi_ok &&
@@ -38,7 +39,7 @@ bool Delivery::Send(const ReactorEvent* events, int count) {
   for (int done = 0; alive && done < count;) {
     size_t length = 0;
     void* data = nullptr;
-    // Asked anew for every call: nobody has promised that the array is not detached.
+    // Read again for every call: JavaScript may have detached the array.
     alive = napi_get_typedarray_info(env_, array, nullptr, &length, &data, nullptr, nullptr) ==
                 napi_ok &&
             length >= 3;

@@ -19,9 +19,9 @@ constexpr ReactorKind kDefaultReactor = ReactorKind::kEpoll;
 constexpr ReactorKind kDefaultReactor = ReactorKind::kPoll;
 #endif
 
-// What JavaScript sees in a triple's third place. An exception is an error, a hang-up of either
-// side or urgent data: a state that stays, concerns both directions, and may be hidden behind data
-// (a short read does not prove that nothing follows).
+// The third number of each triple that JavaScript gets. An exception is an error, a hang-up of
+// either side, or urgent data. That state stays, concerns both directions, and may be hidden behind
+// data: a short read does not prove that nothing follows.
 enum ReadyEvents : int32_t { kReadable = 1, kWritable = 2, kException = 4 };
 
 struct ReactorEvent {
@@ -30,22 +30,22 @@ struct ReactorEvent {
   int32_t events;
 };
 
-// As many events as one entry into JavaScript carries, at most.
+// The most events that one entry into JavaScript carries.
 constexpr int kReactorBatch = 256;
-// As many entries as one turn of the loop makes, at most: the rest waits for the next turn, so that
-// timers and other handles have theirs.
+// The most entries that one turn of the loop makes. The remaining events wait for the next turn, so
+// that timers and other handles get theirs.
 constexpr int kReactorRounds = 4;
 
-// The way into JavaScript: the Int32Array, the function, and the context that it is called in.
+// The way into JavaScript: the Int32Array, the function, and the async context of its calls.
 class Delivery {
  public:
-  // 0, or a negative code; then nothing is held.
+  // Returns 0, or a negative code, and then holds nothing.
   int32_t Open(napi_env env, napi_value events, napi_value deliver);
-  // Calls JavaScript with the events, in as many calls as the array needs. After it returns,
-  // JavaScript may have changed anything. False if JavaScript can no longer be entered: the
-  // environment is going down.
+  // Calls JavaScript with the events, in as many calls as the array needs. JavaScript may change
+  // anything meanwhile. False if JavaScript can no longer be entered, because the environment is
+  // going down.
   bool Send(const ReactorEvent* events, int count);
-  // Gives up what is held. No Send after it.
+  // Releases everything. `Send` must not be called after it.
   void Close();
 
  private:
@@ -55,29 +55,29 @@ class Delivery {
   napi_async_context context_ = nullptr;
 };
 
-// Readiness of fds on the loop of one environment. Borrows the fds: it never closes one. Whoever
-// closes a watched fd unwatches it first, because the kernel forgets a registration only when the
-// last duplicate of the fd is closed.
+// Readiness of fds on the loop of one environment. The reactor borrows the fds, and never closes
+// one. The owner of a watched fd ends the watch before it closes the fd: the kernel drops a
+// registration only when the last duplicate of the fd is closed.
 //
-// To be used on the loop's thread only. Not deleted: `Close` starts its end, and its last close
-// callback frees it.
+// To be used on the loop's thread only. Never deleted: after `Close`, its last close callback frees
+// it.
 class Reactor {
  public:
-  // Whether this platform has it.
+  // Whether this platform has that kind.
   static bool Available(ReactorKind kind) {
     return kind == ReactorKind::kPoll || kind == kDefaultReactor;
   }
-  // Null, and a negative code in `error`, if it cannot be opened. Takes an opened `delivery` over
-  // in either case.
+  // Null, and a negative code in `error`, if the reactor cannot be opened. Takes over `delivery`,
+  // which is open, in either case.
   static Reactor* Open(EnvState* state, ReactorKind kind, Delivery delivery, int32_t* error);
 
   virtual int32_t Watch(int fd, int32_t slot, int32_t generation) = 0;
-  // UV_ENOENT if the fd is not watched. Until it returns, the fd must be open.
+  // UV_ENOENT if the fd is not watched. The fd must be open.
   virtual int32_t Unwatch(int fd) = 0;
   virtual int32_t Arm(int fd, int32_t events) = 0;
-  // While held, it keeps the loop alive.
+  // A held reactor keeps the loop alive.
   virtual void Hold(bool on) = 0;
-  // Stops all watching at once: the fds may be closed right after.
+  // Ends all watches at once. The fds may be closed right after.
   virtual void Close() = 0;
 
  protected:
@@ -89,8 +89,8 @@ Reactor* OpenEpollReactor(EnvState* state, Delivery delivery, int32_t* error);
 #endif
 Reactor* OpenPollReactor(EnvState* state, Delivery delivery, int32_t* error);
 
-// Both of them, where the class is known. Its Init leaves nothing behind if it fails; once that was
-// well, Close ends it.
+// Opens a reactor of a known class. If its `Init` fails, nothing is left to close; after that,
+// `Close` ends the reactor.
 template <typename Kind>
 Reactor* OpenReactor(EnvState* state, Delivery delivery, int32_t* error) {
   Kind* reactor = Create<Kind>(state, delivery);

@@ -1,6 +1,6 @@
-// One uv_poll_t per fd: for systems without epoll, and as a check on the other. libuv's polls are
-// level-triggered, so a direction that was reported is not asked for again until JavaScript arms
-// it.
+// One uv_poll_t per fd, for systems without epoll, and as a check on the epoll reactor. libuv polls
+// level-triggered, so a direction that was reported leaves the interest until JavaScript arms it
+// again. The comment at the head of reactor_epoll.cc compares the two.
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ class PollReactor final : public Reactor {
     watch->poll.data = watch;
     HandleOpened();
     uv_unref(reinterpret_cast<uv_handle_t*>(&watch->poll));
-    // Only for an fd that is open: the table grows with the largest.
+    // After uv_poll_init, which refuses fds that are not open: the table grows with the largest fd.
     error = Reserve(fd) ? Poll(watch, UV_READABLE | UV_WRITABLE) : UV_ENOMEM;
     if (error == 0) {
       watches_[fd] = watch;
@@ -82,8 +82,8 @@ class PollReactor final : public Reactor {
     return Poll(watch, armed);
   }
 
-  // The check handle stands for all polls: it costs nothing per turn, and does not keep the loop
-  // from sleeping.
+  // The check handle stands for all polls. It does not keep the loop from sleeping, as an idle
+  // handle would.
   void Hold(bool on) override {
     uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&check_);
     if (on) {
@@ -129,20 +129,20 @@ class PollReactor final : public Reactor {
     PollWatch* watch = static_cast<PollWatch*>(handle->data);
     int32_t ready = 0;
     if (status != 0) {
-      // libuv reports an error condition on the fd so, whatever it is, and has stopped the handle.
+      // libuv reports every error condition of the fd in this way, and has stopped the handle.
       watch->armed = 0;
       ready = kException;
     } else {
       if ((events & UV_READABLE) != 0) ready |= kReadable;
       if ((events & UV_WRITABLE) != 0) ready |= kWritable;
-      // Cannot fail: the handle is open.
+      // This call cannot fail: the handle is open.
       Poll(watch, watch->armed & ~events);
     }
     watch->reactor->Collect({watch->slot, watch->generation, ready});
   }
 
-  // A batch is delivered when the loop has called all its polls of this turn, or sooner if it is
-  // full.
+  // A batch is delivered when the loop has called all polls of this turn, or earlier if the batch
+  // is full.
   void Collect(const ReactorEvent& event) {
     events_[collected_++] = event;
     if (collected_ == kReactorBatch) Flush();
@@ -173,8 +173,8 @@ class PollReactor final : public Reactor {
     state_->HandleOpened();
   }
 
-  // The close callbacks of the polls need the reactor: the last of them all frees it. The check
-  // handle is only closed with the reactor, so there is always one left before.
+  // Every close callback needs the reactor, so the last one frees it. Until the reactor is closed,
+  // the check handle is open, so no other callback is the last one.
   void HandleClosed() {
     EnvState* state = state_;
     if (--open_handles_ == 0) {

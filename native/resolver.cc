@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "memory.h"
 #include "platform.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kMaxThreads = 4;
 constexpr uint64_t kIdleNanoseconds = 10 * 1000000000ull;
-// Longer names do not exist, and services are words or numbers.
+// Names are shorter (RFC 1035), and services are words or numbers.
 constexpr size_t kMaxText = 1025;
 
 // First in, first out.
@@ -45,13 +45,13 @@ struct LookUpList {
 
 }  // namespace
 
-// What the loop's thread and the resolver's threads share. libuv's locks, not pthread's: an addon
-// that names no C library gets the oldest version of each symbol, and that of the condition
-// variables is another type.
+// What the loop's thread and the resolver's threads share. The locks are libuv's, not pthread's:
+// an addon that names no C library gets the oldest version of each symbol, and glibc's oldest
+// condition variable is another type.
 struct ResolverShared {
   uv_mutex_t mutex;
   uv_cond_t wanted;
-  // All below: under the mutex.
+  // Everything below is read and written under the mutex.
   LookUpList queue;
   LookUpList done;
   size_t queued = 0;
@@ -59,10 +59,10 @@ struct ResolverShared {
   int idle = 0;
   // Null once the environment has ended.
   uv_async_t* async = nullptr;
-  // The environment and each thread.
+  // One for the environment, and one for each thread.
   int owners = 1;
 
-  // Null, and a negative code in `error`.
+  // Null, and a negative code in `error`, if it cannot be made.
   static ResolverShared* New(int32_t* error) {
     ResolverShared* shared = Create<ResolverShared>();
     *error = shared == nullptr ? UV_ENOMEM : uv_mutex_init(&shared->mutex);
@@ -78,7 +78,7 @@ struct ResolverShared {
   void Lock() { uv_mutex_lock(&mutex); }
   void Unlock() { uv_mutex_unlock(&mutex); }
 
-  // With the mutex held, which it gives up. Whoever is the last owner frees it.
+  // To be called with the mutex held; unlocks it. The last owner to leave frees the block.
   void Leave() {
     const bool last = --owners == 0;
     Unlock();
@@ -111,7 +111,7 @@ void RunThread(void* data) {
     look_up->Run();
     shared->Lock();
     if (shared->async == nullptr) {
-      // Its environment has ended meanwhile, and taken its reference back.
+      // The environment has ended meanwhile, and has deleted the look-up's reference.
       LookUp::Free(look_up);
     } else {
       shared->done.Push(look_up);
@@ -133,10 +133,10 @@ Resolver* Resolver::Open(EnvState* state, int32_t* error) {
 }
 
 int32_t Resolver::Init() {
-  // Before any thread runs: it may outlive the last environment that has the addon loaded.
+  // Before a thread runs, because a thread may outlive the last environment that loaded the addon.
   if (!PlatformStayLoaded()) return UV_ENOSYS;
   napi_value name = nullptr;
-  // Without a resource object, for the reason given in reactor.cc.
+  // Without a resource object, for the reason that reactor.cc gives.
   if (napi_create_string_utf8(state_->env(), "SOCKSCOPE_LOOKUP", NAPI_AUTO_LENGTH, &name) !=
           napi_ok ||
       napi_async_init(state_->env(), nullptr, name, &context_) != napi_ok) {
@@ -185,14 +185,14 @@ int32_t Resolver::Submit(LookUp* look_up, napi_value deliver) {
   return 0;
 }
 
-// With the mutex held. Without a thread more, the look-up waits for one of the others, if there are
-// any.
+// To be called with the mutex held. If no thread can be made, the look-up waits for a running one;
+// `Submit` fails if there is none.
 void Resolver::StartThread() {
   uv_thread_t thread;
   if (uv_thread_create(&thread, RunThread, shared_) != 0) return;
   shared_->threads++;
   shared_->owners++;
-  // Nobody waits for it: it may hang in the look-up for as long as it likes.
+  // No thread joins this one: a look-up may hang for minutes.
   pthread_detach(thread);
 }
 
@@ -216,9 +216,7 @@ void Resolver::Deliver(LookUp* look_up) {
     if (napi_get_reference_value(env, look_up->deliver, &deliver) == napi_ok &&
         deliver != nullptr) {
       const size_t count = look_up->Results(env, arguments);
-      // JavaScript without memory for the results, or an environment that is going down: there is
-      // nobody to tell.
-      if (count > 0) CallFromLoop(env, context_, deliver, count, arguments);
+      CallFromLoop(env, context_, deliver, count, arguments);
     }
     napi_close_handle_scope(env, scope);
   }
@@ -226,7 +224,7 @@ void Resolver::Deliver(LookUp* look_up) {
   LookUp::Free(look_up);
 }
 
-// Its place among those under way, and its reference.
+// Takes the look-up out of the list of those under way, and deletes its reference.
 void Resolver::Forget(LookUp* look_up) {
   napi_delete_reference(state_->env(), look_up->deliver);
   look_up->deliver = nullptr;
@@ -242,8 +240,7 @@ void Resolver::Forget(LookUp* look_up) {
 
 void Resolver::Close() {
   shared_->Lock();
-  // First the references of all, then those look-ups that no thread has: the others free
-  // themselves.
+  // All references first, then the look-ups that no thread runs. A thread frees the one it runs.
   while (under_way_ != nullptr) Forget(under_way_);
   for (LookUp* look_up = shared_->queue.Pop(); look_up != nullptr; look_up = shared_->queue.Pop())
     LookUp::Free(look_up);
@@ -266,8 +263,8 @@ void Resolver::OnClosed(uv_handle_t* handle) {
 
 namespace {
 
-// A string or null (then `*out` is null). False for anything else, for NUL inside, and for what is
-// too long to be a name.
+// Reads a string, or null (`*out` is null then). False for another type, for a text with a NUL in
+// it, and for a text that is too long to be a name.
 bool ReadText(napi_env env, napi_value value, char buffer[kMaxText + 1], const char** out) {
   napi_valuetype type = napi_undefined;
   if (napi_typeof(env, value, &type) != napi_ok) return false;
@@ -293,8 +290,6 @@ napi_value Submit(napi_env env, EnvState* state, LookUp* look_up, napi_value del
   if (error != 0) LookUp::Free(look_up);
   return Number(env, error);
 }
-
-}  // namespace
 
 napi_value JsGetAddrInfo(napi_env env, napi_callback_info info) {
   Args<7> args(env, info);
@@ -324,5 +319,14 @@ napi_value JsGetNameInfo(napi_env env, napi_callback_info info) {
     return Number(env, UV_EINVAL);
   return Submit(env, args.data<EnvState>(), LookUp::NewName(name.data, length, flags), args[3]);
 }
+
+constexpr Export kExports[] = {
+    {"getaddrinfo", JsGetAddrInfo},
+    {"getnameinfo", JsGetNameInfo},
+};
+
+}  // namespace
+
+constexpr ExportTable kResolverExports = kExports;
 
 }  // namespace sockscope

@@ -11,22 +11,23 @@ namespace sockscope {
 class EnvState;
 struct ResolverShared;
 
-// Runs look-ups on threads of its own, up to four, that end when they have been idle for a while:
-// getaddrinfo(3) may hang for minutes, and in libuv's pool it would hold up the file system.
+// Runs look-ups on up to four threads of its own, which end after ten idle seconds. getaddrinfo(3)
+// may hang for minutes, and in libuv's pool it would block file system calls.
 //
-// To be used on the loop's thread only. The threads know nothing of the environment: they share a
-// block with it that whoever is last frees. So an environment ends at once, also while a look-up
-// hangs; nobody hears of its result.
+// To be used on the loop's thread only. The threads do not know the environment: they share a block
+// of memory with it, and the last owner frees the block. So an environment ends at once, even while
+// a look-up hangs; the result is dropped.
 class Resolver {
  public:
-  // Null, and a negative code in `error`, if it cannot be opened.
+  // Null, and a negative code in `error`, if the resolver cannot be opened.
   static Resolver* Open(EnvState* state, int32_t* error);
   // For Open only.
   explicit Resolver(EnvState* state) : state_(state) {}
 
-  // Takes the look-up over if it returns 0. Then `deliver` is called once, from the loop.
+  // Returns 0 or a negative code. If 0, the resolver owns the look-up, and the loop calls `deliver`
+  // once.
   int32_t Submit(LookUp* look_up, napi_value deliver);
-  // Starts its end: its close callback frees it. Nothing is delivered any more.
+  // Delivers nothing from here on. The close callback frees the resolver.
   void Close();
 
  private:
@@ -42,7 +43,7 @@ class Resolver {
   EnvState* state_;
   ResolverShared* shared_ = nullptr;
   napi_async_context context_ = nullptr;
-  // Under way, from Submit to delivery: the loop is kept alive while there are any.
+  // The look-ups from Submit to delivery. While there is one, the loop stays alive.
   LookUp* under_way_ = nullptr;
   uv_async_t async_ = {};
 };

@@ -7,8 +7,8 @@
 
 namespace sockscope {
 
-// Repeats a system call that a signal interrupted. Not for close(2): on Linux the fd is gone by
-// then, and its number may already belong to somebody else.
+// Repeats a system call that a signal interrupted. Not for close(2): Linux has closed the fd then,
+// and its number may have another owner already.
 template <typename Call>
 inline auto Retry(Call call) {
   decltype(call()) result;
@@ -18,8 +18,8 @@ inline auto Retry(Call call) {
   return result;
 }
 
-// What JavaScript gets: the value of a successful call, or the negative libuv code of errno (on
-// Unix, that is -errno). The kernel moves at most 0x7ffff000 bytes per call, so every count fits.
+// The result for JavaScript: the value of a successful call, or the negative libuv code of errno,
+// which is -errno on Unix. The kernel moves at most 0x7ffff000 bytes per call, so every count fits.
 template <typename T>
 inline int32_t Result(T value) {
   return value == -1 ? -errno : static_cast<int32_t>(value);

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "result.h"
 
@@ -13,7 +13,7 @@ namespace sockscope {
 
 namespace {
 
-// BSD's sockaddrs begin with their length.
+// A sockaddr of BSD begins with its length.
 template <typename T>
 void SetLength(T* address, size_t length) {
 #ifdef __linux__
@@ -29,8 +29,6 @@ int32_t Store(const View& out, const void* address, size_t length) {
   return static_cast<int32_t>(length);
 }
 
-}  // namespace
-
 napi_value JsEncodeInet(napi_env env, napi_callback_info info) {
   Args<5> args(env, info);
   const View out = args.Bytes(0);
@@ -41,7 +39,7 @@ napi_value JsEncodeInet(napi_env env, napi_callback_info info) {
       scope_id > UINT32_MAX) {
     return Number(env, UV_EINVAL);
   }
-  // Longer than any address: what does not fit is none.
+  // Longer than any address: a text that does not fit is no address.
   char text[INET6_ADDRSTRLEN + 1];
   size_t length = 0;
   if (napi_get_value_string_utf8(env, args[1], text, sizeof(text), &length) != napi_ok ||
@@ -77,15 +75,15 @@ napi_value JsEncodeUnix(napi_env env, napi_callback_info info) {
   size_t length = offsetof(sockaddr_un, sun_path) + path.length;
   if (path.length > 0 && path.data[0] == 0) {
 #ifdef __linux__
-    // Abstract: NULs are part of the name, and none ends it (unix(7)).
+    // An abstract name: NUL bytes are part of it, and none ends it (unix(7)).
     if (path.length > sizeof(address.sun_path)) return Number(env, UV_ENAMETOOLONG);
 #else
     return Number(env, UV_ENOTSUP);
 #endif
   } else if (path.length > 0) {
-    // The kernel would read a path up to its first NUL, and mean another file.
+    // The kernel reads a path up to its first NUL, and would use another file.
     if (memchr(path.data, 0, path.length) != nullptr) return Number(env, UV_EINVAL);
-    // With its NUL: Linux could do without, but other programs cannot.
+    // The path goes out with its NUL: Linux does not need it, but other programs do.
     if (path.length >= sizeof(address.sun_path)) return Number(env, UV_ENAMETOOLONG);
     length++;
   }
@@ -101,7 +99,7 @@ napi_value JsDecodeInet(napi_env env, napi_callback_info info) {
   uint32_t* fields = args.Numbers<uint32_t>(2, 3);
   if (!args.ok() || length > in.length || length < offsetof(sockaddr, sa_data))
     return Number(env, UV_EINVAL);
-  // The view may lie at any offset: copied out, never cast.
+  // The view may lie at an odd address, so the sockaddr is copied, never cast.
   sockaddr_storage storage = {};
   memcpy(&storage, in.data, length < sizeof(storage) ? length : sizeof(storage));
   char text[INET6_ADDRSTRLEN];
@@ -138,5 +136,16 @@ napi_value JsSockaddrFamily(napi_env env, napi_callback_info info) {
   memcpy(&head, in.data, offsetof(sockaddr, sa_data));
   return Number(env, head.sa_family);
 }
+
+constexpr Export kExports[] = {
+    {"encodeInet", JsEncodeInet},
+    {"encodeUnix", JsEncodeUnix},
+    {"decodeInet", JsDecodeInet},
+    {"sockaddrFamily", JsSockaddrFamily},
+};
+
+}  // namespace
+
+constexpr ExportTable kSockaddrExports = kExports;
 
 }  // namespace sockscope

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "platform.h"
 #include "result.h"
@@ -13,7 +13,7 @@ namespace sockscope {
 
 namespace {
 
-// bind and connect: the same arguments.
+// bind(2) and connect(2) take the same arguments.
 template <typename Call>
 napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
   Args<3> args(env, info);
@@ -27,7 +27,7 @@ napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
                 })));
 }
 
-// getsockname and getpeername, likewise.
+// getsockname(2) and getpeername(2) take the same arguments.
 template <typename Call>
 napi_value ReadAddress(napi_env env, napi_callback_info info, Call call) {
   Args<2> args(env, info);
@@ -38,8 +38,6 @@ napi_value ReadAddress(napi_env env, napi_callback_info info, Call call) {
   if (call(fd, reinterpret_cast<sockaddr*>(out.data), &length) == -1) return Number(env, -errno);
   return Number(env, static_cast<int32_t>(length));
 }
-
-}  // namespace
 
 napi_value JsSocket(napi_env env, napi_callback_info info) {
   Args<3> args(env, info);
@@ -65,7 +63,7 @@ napi_value JsSocketPair(napi_env env, napi_callback_info info) {
   const int32_t first = state->Own(fds[0]);
   const int32_t second = state->Own(fds[1]);
   if (first < 0 || second < 0) {
-    // What could not be owned is closed already.
+    // `Own` has closed the fd that it could not take.
     if (state->Release(first) == 0) close(first);
     if (state->Release(second) == 0) close(second);
     return Number(env, UV_ENOMEM);
@@ -78,19 +76,15 @@ napi_value JsSocketPair(napi_env env, napi_callback_info info) {
 napi_value JsAdopt(napi_env env, napi_callback_info info) {
   Args<2> args(env, info);
   const int fd = args.Int(0);
-  int32_t* out = args.Numbers<int32_t>(1, 4);
+  int32_t* out = args.Numbers<int32_t>(1, 3);
   if (!args.ok()) return Number(env, UV_EINVAL);
   int type = 0;
   socklen_t length = sizeof(type);
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1) return Number(env, -errno);
   int family = 0;
   int protocol = 0;
-  int listening = 0;
   int32_t error = PlatformSocketKind(fd, &family, &protocol);
   if (error < 0) return Number(env, error);
-  length = sizeof(listening);
-  // Families without listening do not know the option.
-  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == -1) listening = 0;
   error = args.data<EnvState>()->Adopt(fd);
   if (error < 0) return Number(env, error);
   error = PlatformPrepare(fd);
@@ -101,7 +95,6 @@ napi_value JsAdopt(napi_env env, napi_callback_info info) {
   out[0] = family;
   out[1] = type;
   out[2] = protocol;
-  out[3] = listening;
   return Number(env, 0);
 }
 
@@ -115,12 +108,13 @@ napi_value JsClose(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   const int fd = args.Int(0);
   if (!args.ok()) return Number(env, UV_EINVAL);
-  // Closing what is not ours would take an fd from under its owner's feet. The mark goes first:
-  // once it is closed, another thread may get the number.
+  // An fd that this environment does not own has another owner, who still uses it. The mark goes
+  // before the fd: once the fd is closed, another thread may get its number.
   const int32_t error = args.data<EnvState>()->Release(fd);
   if (error < 0) return Number(env, error);
   const int32_t result = Result(close(fd));
-  // Linux has closed it when it says EINTR (close(2)); a second try could close somebody else's.
+  // On Linux the fd is closed even if close(2) returns EINTR. A second try could close an fd that
+  // another thread has opened meanwhile under the same number.
   return Number(env, result == UV_EINTR ? 0 : result);
 }
 
@@ -174,5 +168,26 @@ napi_value JsOwnedCount(napi_env env, napi_callback_info info) {
   return Number(env,
                 args.ok() ? static_cast<int32_t>(args.data<EnvState>()->owned_count()) : UV_EINVAL);
 }
+
+constexpr Export kExports[] = {
+    {"socket", JsSocket},
+    {"socketpair", JsSocketPair},
+    {"adopt", JsAdopt},
+    {"release", JsRelease},
+    {"close", JsClose},
+    {"dup", JsDup},
+    {"bind", JsBind},
+    {"connect", JsConnect},
+    {"listen", JsListen},
+    {"accept", JsAccept},
+    {"shutdown", JsShutdown},
+    {"getsockname", JsGetSockName},
+    {"getpeername", JsGetPeerName},
+    {"ownedCount", JsOwnedCount},
+};
+
+}  // namespace
+
+constexpr ExportTable kSocketExports = kExports;
 
 }  // namespace sockscope

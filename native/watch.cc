@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "env_state.h"
-#include "exports.h"
+#include "export_table.h"
 #include "js.h"
 #include "result.h"
 
@@ -11,8 +11,6 @@ namespace sockscope {
 namespace {
 
 const char* NameOf(ReactorKind kind) { return kind == ReactorKind::kEpoll ? "epoll" : "poll"; }
-
-}  // namespace
 
 napi_value JsReactorUse(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
@@ -77,7 +75,7 @@ napi_value JsPoll(napi_env env, napi_callback_info info) {
   if ((events & kException) != 0) entry.events |= POLLPRI;
   const int count = Retry([&] { return poll(&entry, 1, 0); });
   if (count == -1) return Number(env, -errno);
-  // poll(2) skips a negative fd, and reports a closed one so.
+  // poll(2) ignores a negative fd, and reports POLLNVAL for a closed one.
   if (fd < 0 || (entry.revents & POLLNVAL) != 0) return Number(env, UV_EBADF);
   int32_t ready = 0;
   if ((entry.revents & POLLIN) != 0) ready |= kReadable;
@@ -85,5 +83,19 @@ napi_value JsPoll(napi_env env, napi_callback_info info) {
   if ((entry.revents & (POLLERR | POLLHUP | POLLPRI)) != 0) ready |= kException;
   return Number(env, ready);
 }
+
+constexpr Export kExports[] = {
+    {"reactorUse", JsReactorUse},
+    {"reactorKind", JsReactorKind},
+    {"reactorOpen", JsReactorOpen},
+    {"watch", JsWatch},
+    {"arm", JsArm},
+    {"hold", JsHold},
+    {"poll", JsPoll},
+};
+
+}  // namespace
+
+constexpr ExportTable kWatchExports = kExports;
 
 }  // namespace sockscope

@@ -1,8 +1,8 @@
 // Builds the addon with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, and runs
 // its tests on that build: `npm run test:asan`. Arguments go to vitest (a file, `-t name`). Without
-// arguments, the tests of the addon run.
+// arguments, the native tests and those of the native processes run.
 //
-// Node.js itself is not instrumented. The sanitizers' runtime library is preloaded into it, and
+// Node itself is not instrumented. The runtime library of the sanitizers is preloaded into Node and
 // into every child process.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -25,21 +25,21 @@ function run(command, args, env = process.env) {
 }
 
 /**
- * The full path of one of the compiler's runtime libraries. Without it, the run ends.
+ * Returns the full path of a runtime library of the compiler.
  * @param {string} name
  */
 function runtime(name) {
   const { stdout } = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' });
   const file = stdout?.trim() ?? '';
   if (!path.isAbsolute(file) || !existsSync(file)) {
-    console.error(`${compiler} has no ${name}: install the sanitizer libraries of this compiler.`);
+    console.error(`${compiler} has no ${name}: install the sanitizer libraries of the compiler.`);
     process.exit(1);
   }
   return file;
 }
 
 if (process.platform !== 'linux') {
-  console.error(`The sanitizer run needs Linux; this is ${process.platform}.`);
+  console.error(`npm run test:asan needs Linux, and this is ${process.platform}.`);
   process.exit(1);
 }
 
@@ -47,7 +47,7 @@ run('cmake', [
   ...['-S', '.', '-B', build],
   `-DCMAKE_CXX_COMPILER=${compiler}`,
   '-DSOCKSCOPE_SANITIZE=address,undefined',
-  // SOCKSCOPE_PREBUILD names a folder; node-gyp-build looks for the addon in its build/Release.
+  // node-gyp-build looks there, below the folder in SOCKSCOPE_PREBUILD.
   `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${path.join(build, 'build', 'Release')}`,
 ]);
 run('cmake', ['--build', build, '--parallel', '2']);
@@ -58,9 +58,9 @@ run(
   [
     path.join(root, 'node_modules', 'vitest', 'vitest.mjs'),
     'run',
-    // The sanitizers make everything slower.
+    // The sanitizers slow everything down.
     '--testTimeout=120000',
-    // Only tests of the addon: tests that run other programs (network namespaces, examples) would
+    // The addon's own tests. Tests that run other programs (network namespaces, examples) would
     // preload the sanitizer into those.
     ...(tests.length > 0
       ? tests
@@ -75,7 +75,7 @@ run(
     ...process.env,
     SOCKSCOPE_PREBUILD: build,
     LD_PRELOAD: runtime('libasan.so'),
-    // A report ends the process with status 99, which no test expects.
+    // A report ends the process with a status that no test expects.
     ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:abort_on_error=0',
     UBSAN_OPTIONS: 'print_stacktrace=1:exitcode=99',
     LSAN_OPTIONS: `suppressions=${path.join(root, 'scripts', 'lsan.supp')}:print_suppressions=0`,

@@ -1,9 +1,9 @@
-// Builds the binaries of every platform that a release brings, into prebuilds/: `npm run
-// prebuild:all [target ...]`.
+// Builds the binaries of all platforms of a release into prebuilds/: `npm run prebuild:all [target
+// ...]`.
 //
-// One cross compiler does them all: zig, from the npm registry (about 400 MB, kept in
-// node_modules/.cache). The flags are binding.gyp's. The Linux binaries name no library, so that
-// one per processor serves glibc and musl alike.
+// The cross compiler is zig, from the npm registry (about 400 MB, kept in node_modules/.cache). The
+// flags come from binding.gyp. A Linux binary names no library, so one per processor serves glibc
+// and musl.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,13 +12,13 @@ import { runInNewContext } from 'node:vm';
 import { npm, root } from './pack.mjs';
 
 const require = createRequire(import.meta.url);
-/** @type {{ headerFolder(what: 'node' | 'uv'): string | undefined }} */
+/** @type {{ headerFolder(kind: 'node' | 'uv' | 'addon-api'): string | undefined }} */
 const { headerFolder } = require('./native-paths.cjs');
 
 const zigVersion = '0.16.0';
 /**
- * Folder in prebuilds/, and zig's name for it: with the oldest glibc and macOS that the supported
- * versions of Node.js run on.
+ * The folder in prebuilds/, and zig's name of the target: with the oldest glibc and macOS that the
+ * supported versions of Node.js run on.
  */
 const targets = {
   'linux-x64': 'x86_64-linux-gnu.2.28',
@@ -31,15 +31,15 @@ const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in targets));
 if (unknown.length > 0) {
   console.error(
-    `No such target: ${unknown.join(', ')}. There are ${Object.keys(targets).join(', ')}.`,
+    `Unknown target: ${unknown.join(', ')}. The targets are ${Object.keys(targets).join(', ')}.`,
   );
   process.exit(1);
 }
 
-const headers = [headerFolder('node'), headerFolder('uv')];
+const headers = [headerFolder('node'), headerFolder('uv'), headerFolder('addon-api')];
 if (headers.includes(undefined)) {
   console.error(
-    'No headers: install Node.js with its include folder, or set npm_config_nodedir to one that has it.',
+    'No headers: run npm ci, and install Node.js with its include folder, or set npm_config_nodedir to a folder that has one.',
   );
   process.exit(1);
 }
@@ -62,7 +62,7 @@ if (!existsSync(program)) {
   );
 }
 
-// binding.gyp is a literal that JavaScript reads too, its comments apart.
+// Without its comments, binding.gyp is a JavaScript literal.
 const [target] = runInNewContext(
   `(${readFileSync(path.join(root, 'binding.gyp'), 'utf8').replace(/^\s*#.*$/gm, '')})`,
 ).targets;
@@ -70,15 +70,15 @@ const conditions = Object.fromEntries(target.conditions);
 const sources = readFileSync(path.join(root, 'native', 'sources.txt'), 'utf8')
   .split('\n')
   .filter(Boolean);
-/** A list of flags out of it; its references to other lists (`<@(warnings)`) are left out. */
+/** A list of flags from binding.gyp, without its references to other lists (`<@(warnings)`). */
 const flagsOf = (/** @type {string[]} */ list) =>
   list
     .map((flag) => flag.replace('<(module_root_dir)', root))
     .filter((flag) => !flag.startsWith('<@'));
 const { cflags, ldflags } = conditions["OS=='linux'"];
-// -w: the headers of zig's own C++ library are full of warnings.
+// -w, because the headers of zig's C++ library cause many warnings.
 const compile = [
-  ...['c++', '-c', '-fPIC', '-O2', '-w'],
+  ...['c++', '-c', '-fPIC', '-w'],
   ...flagsOf(target.cflags),
   ...flagsOf(target.cflags_cc),
   ...target.defines.map((/** @type {string} */ name) => `-D${name}`),
@@ -87,13 +87,12 @@ const compile = [
 /** Flags by the first word of a target's name. */
 const platforms = {
   linux: {
-    // Without outline atomics, which call a helper of the compiler's library, nothing is needed of
-    // that library on arm64.
+    // Outline atomics would call a function of the compiler's library on arm64.
     compile: (/** @type {string} */ name) => [
       ...flagsOf(cflags),
       ...(name.endsWith('arm64') ? ['-mno-outline-atomics'] : []),
     ],
-    // The linker itself: zig's compiler driver would name libc.
+    // The linker itself, because zig's compiler driver would name libc.
     link: [
       'ld.lld',
       '-shared',

@@ -260,7 +260,7 @@ export type Socket = contract.Socket;
 
 /** Takes ownership of an open fd. */
 export function adoptDescriptor(fd: number): Descriptor {
-  const info = new Int32Array(4);
+  const info = new Int32Array(3);
   const status = nativeBinding().adopt(fd, info);
   if (status === EEXIST)
     throw new BusyResourceError(

@@ -77,6 +77,7 @@ describe('platform differences', () => {
     'native/reactor.h': 'epoll is of Linux alone',
     'native/reactor.cc': 'epoll is of Linux alone',
     'native/reactor_epoll.cc': 'epoll is of Linux alone',
+    'native/runtime.cc': 'only on Linux does the addon do without the C++ runtime library',
     'native/sockaddr.cc': 'abstract names, and the length byte that BSD has in a sockaddr',
   };
   // An include guard is no choice, and a constant that a platform lacks is asked for where it is

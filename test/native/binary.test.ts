@@ -6,10 +6,10 @@ import { nativeBindingPath } from '#lib/binding';
 import { packageRoot } from '../support/child';
 
 /**
- * The C library's functions that the addon may call. It names no library and no versions, so each
- * has to exist in glibc and in musl, under this name, and its oldest version in glibc has to be the
- * one that is meant. Before one is added, both are to be looked up: `pthread_cond_wait`, for one,
- * would be another type's, and `fcntl64` and `__memcpy_chk` are glibc's alone.
+ * The functions of the C library that the addon may call. The addon names no library and no
+ * versions. So each function has to exist under this name in glibc and in musl, and its oldest
+ * version in glibc has to be the intended one. Look both up before you add a function: the oldest
+ * `pthread_cond_wait` takes another type, and only glibc has `fcntl64` and `__memcpy_chk`.
  */
 const allowed = [
   'abort', 'accept4', 'bind', 'calloc', 'close', 'connect', 'epoll_create1', 'epoll_ctl', 'epoll_wait', 'fcntl', 'free', 'freeaddrinfo',
@@ -19,8 +19,8 @@ const allowed = [
 ]; // prettier-ignore
 
 /**
- * What Node offers of libuv to addons, and Deno too, as far as a look-up is not made: everything
- * else of libuv is another matter.
+ * The functions of libuv that the addon may call. Node offers all of them to addons. Deno has those
+ * that are called before the first look-up.
  */
 const allowedLibuv = [
   'uv_async_init', 'uv_async_send', 'uv_check_init', 'uv_check_start', 'uv_close', 'uv_cond_broadcast', 'uv_cond_destroy', 'uv_cond_init',
@@ -30,7 +30,7 @@ const allowedLibuv = [
 
 const path = nativeBindingPath();
 const has = (tool: string): boolean => spawnSync(tool, ['--version']).status === 0;
-// A sanitizer's build is of another kind (scripts/asan.mjs).
+// A build with sanitizers (scripts/asan.mjs) names libraries.
 const inspectable =
   process.platform === 'linux' &&
   process.env['SOCKSCOPE_PREBUILD'] === undefined &&
@@ -44,14 +44,14 @@ function output(tool: string, ...args: string[]): string {
 }
 
 describe.runIf(inspectable)('the binary', () => {
-  it('needs no library: what it calls is found in the process', () => {
+  it('names no library: the process that loads it has all symbols', () => {
     expect(output('readelf', '--dynamic')).not.toContain('NEEDED');
   });
 
-  it('calls what every C library has, Node-API, and little of libuv', () => {
+  it('calls only functions of every C library, Node-API, and a few of libuv', () => {
     const names = output('nm', '--dynamic', '--undefined-only')
       .split('\n')
-      // `w`: used if it is there (the C runtime's own hooks).
+      // `w` marks symbols that may be missing: the hooks of the C runtime.
       .flatMap((line) => /^\s+U (\S+)$/.exec(line)?.[1] ?? []);
     expect(names.length).toBeGreaterThan(30);
     expect(
@@ -63,27 +63,29 @@ describe.runIf(inspectable)('the binary', () => {
     expect(names.filter((name) => name.includes('@'))).toEqual([]);
   });
 
-  it('gives out its entry points alone', () => {
+  it('exports only its entry points', () => {
     const names = output('nm', '--dynamic', '--defined-only')
       .split('\n')
       .flatMap((line) => / [A-Z] (\S+)$/.exec(line)?.[1] ?? []);
     expect(names.sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
   });
 
-  it('stays loaded: a look-up’s thread may return into it after the last worker that had it', () => {
+  it('stays loaded, because a resolver thread may outlive the last worker that loaded it', () => {
     expect(output('readelf', '--dynamic')).toContain('NODELETE');
   });
 });
 
-describe('the headers and build files', () => {
-  it('are of one version of Node-API', () => {
+describe('the build files', () => {
+  it('name the same version of Node-API, and the same switches of node-addon-api', () => {
     const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
       binary: { napi_versions: number[] };
     };
     const [version] = manifest.binary.napi_versions;
-    for (const file of ['binding.gyp', 'CMakeLists.txt'])
-      expect(readFileSync(join(packageRoot, file), 'utf8')).toContain(
-        `NAPI_VERSION=${String(version)}`,
-      );
+    for (const file of ['binding.gyp', 'CMakeLists.txt']) {
+      const text = readFileSync(join(packageRoot, file), 'utf8');
+      expect(text).toContain(`NAPI_VERSION=${String(version)}`);
+      expect(text).toContain('NAPI_DISABLE_CPP_EXCEPTIONS');
+      expect(text).toContain('NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS');
+    }
   });
 });

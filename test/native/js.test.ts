@@ -8,8 +8,8 @@ type Constructor = new (
   offset?: number,
   length?: number,
 ) => ArrayBufferView;
-// Resizable and growable buffers are of ES2024, Float16Array of ES2025: newer than the library's
-// own target.
+// Resizable and growable buffers came with ES2024, Float16Array with ES2025: the library's target
+// is older.
 const NewArrayBuffer = ArrayBuffer as unknown as new (
   length: number,
   options: object,
@@ -40,8 +40,8 @@ const bytesOf = (view: ArrayBufferView): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
 /**
- * Sends the view as a datagram, and receives one into it: both must move its bytes, all of them,
- * and no others.
+ * Sends the view as a datagram, and receives a datagram into it. Both must move all bytes of the
+ * view, and no others.
  */
 function expectToCover(view: ArrayBufferView, name: string): void {
   const [left, right] = pair(SOCK_DGRAM);
@@ -86,7 +86,7 @@ describe('a view of memory', () => {
     },
   );
 
-  it('may begin at an odd address, be a Buffer of the pool, or so small that V8 keeps it in its heap', () => {
+  it('may begin at an odd address, be a pooled Buffer, or lie in the heap of V8', () => {
     expectToCover(new Uint8Array(new ArrayBuffer(9), 1, 7), 'odd');
     expectToCover(new DataView(new ArrayBuffer(9), 3, 5), 'odd DataView');
     expectToCover(Buffer.from('pool'), 'pooled');
@@ -94,7 +94,7 @@ describe('a view of memory', () => {
     expectToCover(new Float64Array(1), 'in the heap');
   });
 
-  it('has the length it has at the time of the call: grown, shrunk, or out of bounds', () => {
+  it('has its length at the time of the call: grown, shrunk, or out of bounds', () => {
     for (const array of [Uint8Array, DataView] as Constructor[]) {
       const grown = new NewArrayBuffer(10, { maxByteLength: 100 });
       const tracking = new array(grown, 2);
@@ -136,11 +136,11 @@ describe('a view of memory', () => {
   });
 });
 
-describe('a broken argument', () => {
+describe('an invalid argument', () => {
   const [fd, data] = [0, Buffer.alloc(8)];
   const send = native.send as (...args: unknown[]) => number;
 
-  it('is UV_EINVAL, before any system call', () => {
+  it('makes the result UV_EINVAL, before any system call', () => {
     const [left] = pair();
     for (const bad of [
       undefined,
@@ -165,7 +165,7 @@ describe('a broken argument', () => {
     expect(native.recv(fd, 'text' as never, 0)).toBe(EINVAL);
   });
 
-  it('no offset reaches outside of a view', () => {
+  it('is an offset that reaches beyond the view', () => {
     const [left, right] = pair();
     for (const bad of [9, -1, 2 ** 32, 2 ** 53, Infinity, -Infinity, Number.MAX_VALUE])
       expect(send(left, data, bad, 0), String(bad)).toBe(EINVAL);
@@ -175,11 +175,11 @@ describe('a broken argument', () => {
     expect(native.recv(right, Buffer.alloc(9), 0)).toBe(1);
   });
 
-  it('is refused by every function that takes numbers back', () => {
+  it('is refused by every function that writes numbers into an array', () => {
     const [left] = pair();
     const results: [string, (result: never) => number, number][] = [
       ['socketpair', (result) => native.socketpair(1, 1, 0, result), 2],
-      ['adopt', (result) => native.adopt(left, result), 4],
+      ['adopt', (result) => native.adopt(left, result), 3],
       ['getsockoptInt', (result) => native.getsockoptInt(left, 1, 3, result), 1],
       ['recvmsg', (result) => native.recvmsg(left, [], null, null, result, 0), 3],
       ['recvfrom', (result) => native.recvfrom(left, new Uint8Array(8), null, result), 2],

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { runCode } from '../support/child';
 
 /**
- * What each program begins with: the binding, with `watched` sockets that have something to read.
- * CommonJS, in the package root.
+ * The beginning of each program: the binding, and functions that make watched sockets with
+ * something to read. CommonJS, in the package root.
  */
 const prelude = `
 const { nativeBinding } = require('./dist/binding.js');
@@ -11,7 +11,7 @@ const { readdirSync, readlinkSync } = require('node:fs');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 const native = nativeBinding();
 const events = new Int32Array(3 * native.limits.batch);
-// Sockets and epoll sets: the first worker brings other fds, which the process keeps.
+// Counts sockets and epoll sets: the first worker opens other fds, which the process keeps.
 const openFds = () => readdirSync('/proc/self/fd').filter((fd) => {
   try { return /socket|eventpoll/.test(readlinkSync('/proc/self/fd/' + fd)); } catch (error) { if (error.code === 'ENOENT') return false; throw error; }
 }).length;
@@ -33,8 +33,8 @@ interface ProgramOptions {
   readonly execArgv?: readonly string[];
   readonly timeout?: number;
   /**
-   * It ends with process.exit() or a throw, after which Node frees nothing: not for LeakSanitizer
-   * (scripts/asan.mjs).
+   * The program ends with process.exit() or an exception. Node frees nothing then, so LeakSanitizer
+   * does not run (scripts/asan.mjs).
    */
   readonly abrupt?: boolean;
 }
@@ -54,7 +54,7 @@ function runProgram(
 const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
 
 describe.each(kinds)('the end of an environment, with the %s reactor', (kind) => {
-  it('a held reactor keeps the process alive, an idle one does not', async () => {
+  it('a held reactor keeps the process alive, and another does not', async () => {
     const idle = await runProgram(
       `openWatched(3); process.on('exit', () => console.log('end', native.ownedCount()));`,
       kind,
@@ -80,7 +80,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
   });
 
-  it('process.exit() out of a delivery ends quietly', async () => {
+  it('process.exit() during a delivery ends quietly', async () => {
     const outcome = await runProgram(
       `openWatched(300, () => process.exit(8)); native.hold(true);`,
       kind,
@@ -89,7 +89,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 8, signal: null, stderr: '' });
   });
 
-  it('a throw in a delivery is an uncaught exception', async () => {
+  it('an exception out of a delivery is an uncaught exception', async () => {
     const program = `openWatched(1, () => { throw new RangeError('out of the delivery'); }); native.hold(true);`;
     const outcome = await runProgram(program, kind, { abrupt: true });
     expect(outcome.code).toBe(1);
@@ -124,7 +124,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 0, stdout: 'true 0\n', stderr: '' });
   });
 
-  it('a hundred workers, terminated in the middle of their work, leave no fd', async () => {
+  it('a hundred workers that are terminated while they work leave no fd open', async () => {
     const worker = `${prelude}
       const sockets = openWatched(10, (count) => {
         for (let i = 0; i < count; i++) {
@@ -158,7 +158,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 0, stdout: '0 0\n', stderr: '' });
   }, 240_000);
 
-  it('a worker that exits out of a delivery, or whose delivery never returns, leaves none either', async () => {
+  it('a worker that exits, throws or loops for ever during a delivery leaves no fd open', async () => {
     const outcome = await runProgram(
       `void (async () => {
          const before = openFds();
@@ -176,7 +176,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 0, stdout: '3 \n1 \n1 of the worker\n0\n', stderr: '' });
   });
 
-  it('fds that were received and not yet looked at are closed with their environment', async () => {
+  it('received fds of an unread message are closed with their environment', async () => {
     const outcome = await runProgram(
       `void (async () => {
          const { SOL_SOCKET, SCM_RIGHTS } = native.constants;
@@ -200,7 +200,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome).toMatchObject({ code: 0, stdout: '4 0\n', stderr: '' });
   });
 
-  it('two copies of the addon in one thread know nothing of each other', async () => {
+  it('two copies of the addon in one thread share nothing', async () => {
     const outcome = await runProgram(
       `delete require.cache[require.resolve('./dist/binding.js')];
        const { nativeBindingPath } = require('./dist/binding.js');
@@ -217,7 +217,7 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
     expect(outcome.stdout.split('\n').slice(0, 2)).toEqual(['false 0 0 -9', 'first']);
   });
 
-  it('watches survive garbage collection of everything that JavaScript forgot', async () => {
+  it('watches survive garbage collection', async () => {
     const outcome = await runProgram(
       `void (async () => {
          let calls = 0;
@@ -229,5 +229,31 @@ describe.each(kinds)('the end of an environment, with the %s reactor', (kind) =>
       { execArgv: ['--expose-gc'] },
     );
     expect(outcome).toMatchObject({ code: 0, stdout: '1\n', stderr: '' });
+  });
+});
+
+describe('the end of an environment, whatever its reactor', () => {
+  it('a worker that is terminated while it loads the addon ends quietly', async () => {
+    const worker = `${prelude}
+      const { nativeBindingPath } = require('./dist/binding.js');
+      const path = nativeBindingPath();
+      parentPort.postMessage('loaded once');
+      for (;;) {
+        delete require.cache[path];
+        require(path);
+      }`;
+    const outcome = await runProgram(
+      `void (async () => {
+         const source = ${JSON.stringify(worker)};
+         for (let round = 0; round < 20; round++) {
+           const worker = new Worker(source, { eval: true });
+           await new Promise((resolve) => worker.once('message', resolve));
+           await worker.terminate();
+         }
+         console.log('done');
+       })();`,
+      kinds[0] ?? '',
+    );
+    expect(outcome).toMatchObject({ code: 0, signal: null, stdout: 'done\n', stderr: '' });
   });
 });
