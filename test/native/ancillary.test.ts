@@ -69,7 +69,7 @@ function receiveControl(fd: number, room: number): Uint8Array {
 }
 
 describe('encodeControl and decodeControl', () => {
-  it('are each other’s inverse, at any address, for any length', () => {
+  it('are inverse to each other, at any address and for any length', () => {
     const messages = Array.from({ length: 20 }, (_, i) => ({
       level: i - 3,
       type: 7 - i,
@@ -100,7 +100,7 @@ describe('encodeControl and decodeControl', () => {
     expect(out.every((byte) => byte === 0xee)).toBe(true);
   });
 
-  it('decodeControl stops at what cannot be a message', () => {
+  it('decodeControl stops at bytes that cannot be a message', () => {
     const fields = new Int32Array(4);
     const control = encodeAll([{ level: 1, type: 2, data: new Uint8Array(8) }]);
     for (let length = 0; length < native.controlSpace(0); length++)
@@ -142,7 +142,7 @@ describe('passing fds', () => {
     for (const fd of [file, copy, socketCopy]) closeSync(fd);
   });
 
-  it('they belong to the environment until their message is read, and to the reader then', () => {
+  it('the environment owns a received fd until its message is read, and then the reader', () => {
     const [left, right] = pair();
     ok(sendFds(left, [left, right]));
     const before = native.ownedCount();
@@ -152,17 +152,17 @@ describe('passing fds', () => {
     expect(native.ownedCount()).toBe(before);
     const [first = -1, second = -1] = fds;
     expect(native.close(first)).toBe(constant('UV_EBADF'));
-    const info = new Int32Array(4);
+    const info = new Int32Array(3);
     expect(native.adopt(first, info)).toBe(0);
     expect(native.close(first)).toBe(0);
     closeSync(second);
-    // The numbers may be anybody's now: reading the same bytes again gives nothing up.
+    // The numbers may have other owners now: reading the same bytes again releases no fd.
     const reused = ok(native.dup(left));
     decodeAll(control, control.length);
     expect(native.close(reused)).toBe(0);
   });
 
-  it('of a cut control message leak none', () => {
+  it('a truncated control message leaks no fd', () => {
     const [left, right] = pair(SOCK_DGRAM);
     for (const room of [
       0,
@@ -182,7 +182,7 @@ describe('passing fds', () => {
     }
   });
 
-  it('without a control buffer they are gone', () => {
+  it('without a control buffer, the kernel drops the fds', () => {
     const [left, right] = pair(SOCK_STREAM);
     const before = openFdCount();
     ok(sendFds(left, [left]));
@@ -193,7 +193,7 @@ describe('passing fds', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('refuses fds that are not open, and more than the kernel takes', () => {
+  it('refuses fds that are not open, and more fds than the kernel takes', () => {
     const [left] = pair();
     expect(outcome(sendFds(left, [1_000_000]))).toBe('EBADF');
     expect(outcome(sendFds(left, [-1]))).toBe('EBADF');
@@ -209,7 +209,7 @@ describe('passing fds', () => {
 });
 
 describe.runIf(process.platform === 'linux')('credentials', () => {
-  it('arrive when asked for, and can be sent as they are', () => {
+  it('arrive if SO_PASSCRED is set, and the sender’s own can be sent explicitly', () => {
     const CREDENTIALS = constant('SCM_CREDENTIALS');
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.setsockoptInt(right, SOL_SOCKET, constant('SO_PASSCRED'), 1));

@@ -37,7 +37,7 @@ function receive(fd: number, count: number, size = SIZE): string[] {
 }
 
 describe('recvmmsg', () => {
-  it('takes what is there, in order, into slots of the slab', () => {
+  it('receives the waiting datagrams, in order, into slots of the slab', () => {
     const [left, right] = pair(SOCK_DGRAM);
     const sizes = new Int32Array(4);
     expect(native.recvmmsg(right, new Uint8Array(4 * SIZE), SIZE, 4, sizes, null, null)).toBe(
@@ -49,13 +49,13 @@ describe('recvmmsg', () => {
     expect(receive(right, 4)).toEqual(['five', 'six']);
   });
 
-  it('marks a datagram that did not fit, and the others are whole', () => {
+  it('marks a datagram that did not fit, and leaves the others whole', () => {
     const [left, right] = pair(SOCK_DGRAM);
     for (const message of ['ok', 'too long', 'fits']) ok(native.send(left, text(message), 0, 0));
     expect(receive(right, 3, 4)).toEqual(['ok', 'EMSGSIZE', 'fits']);
   });
 
-  it('names the senders', async () => {
+  it('returns the addresses of the senders', async () => {
     const [one, two, server] = [bound(SOCK_DGRAM), bound(SOCK_DGRAM), bound(SOCK_DGRAM)];
     const { bytes, length } = localAddress(server);
     for (const fd of [one, two, one])
@@ -72,7 +72,7 @@ describe('recvmmsg', () => {
     expect(senders).toEqual([one, two, one].map((fd) => decode(localAddress(fd))));
   });
 
-  it('takes 256 at most', () => {
+  it('receives at most 256 datagrams', () => {
     const [left, right] = pair(SOCK_DGRAM);
     let sent = 0;
     while (native.send(left, text('x'), 0, 0) === 1) sent++;
@@ -83,7 +83,7 @@ describe('recvmmsg', () => {
     );
   });
 
-  it('reports an error that waits on the socket, and stays usable', async () => {
+  it('reports a pending error of the socket, and goes on to work', async () => {
     const [one, two] = [bound(SOCK_DGRAM), bound(SOCK_DGRAM)];
     const { bytes, length } = localAddress(two);
     ok(native.connect(one, bytes, length));
@@ -123,7 +123,7 @@ describe('recvmmsg', () => {
 });
 
 describe('sendmmsg', () => {
-  it('sends each packet as a datagram, from the first one asked for', () => {
+  it('sends each packet as a datagram, from the given packet on', () => {
     const [left, right] = pair(SOCK_DGRAM);
     const packets = [
       text('zero'),
@@ -147,7 +147,7 @@ describe('sendmmsg', () => {
     expect(outcome(native.sendmmsg(one, [text('a')], 0, null, 0))).toBe('EDESTADDRREQ');
   });
 
-  it('sends what fits and then is UV_EAGAIN; 256 at most in one call', () => {
+  it('sends what fits, at most 256 datagrams per call, and then returns UV_EAGAIN', () => {
     const [left, right] = pair(SOCK_DGRAM);
     const packets = Array.from({ length: 1000 }, (_, i) => text(String(i)));
     let sent = 0;
@@ -165,7 +165,7 @@ describe('sendmmsg', () => {
     expect(received).toEqual(packets.map(String));
   });
 
-  it('tells how many went before one that cannot', () => {
+  it('returns how many datagrams were sent before one that cannot be sent', () => {
     const [left, right] = pair(SOCK_DGRAM);
     const packets = [text('fine'), Buffer.alloc(16 * 1024 * 1024), text('never')];
     expect(native.sendmmsg(left, packets, 0, null, 0)).toBe(1);
@@ -173,7 +173,7 @@ describe('sendmmsg', () => {
     expect(receive(right, 4)).toEqual(['fine']);
   });
 
-  it('refuses what are no views, and names beyond their view', () => {
+  it('refuses packets that are no views, and a name that is longer than its view', () => {
     const [left, right] = pair(SOCK_DGRAM);
     expect(native.sendmmsg(left, [text('x'), 1 as never], 0, null, 0)).toBe(EINVAL);
     expect(native.sendmmsg(left, 'x' as never, 0, null, 0)).toBe(EINVAL);

@@ -4,7 +4,7 @@ import { startPython } from '../support/python';
 import { constant, limits, native } from './kit';
 
 describe('constants', () => {
-  it('are the numbers that another program of this platform has', async () => {
+  it('are the numbers that Python has on this platform', async () => {
     await using python = startPython(`
 names = hear()
 say({name: getattr(socket, name) for name in names if hasattr(socket, name)})
@@ -18,10 +18,10 @@ say({name: getattr(socket, name) for name in names if hasattr(socket, name)})
     expect(ours).toEqual(theirs);
   });
 
-  it('name every errno that Node names, negated', () => {
+  it('contain the negated number of each errno that Node and libuv name', () => {
     for (const [name, errno] of Object.entries(os.errno)) {
       const code = native.constants[`UV_${name}`];
-      // libuv has fewer, and gives one number one name.
+      // libuv has fewer names, and only one name per number.
       if (code !== undefined && name !== 'EWOULDBLOCK') expect(code, name).toBe(-errno);
     }
     expect(constant('UV_EAGAIN')).toBe(-os.errno.EAGAIN);

@@ -1,11 +1,11 @@
 import { getSystemErrorName } from 'node:util';
 import { nativeBinding } from '#lib/binding';
 
-/** The binding alone: what the files in this folder test. */
+/** The binding, which the files in this folder test. */
 export const native = nativeBinding();
 export const { limits } = native;
 
-/** A number that this platform has. */
+/** A constant of this platform. */
 export function constant(name: string): number {
   const value = native.constants[name];
   if (value === undefined) throw new Error(`no constant ${name} here`);
@@ -28,14 +28,14 @@ export function ok(result: number): number {
   return result;
 }
 
-/** The name of the code that a call failed with; its result, if it did not. */
+/** The name of the error code if the call failed, else its result. */
 export function outcome(result: number): string | number {
   return result < 0 ? getSystemErrorName(result) : result;
 }
 
 const opened = new Set<number>();
 
-/** Closed by `closeAll`, if a test does not close it. */
+/** Makes `closeAll` close the fd, unless a test closes it before. */
 export function track(fd: number): number {
   opened.add(ok(fd));
   return fd;
@@ -110,8 +110,8 @@ export async function tcpPair(): Promise<[number, number]> {
 }
 
 /**
- * Until poll(2) reports the fd ready, over turns of the event loop: loopback sockets are, in one or
- * two.
+ * Waits until poll(2) reports the fd ready, over turns of the event loop. A loopback socket takes
+ * one or two.
  */
 export async function readiness(fd: number, events: number): Promise<number> {
   for (let turn = 0; turn < 10_000; turn++) {
@@ -122,7 +122,7 @@ export async function readiness(fd: number, events: number): Promise<number> {
   throw new Error(`fd ${String(fd)} did not become ready`);
 }
 
-/** All that a stream socket holds now. */
+/** All bytes that a stream socket holds now. */
 export function drain(fd: number): Buffer {
   const chunk = Buffer.alloc(65_536);
   const parts: Buffer[] = [];

@@ -32,12 +32,12 @@ const SEQPACKET = constant('SOCK_SEQPACKET');
 const TRUNC = constant('MSG_TRUNC');
 const text = (value: string): Buffer => Buffer.from(value);
 
-/** sendmsg without name and control data. */
+/** Calls sendmsg without a name and control data. */
 const gather = (fd: number, buffers: readonly ArrayBufferView[], skip = 0): number =>
   native.sendmsg(fd, buffers, skip, null, 0, null, 0, 0);
 
 describe('recv', () => {
-  it('is UV_EAGAIN with nothing there, a count with something, and 0 at the end of the stream', () => {
+  it('returns UV_EAGAIN without data, a count with data, and 0 at the end of the stream', () => {
     const [left, right] = pair();
     const buffer = Buffer.alloc(4);
     expect(native.recv(right, buffer, 0)).toBe(EAGAIN);
@@ -59,14 +59,14 @@ describe('recv', () => {
     expect(native.recv(right, buffer, 0)).toBe(3);
   });
 
-  it('takes an empty view: 0, and a datagram is consumed', () => {
+  it('returns 0 for an empty view, and consumes a datagram', () => {
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.send(left, text('abc'), 0, 0));
     expect(native.recv(right, Buffer.alloc(0), 0)).toBe(0);
     expect(native.recv(right, Buffer.alloc(0), 0)).toBe(EAGAIN);
   });
 
-  it('tells the full length of a cut datagram when MSG_TRUNC asks for it', () => {
+  it('returns the full length of a truncated datagram if MSG_TRUNC is set', () => {
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.send(left, Buffer.alloc(1000), 0, 0));
     expect(native.recv(right, Buffer.alloc(10), TRUNC)).toBe(1000);
@@ -93,7 +93,7 @@ describe('send', () => {
     expect(native.recv(right, Buffer.alloc(1), 0)).toBe(EAGAIN);
   });
 
-  it('sends what fits, and then is UV_EAGAIN', () => {
+  it('sends what fits, and then returns UV_EAGAIN', () => {
     const [left, right] = pair();
     const large = Buffer.alloc(16 * 1024 * 1024, 'x');
     const sent = ok(native.send(left, large, 0, 0));
@@ -103,21 +103,21 @@ describe('send', () => {
     expect(drain(right)).toHaveLength(sent);
   });
 
-  it('to a closed peer is a code, and no signal', () => {
+  it('returns a code for a closed peer, and raises no signal', () => {
     const [left, right] = pair();
     ok(native.close(right));
     expect(outcome(native.send(left, text('x'), 0, 0))).toBe('EPIPE');
     expect(outcome(gather(left, [text('x')]))).toBe('EPIPE');
   });
 
-  it('refuses a datagram that no buffer of the kernel holds', () => {
+  it('refuses a datagram that is larger than the send buffer', () => {
     const [left] = pair(SOCK_DGRAM);
     expect(outcome(native.send(left, Buffer.alloc(16 * 1024 * 1024), 0, 0))).toBe('EMSGSIZE');
   });
 });
 
 describe('sendmsg', () => {
-  it('gathers in order, past empty and detached views, after the bytes to skip', () => {
+  it('gathers in order, skips the given bytes, and passes over empty and detached views', () => {
     const detached = new Uint8Array(5);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
     const buffers = [
@@ -137,7 +137,7 @@ describe('sendmsg', () => {
     }
   });
 
-  it('sends nothing for no buffers, empty buffers, or a skip beyond them: an empty message on a packet socket', () => {
+  it('sends nothing, or an empty datagram, without bytes or with a skip beyond them', () => {
     for (const [buffers, skip] of [
       [[], 0],
       [[Buffer.alloc(0)], 0],
@@ -154,7 +154,7 @@ describe('sendmsg', () => {
     }
   });
 
-  it('takes IOV_MAX buffers of any number, and says how much that was', () => {
+  it('sends the first IOV_MAX of more buffers, and returns their size', () => {
     const { iovMax } = limits;
     const [left, right] = pair();
     const buffers = Array.from({ length: 3 * iovMax + 5 }, (_, i) => Uint8Array.of(i, i >> 8));
@@ -191,7 +191,7 @@ describe('sendmsg', () => {
     expect(outcome(native.sendmsg(one, [text('a')], 0, bytes, 0, null, 0, 0))).toBe('EDESTADDRREQ');
   });
 
-  it('refuses what are no views, and lengths beyond the name or the control data', () => {
+  it('refuses values that are no views, and lengths beyond the name or the control data', () => {
     const [left, right] = pair();
     const { bytes, length } = unix(shortSocketPath());
     expect(gather(left, [text('x'), 'y' as never])).toBe(EINVAL);
@@ -205,7 +205,7 @@ describe('sendmsg', () => {
     expect(native.recv(right, Buffer.alloc(1), 0)).toBe(EAGAIN);
   });
 
-  it('an element that is a getter cannot take the memory of another from under it', () => {
+  it('an element that is a getter cannot free the memory of another element', () => {
     const [left, right] = pair();
     const victim = new Uint8Array(100_000).fill(1);
     const buffers: Uint8Array[] = [victim];
@@ -238,7 +238,7 @@ describe('sendto and recvfrom', () => {
     return { fd, name, length: ok(native.getsockname(fd, name)) };
   }
 
-  it('carry one datagram, and its sender’s address', () => {
+  it('move one datagram, and the address of its sender', () => {
     const [sender, receiver] = [boundUdp(), boundUdp()];
     const name = new Uint8Array(limits.sockaddrMax);
     for (const data of [text('hello'), Buffer.alloc(0)]) {
@@ -252,7 +252,7 @@ describe('sendto and recvfrom', () => {
     expect(native.recvfrom(receiver.fd, Buffer.alloc(10), name, result)).toBe(EAGAIN);
   });
 
-  it('tell that a datagram was cut, and do without a name', () => {
+  it('report a truncated datagram, and work without a name', () => {
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.send(left, text('hello'), 0, 0));
     const buffer = Buffer.alloc(4);
@@ -261,7 +261,7 @@ describe('sendto and recvfrom', () => {
     expect(buffer.toString('latin1')).toBe('hel\0');
   });
 
-  it('are refused by the system, or before it, and raise no signal', () => {
+  it('return the codes of the kernel, refuse invalid arguments before, and raise no signal', () => {
     const { fd, name, length } = boundUdp();
     expect(outcome(native.sendto(fd, Buffer.alloc(70_000), name, length))).toBe('EMSGSIZE');
     expect(native.sendto(-1, text('x'), name, length)).toBe(EBADF);
@@ -316,7 +316,7 @@ describe('sendv and recvv', () => {
     expect(drain(right)).toEqual(Buffer.from([directMax - 1]));
   });
 
-  it('take no buffers: an empty datagram', () => {
+  it('move an empty datagram if there are no buffers', () => {
     const [left, right] = pair(SOCK_DGRAM);
     expect(native.sendv(left, 0, 0)).toBe(0);
     expect(native.recvv(right, 0)).toBe(0);
@@ -325,7 +325,7 @@ describe('sendv and recvv', () => {
     expect(native.recvv(right, 0, Buffer.alloc(1))).toBe(0);
   });
 
-  it('refuse what are no views, and do not raise a signal', () => {
+  it('refuse values that are no views, and raise no signal', () => {
     const [left, right] = pair();
     expect(native.sendv(left, 0, 0, text('x'), 'y' as never)).toBe(EINVAL);
     expect(native.sendv(left, 0, -1, text('x'))).toBe(EINVAL);
@@ -342,7 +342,7 @@ describe('sendv and recvv', () => {
 describe('recvmsg', () => {
   const result = new Int32Array(3);
 
-  it('scatters in order, past empty views', () => {
+  it('scatters in order, and passes over empty views', () => {
     const [left, right] = pair();
     ok(native.send(left, text('abcdefgh'), 0, 0));
     const buffers = [Buffer.alloc(3), Buffer.alloc(0), new Uint8Array(2), Buffer.alloc(10, '.')];
@@ -357,7 +357,7 @@ describe('recvmsg', () => {
     expect(native.recvmsg(right, buffers, null, null, result, 0)).toBe(EAGAIN);
   });
 
-  it('into more than IOV_MAX views fills the first IOV_MAX', () => {
+  it('fills the first IOV_MAX of more views', () => {
     const [left, right] = pair();
     const buffers = Array.from({ length: limits.iovMax + 3 }, () => new Uint8Array(1));
     ok(native.send(left, Buffer.alloc(limits.iovMax + 3, 7), 0, 0));
@@ -365,7 +365,7 @@ describe('recvmsg', () => {
     expect(buffers.findIndex(([byte]) => byte === 0)).toBe(limits.iovMax);
   });
 
-  it('tells that a datagram was cut', () => {
+  it('reports a truncated datagram', () => {
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.send(left, text('abcdef'), 0, 0));
     ok(native.send(left, text('next'), 0, 0));
@@ -379,7 +379,7 @@ describe('recvmsg', () => {
     expect(result[0]).toBe(TRUNC);
   });
 
-  it('keeps packets apart on a SOCK_SEQPACKET socket, and tells its end', () => {
+  it('keeps packets apart on a SOCK_SEQPACKET socket, and reports its end', () => {
     const [left, right] = pair(SEQPACKET);
     ok(native.send(left, text('ab'), 0, 0));
     expect(native.recvmsg(right, [Buffer.alloc(9)], null, null, result, 0)).toBe(2);
@@ -393,7 +393,7 @@ describe('recvmsg', () => {
     expect(result[0]).toBe(0);
   });
 
-  it('names the sender: inet, Unix path, and a Unix socket without a name', async () => {
+  it('returns the address of the sender: inet, a Unix path, or no name', async () => {
     const [one, two] = [bound(SOCK_DGRAM), bound(SOCK_DGRAM)];
     const to = localAddress(two);
     ok(native.sendmsg(one, [text('x')], 0, to.bytes, to.length, null, 0, 0));
@@ -418,7 +418,7 @@ describe('recvmsg', () => {
     expect(result[1]).toBe(0);
   });
 
-  it('refuses what are no views, and throws no more than its getters do', () => {
+  it('refuses values that are no views', () => {
     const [, right] = pair();
     expect(native.recvmsg(right, [1] as never, null, null, result, 0)).toBe(EINVAL);
     expect(native.recvmsg(right, [], 'name' as never, null, result, 0)).toBe(EINVAL);
@@ -427,7 +427,7 @@ describe('recvmsg', () => {
 });
 
 describe('a TCP connection', () => {
-  it('that is reset says so once', async () => {
+  it('reports a reset once', async () => {
     const [client, server] = await tcpPair();
     const linger = new Int32Array([1, 0]);
     ok(native.setsockoptBytes(client, constant('SOL_SOCKET'), constant('SO_LINGER'), linger));

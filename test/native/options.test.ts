@@ -30,7 +30,7 @@ const get = (fd: number, level: number, option: number): number => {
 };
 
 describe('getsockoptInt and setsockoptInt', () => {
-  it('read back what was set', () => {
+  it('read the value that was set', () => {
     const fd = socket(AF_INET, SOCK_STREAM);
     const [level, option] = [constant('IPPROTO_TCP'), constant('TCP_NODELAY')];
     expect(get(fd, level, option)).toBe(0);
@@ -51,7 +51,7 @@ describe('getsockoptInt and setsockoptInt', () => {
     expect(get(fd, level, option)).toBe(200);
   });
 
-  it('report what the system says', () => {
+  it('return the codes of the kernel', () => {
     const fd = socket(AF_INET, SOCK_STREAM);
     expect(outcome(native.getsockoptInt(fd, SOL_SOCKET, 9999, result))).toBe('ENOPROTOOPT');
     expect(outcome(native.setsockoptInt(fd, constant('IPPROTO_TCP'), 9999, 1))).toBe('ENOPROTOOPT');
@@ -66,7 +66,7 @@ describe('getsockoptInt and setsockoptInt', () => {
 });
 
 describe('getsockoptBytes and setsockoptBytes', () => {
-  it('move structs, and tell how much there was', async () => {
+  it('move structs, and return the size of the value', async () => {
     const [client] = await tcpPair();
     const linger = new Int32Array([1, 7]);
     expect(native.setsockoptBytes(client, SOL_SOCKET, constant('SO_LINGER'), linger)).toBe(0);
@@ -105,7 +105,7 @@ describe('peerCredentials', () => {
     expect([...credentials]).toEqual([process.pid, process.getuid?.(), process.getgid?.()]);
   });
 
-  it('are UV_ENOTCONN where there is no such peer, or the family has none', () => {
+  it('fail without a peer, and for a family that has no credentials', () => {
     expect(
       outcome(native.peerCredentials(socket(constant('AF_UNIX'), SOCK_STREAM), credentials)),
     ).toBe('ENOTCONN');
@@ -115,7 +115,7 @@ describe('peerCredentials', () => {
 });
 
 describe('unreadSize', () => {
-  it('is that of what waits: of the next datagram, of the whole stream', async () => {
+  it('is the size of the next datagram, or of all unread bytes of a stream', async () => {
     const [left, right] = pair(SOCK_DGRAM);
     expect(native.unreadSize(right)).toBe(0);
     ok(native.send(left, Buffer.alloc(30), 0, 0));
@@ -126,7 +126,7 @@ describe('unreadSize', () => {
     expect(native.unreadSize(server)).toBe(1234);
   });
 
-  it('is a code where there can be nothing', () => {
+  it('is a negative code for a listener, and for an fd that is not open', () => {
     const listener = bound(SOCK_STREAM);
     ok(native.listen(listener, 1));
     expect(outcome(native.unreadSize(listener))).toBe('EINVAL');
@@ -138,7 +138,7 @@ describe('unreadSize', () => {
 describe('queueSizes', () => {
   const sizes = new Int32Array(2);
 
-  it('count bytes that wait on both sides', async () => {
+  it('count the unread and the unsent bytes', async () => {
     const [client, server] = await tcpPair();
     expect(native.queueSizes(server, sizes)).toBe(0);
     expect([...sizes]).toEqual([0, 0]);
@@ -147,7 +147,7 @@ describe('queueSizes', () => {
     expect(sizes[0]).toBe(1234);
   });
 
-  it('are the next datagram’s, and unknown to a listener', () => {
+  it('are those of the next datagram, and -1 for a listener', () => {
     const [left, right] = pair(SOCK_DGRAM);
     ok(native.send(left, Buffer.alloc(30), 0, 0));
     ok(native.send(left, Buffer.alloc(40), 0, 0));
@@ -159,7 +159,7 @@ describe('queueSizes', () => {
     expect([...sizes]).toEqual([-1, -1]);
   });
 
-  it('fail on what is no socket', () => {
+  it('fail for an fd that is no socket', () => {
     expect(native.queueSizes(-1, sizes)).toBe(EBADF);
     const file = openSync('/dev/null', 'r');
     expect(outcome(native.queueSizes(file, sizes))).toBe('ENOTSOCK');

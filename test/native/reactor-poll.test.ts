@@ -2,7 +2,7 @@ import { describe } from 'vitest';
 
 describe('SOCKSCOPE_REACTOR=poll', async () => {
   process.env['SOCKSCOPE_REACTOR'] = 'poll';
-  // Read when the binding is loaded, which the import does.
+  // The import loads the binding, which reads the variable.
   const { describeReactor } = await import('./reactor-suite');
   describeReactor('poll');
 });

@@ -60,7 +60,7 @@ const addressesOf = (entries: readonly Entry[] | null): (string | number)[][] =>
   (entries ?? []).map(([, , , , bytes]) => decode({ bytes, length: bytes.length }));
 
 describe('getaddrinfo', () => {
-  it('gives numeric addresses back, with port, type and protocol', async () => {
+  it('returns numeric addresses, with port, type and protocol', async () => {
     const { status, entries } = await getaddrinfo('127.0.0.1', '8080', { type: SOCK_STREAM });
     expect(status).toBe(0);
     expect(entries?.map((entry) => entry.slice(0, 4))).toEqual([
@@ -72,14 +72,14 @@ describe('getaddrinfo', () => {
     expect(addressesOf(v6.entries)).toEqual([['2001:db8::1', 53, 0, 0]]);
   });
 
-  it('finds what node:dns finds', async () => {
+  it('finds the addresses that node:dns finds', async () => {
     const theirs = await lookup('localhost', { all: true, verbatim: true });
     const { entries } = await getaddrinfo('localhost', null, { type: SOCK_STREAM });
     const ours = addressesOf(entries).map(([address]) => address);
     expect(ours.sort()).toEqual(theirs.map(({ address }) => address).sort());
   });
 
-  it('knows services by name, and every kind of socket for them', async () => {
+  it('finds a service by name, and every socket type of a service', async () => {
     const { entries } = await getaddrinfo('127.0.0.1', 'http', { proto: constant('IPPROTO_TCP') });
     expect(addressesOf(entries)).toEqual([['127.0.0.1', 80, 0, 0]]);
     const all = await getaddrinfo('127.0.0.1', '1');
@@ -88,7 +88,7 @@ describe('getaddrinfo', () => {
     );
   });
 
-  it('takes hints: passive, canonical name, numeric only, one family', async () => {
+  it('follows its hints: passive, canonical name, numeric only, one family', async () => {
     const passive = await getaddrinfo(null, '80', {
       flags: constant('AI_PASSIVE'),
       family: AF_INET,
@@ -111,7 +111,7 @@ describe('getaddrinfo', () => {
     expect([EAI('ADDRFAMILY'), EAI('NONAME'), EAI('FAMILY')]).toContain(wrongFamily.status);
   });
 
-  it('says what is wrong in libuv’s codes', async () => {
+  it('fails with the codes of libuv', async () => {
     expect((await getaddrinfo(null, null)).status).toBe(EAI('NONAME'));
     expect((await getaddrinfo('127.0.0.1', 'no such service')).status).toBe(EAI('SERVICE'));
     expect((await getaddrinfo('127.0.0.1', null, { family: 9999 })).status).toBe(EAI('FAMILY'));
@@ -121,7 +121,7 @@ describe('getaddrinfo', () => {
     );
   });
 
-  it('answers every one of many, each once', async () => {
+  it('delivers each of many look-ups once', async () => {
     const answers: number[] = [];
     await Promise.all(
       Array.from(
@@ -148,7 +148,7 @@ describe('getaddrinfo', () => {
     expect(answers.sort((a, b) => a - b)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
   });
 
-  it('is never delivered before it returns', async () => {
+  it('delivers after it has returned', async () => {
     let delivered = false;
     await new Promise<void>((resolve) => {
       ok(
@@ -161,7 +161,7 @@ describe('getaddrinfo', () => {
     });
   });
 
-  it('refuses broken arguments, and delivers nothing for them', () => {
+  it('refuses invalid arguments, and does not deliver then', () => {
     const never = (): never => {
       throw new Error('delivered');
     };
@@ -176,7 +176,7 @@ describe('getaddrinfo', () => {
 });
 
 describe('getnameinfo', () => {
-  it('names an address and a service', async () => {
+  it('returns the names of an address and of a service', async () => {
     const numeric = constant('NI_NUMERICHOST') | constant('NI_NUMERICSERV');
     expect(await getnameinfo(inet('192.0.2.1', 80), numeric)).toEqual([0, '192.0.2.1', '80']);
     expect(await getnameinfo(inet('2001:db8::1', 443), numeric)).toEqual([0, '2001:db8::1', '443']);
@@ -184,7 +184,7 @@ describe('getnameinfo', () => {
     expect(service).toBe('http');
   });
 
-  it('says what is wrong', async () => {
+  it('fails with the codes of libuv', async () => {
     expect(await getnameinfo({ bytes: inet('127.0.0.1', 1).bytes, length: 4 }, 0)).toEqual([
       EAI('FAMILY'),
       '',
@@ -193,7 +193,7 @@ describe('getnameinfo', () => {
     expect((await getnameinfo(inet('127.0.0.1', 1), 0x40000000))[0]).toBe(EAI('BADFLAGS'));
   });
 
-  it('refuses lengths beyond the view, and broken arguments', () => {
+  it('refuses lengths beyond the view, and invalid arguments', () => {
     const { bytes } = inet('127.0.0.1', 1);
     const never = (): never => {
       throw new Error('delivered');

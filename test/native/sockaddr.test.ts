@@ -17,7 +17,7 @@ const out = (): Uint8Array => new Uint8Array(limits.sockaddrMax);
 const text = (value: string): Uint8Array => Buffer.from(value);
 
 describe('encodeInet', () => {
-  it('gives back what decodeInet is given', () => {
+  it('is the inverse of decodeInet', () => {
     expect(decode(inet('192.0.2.7', 8080))).toEqual(['192.0.2.7', 8080, 0, 0]);
     expect(decode(inet('255.255.255.255', 65_535))).toEqual(['255.255.255.255', 65_535, 0, 0]);
     expect(decode(inet('2001:db8::1', 1, 0xabcde, 4_294_967_295))).toEqual([
@@ -40,7 +40,7 @@ describe('encodeInet', () => {
     expect(native.sockaddrFamily(inet('::1', 1).bytes, 28)).toBe(AF_INET6);
   });
 
-  it('refuses what is no numeric address', () => {
+  it('refuses a text that is no numeric address', () => {
     const longest = '0000:0000:0000:0000:0000:ffff:192.168.100.228';
     expect(native.encodeInet(out(), longest, 0, 0, 0)).toBe(28);
     for (const bad of [
@@ -76,7 +76,7 @@ describe('decodeInet', () => {
     expect(decode({ bytes: shifted, length })).toEqual(['2001:db8::2', 53, 0, 0]);
   });
 
-  it('refuses other families, cut addresses and lengths beyond the view', () => {
+  it('refuses other families, truncated addresses and lengths beyond the view', () => {
     const fields = new Uint32Array(3);
     const { bytes } = inet('127.0.0.1', 1);
     const EAFNOSUPPORT = constant('UV_EAFNOSUPPORT');
@@ -93,14 +93,14 @@ describe('encodeUnix', () => {
   const path = ({ bytes, length }: { bytes: Uint8Array; length: number }): string =>
     Buffer.from(bytes.subarray(limits.unixPathOffset, length)).toString();
 
-  it('ends a path with NUL, leaves an abstract name as it is, and makes nothing of nothing', () => {
+  it('ends a path with NUL, keeps an abstract name, and encodes the unnamed address', () => {
     expect(path(unix('/tmp/a'))).toBe('/tmp/a\0');
     expect(path(unix('\0a\0b'))).toBe('\0a\0b');
     expect(unix('').length).toBe(limits.unixPathOffset);
     expect(native.sockaddrFamily(unix('').bytes, unix('').length)).toBe(AF_UNIX);
   });
 
-  it('takes the longest path and the longest abstract name, and cuts nothing', () => {
+  it('takes the longest path and the longest abstract name, and truncates nothing', () => {
     const { unixPathMax, unixPathOffset } = limits;
     expect(unix('p'.repeat(unixPathMax - 1)).length).toBe(unixPathOffset + unixPathMax);
     expect(outcome(native.encodeUnix(out(), text('p'.repeat(unixPathMax))))).toBe('ENAMETOOLONG');
@@ -111,7 +111,7 @@ describe('encodeUnix', () => {
     expect(outcome(native.encodeUnix(out(), text('p'.repeat(100_000))))).toBe('ENAMETOOLONG');
   });
 
-  it('refuses a path with a NUL inside: the kernel would open another file', () => {
+  it('refuses a path with a NUL in it, because the kernel would open another file', () => {
     expect(native.encodeUnix(out(), text('/tmp/a\0b'))).toBe(EINVAL);
   });
 
@@ -121,7 +121,7 @@ describe('encodeUnix', () => {
 });
 
 describe('sockaddrFamily', () => {
-  it('refuses what is too short to hold one, and lengths beyond the view', () => {
+  it('refuses lengths that are too short for a family, or beyond the view', () => {
     expect(native.sockaddrFamily(new Uint8Array(8), 1)).toBe(EINVAL);
     expect(native.sockaddrFamily(new Uint8Array(1), 2)).toBe(EINVAL);
     expect(native.sockaddrFamily(new Uint8Array(2), 2)).toBe(0);

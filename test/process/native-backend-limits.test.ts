@@ -4,8 +4,8 @@ import { run } from '../support/child';
 const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
 
 /**
- * Runs a program under a limit of open files, with sh's own `ulimit`: the program begins with
- * `backend`, and what it prints last is JSON.
+ * Runs a program under a limit of open files, which the `ulimit` of sh sets. The program has
+ * `backend`, and its last line of output is JSON.
  */
 async function runLimited(
   limit: number,
@@ -40,7 +40,7 @@ ${program}`;
   };
 }
 
-/** Takes every fd that there is. */
+/** Opens files until no fd is left. */
 const exhaust = `
 const taken = [];
 function exhaust() {
@@ -49,7 +49,7 @@ function exhaust() {
   }
 }
 const release = () => { for (const fd of taken.splice(0)) closeSync(fd); };
-// A client in a process of its own: it connects when it is told to, and prints what it gets.
+// A client in a process of its own. It connects to each port that it reads, and prints the answer.
 const client = spawn('python3', ['-c', \`
 import socket, sys
 for line in sys.stdin:
@@ -64,8 +64,8 @@ const warnings = [];
 process.on('warning', (warning) => warnings.push([warning.name, warning.code, warning.message]));
 `;
 
-describe.each(kinds)('serve where no fd is left, with the %s reactor', (kind) => {
-  it('warns once, and accepts the connection when there is one', async () => {
+describe.each(kinds)('serve without free fds, with the %s reactor', (kind) => {
+  it('warns once, and accepts the connection when an fd is free', async () => {
     const { result } = await runLimited(
       128,
       `${exhaust}
@@ -103,7 +103,7 @@ client.kill();`,
     });
   });
 
-  it('ends at once when it is cancelled, or its listener closed, in the pause', async () => {
+  it('ends at once when it is cancelled, or its listener is closed, during the pause', async () => {
     const { result } = await runLimited(
       128,
       `${exhaust}
@@ -131,8 +131,8 @@ print(outcomes);`,
   });
 });
 
-describe('connecting where no fd is left', () => {
-  it('is EMFILE', async () => {
+describe('connecting without free fds', () => {
+  it('fails with EMFILE', async () => {
     const { result } = await runLimited(
       64,
       `${exhaust}
@@ -154,7 +154,7 @@ print(codes);`,
 });
 
 describe('5,000 connections at once', () => {
-  it('are all echoed, and leave no fd, timer or memory', { timeout: 120_000 }, async () => {
+  it('are all echoed, and leave no fd, timer or memory behind', { timeout: 120_000 }, async () => {
     const clients = 5000;
     const { result } = await runLimited(
       16_000,

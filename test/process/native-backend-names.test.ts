@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { run } from '../support/child';
 
-// A network and an /etc/hosts of its own, by namespaces(7): names with addresses of both families,
-// and addresses without a route.
+// The programs run in a namespace with a network and an /etc/hosts of its own (namespaces(7)):
+// names with addresses of both families, and addresses without a route.
 const canUnshare =
   process.platform === 'linux' && spawnSync('unshare', ['-rmn', 'ip', 'link']).status === 0;
 const folder = mkdtempSync(join(tmpdir(), 'ss-'));
@@ -62,7 +62,7 @@ ${program}`;
 describe.skipIf(!canUnshare)(
   'createTcpConnection to a name with addresses of both families',
   () => {
-    it('prefers IPv6, and falls back to the family that listens, at once', async () => {
+    it('prefers IPv6, and falls back at once to the family that listens', async () => {
       const result = await inNamespace(`
 const results = [];
 const v4 = await listen('127.0.0.1'); const { port } = v4.address();
@@ -77,7 +77,7 @@ print(results);`);
       expect(result).toEqual(['127.0.0.1', '::1', '::1', '::1']);
     });
 
-    it('gives an address that hangs its head start and no more, and leaves no socket of the loser', async () => {
+    it('gives an address that hangs its head start only, and closes the socket of the loser', async () => {
       const result = await inNamespace(`
 const v4 = await listen('127.0.0.1'); const { port } = v4.address();
 const close = await fullListener('::1', port);
@@ -87,12 +87,12 @@ const connection = await backend.createTcpConnection('both', port, { happyEyebal
 const waited = backend.currentTime() - start >= 55;
 const fds = openFds() - before;
 const text = await read(connection);
-// Without a next attempt only a cancellation ends the wait, and closes everything.
+// Without a next attempt, only a cancellation ends the wait. It closes everything.
 const cancelled = await backend.moveOnAfter(100).run(() => backend.createTcpConnection('both', port, { happyEyeballsDelay: Infinity }));
 await backend.sleep(20);
 print({ waited, fds, text, cancelled: cancelled === undefined, left: openFds() - before <= 0 });
 close(); v4.close();`);
-      // One of this end, and one of the server's, which is in this process.
+      // One socket of the client, and one of the server, which is in the same process.
       expect(result).toMatchObject({
         waited: true,
         text: '127.0.0.1',
@@ -102,7 +102,7 @@ close(); v4.close();`);
       expect((result as { fds: number }).fds).toBeLessThanOrEqual(2);
     });
 
-    it('tells of all that were refused, and takes only local addresses of the right family', async () => {
+    it('reports every refusal, and binds only a local address of the same family', async () => {
       const result = await inNamespace(`
 const server = await listen('127.0.0.1'); const { port } = server.address();
 const local = await backend.createTcpConnection('both', port, { localAddress: { host: '127.0.0.1', port: 0 } });
@@ -128,7 +128,7 @@ print({ bound, udpBound, refused: await failure(backend.createTcpConnection('bot
       });
     });
 
-    it('says what cannot be reached', async () => {
+    it('fails with the address that cannot be reached', async () => {
       const result = await inNamespace(
         `print([await failure(backend.createTcpConnection('192.0.2.1', 80)), await failure(backend.createUdpEndpoint('192.0.2.1', 80))]);`,
       );
@@ -148,7 +148,7 @@ describe.skipIf(!canUnshare)('createTcpListeners of a name', () => {
   return found;
 };`;
 
-  it('listens on all of its addresses, or tells that it has none', async () => {
+  it('listens on all addresses of the name, or fails if there is none', async () => {
     const result = await inNamespace(`${listenOn}
 print([await describe('both'), await describe(['four', '127.0.0.1', 'alias']), await failure(backend.createTcpListeners('nobody-knows.invalid', 0))]);`);
     expect(result).toEqual([
@@ -158,7 +158,7 @@ print([await describe('both'), await describe(['four', '127.0.0.1', 'alias']), a
     ]);
   });
 
-  it('does without the addresses that this machine does not have, unless they were named', async () => {
+  it('leaves out addresses that this machine does not have, unless they are given as such', async () => {
     const result = await inNamespace(
       `${listenOn}
 print([await describe('both'), (await failure(backend.createTcpListeners(['both', '::1'], 0))).code, (await failure(backend.createTcpListeners('six', 0))).code]);`,
@@ -169,7 +169,7 @@ print([await describe('both'), (await failure(backend.createTcpListeners(['both'
 });
 
 describe.skipIf(!canUnshare)('getaddrinfo and getnameinfo', () => {
-  it('take all hints and flags, and give full results', async () => {
+  it('take all hints and flags, and return full results', async () => {
     const result = await inNamespace(`
 const { AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM, AI_CANONNAME, AI_NUMERICHOST, AI_PASSIVE, NI_NUMERICHOST, NI_NUMERICSERV, NI_NAMEREQD, IPPROTO_TCP } = constants;
 const addresses = async (...args) => (await backend.getaddrinfo(...args)).map(({ address }) => address.address);
@@ -214,7 +214,7 @@ print({
     });
   });
 
-  it('do not hold up the loop, and a cancelled waiter leaves at once', async () => {
+  it('do not block the loop, and cancellation ends the wait at once', async () => {
     const result = await inNamespace(`
 const names = Array.from({ length: 20 }, (_, i) => 'both');
 let ticks = 0;

@@ -24,7 +24,7 @@ const source = ${JSON.stringify(`${prelude}\n(async () => { ${worker} })();`)};
 describe.each(kinds)('the native backend in workers, with the %s reactor', (kind) => {
   const env = { SOCKSCOPE_REACTOR: kind };
 
-  it('each has a loop of its own: servers and clients in all of them at once', async () => {
+  it('each worker has a loop of its own, with servers and clients in all of them', async () => {
     const outcome = await runCode(
       inWorkers(
         `await backend.bootstrap(async () => {
@@ -57,7 +57,7 @@ describe.each(kinds)('the native backend in workers, with the %s reactor', (kind
     expect(outcome).toMatchObject({ code: 0, stdout: '40 true\n', stderr: '' });
   });
 
-  it('terminated with everything pending, leaves no socket', async () => {
+  it('a worker that is terminated with operations pending leaves no socket open', async () => {
     const outcome = await runCode(
       inWorkers(
         `const path = '\\0terminate-' + process.pid + '-' + Math.random();
@@ -94,7 +94,7 @@ describe.each(kinds)('the native backend in workers, with the %s reactor', (kind
 });
 
 describe.each(kinds)('the end of a process, with the %s reactor', (kind) => {
-  it('waits for what waits, and for nothing else', async () => {
+  it('waits for pending operations, and for nothing else', async () => {
     const idle = await runCode(
       `${prelude}
 (async () => {
@@ -108,7 +108,7 @@ describe.each(kinds)('the end of a process, with the %s reactor', (kind) => {
 })();`,
       { commonjs: true, env: { SOCKSCOPE_REACTOR: kind } },
     );
-    // The listener is open, and nobody waits on it.
+    // The listener is open, but no operation waits on it.
     expect(idle).toMatchObject({ code: 0, stdout: 'idle\n' });
   });
 });

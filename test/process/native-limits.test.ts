@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { run } from '../support/child';
 
-/** Runs a program of CommonJS, with the binding as `native`, in a process that may open few fds. */
+/** Runs a CommonJS program, with the binding as `native`, in a process that may open 100 fds. */
 async function runWithFewFds(program: string, kind: string): Promise<string> {
   const source = `
     const native = require('./dist/binding.js').nativeBinding();
@@ -28,7 +28,7 @@ async function runWithFewFds(program: string, kind: string): Promise<string> {
 const kinds = process.platform === 'linux' ? ['epoll', 'poll'] : ['poll'];
 
 describe.each(kinds)('without free fds, with the %s reactor', (kind) => {
-  it('every call that makes one is UV_EMFILE, leaks none, and works again later', async () => {
+  it('every call that makes an fd returns UV_EMFILE, leaks none, and works again later', async () => {
     const stdout = await runWithFewFds(
       `
       const listener = native.socket(1, 1, 0);
@@ -58,7 +58,7 @@ describe.each(kinds)('without free fds, with the %s reactor', (kind) => {
     expect(stdout).toBe('done\n');
   });
 
-  it('received fds that find no room are dropped by the kernel, the data is not', async () => {
+  it('the kernel drops received fds that find no room, and keeps the data', async () => {
     const stdout = await runWithFewFds(
       `
       const { SOL_SOCKET, SCM_RIGHTS, MSG_CTRUNC } = native.constants;

@@ -33,11 +33,11 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Node's way to name the folder of a platform's binaries. */
+/** The folder of this platform's binaries. */
 const prebuilds = (): string => join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
 
 describe('nativeBinding', () => {
-  it('is loaded once, and says from where', () => {
+  it('is loaded once, and its path is known', () => {
     expect(nativeBinding()).toBe(nativeBinding());
     expect(nativeBindingPath()).toMatch(/\.node$/);
   });
@@ -52,7 +52,7 @@ describe('nativeBinding', () => {
     expect(stdout).toBe('false\ntrue\n');
   });
 
-  it('says which binaries were looked for, on what platform, and what does without', async () => {
+  it('fails with the files looked for, the platform, and the backend that works without it', async () => {
     const error = await failure(load, { SOCKSCOPE_PREBUILD: folder });
     expect(error).toMatchObject({ name: 'Error', code: 'ERR_NATIVE_UNAVAILABLE' });
     for (const part of [
@@ -78,7 +78,7 @@ describe('nativeBinding', () => {
     expect(stdout).toBe('ERR_NATIVE_UNAVAILABLE\nERR_NATIVE_UNAVAILABLE\n');
   });
 
-  it('says why a binary that is there does not load', async () => {
+  it('says why an existing binary does not load', async () => {
     mkdirSync(prebuilds(), { recursive: true });
     const file = join(prebuilds(), 'sockscope.node');
     writeFileSync(file, 'not a binary');
@@ -94,7 +94,7 @@ describe('nativeBinding', () => {
     rmSync(file);
   });
 
-  it('refuses runtimes and systems that it cannot serve, before anything native runs', async () => {
+  it('refuses Bun and Windows before any native code runs', async () => {
     const as = (change: string): string =>
       `${change}${load} if (process.report.getReport().sharedObjects.some((file) => file.endsWith('.node'))) throw new Error('loaded');`;
     const bun = await failure(
@@ -111,7 +111,7 @@ describe('nativeBinding', () => {
     expect(windows.message).toContain('Windows');
   });
 
-  it('takes the reactor from SOCKSCOPE_REACTOR, and refuses names that are none', async () => {
+  it('takes the reactor from SOCKSCOPE_REACTOR, and refuses unknown names', async () => {
     const kinds = process.platform === 'linux' ? ['epoll', 'poll', ''] : ['poll', ''];
     for (const kind of kinds) {
       const { stdout } = await runCode(

@@ -9,7 +9,7 @@ let folder = '';
 let fifo = '';
 let shim = '';
 
-// The compiler itself is no place for a sanitizer's runtime (scripts/asan.mjs).
+// The compiler must not preload the runtime library of a sanitizer (scripts/asan.mjs).
 const tools = { encoding: 'utf8', env: { ...process.env, LD_PRELOAD: '' } } as const;
 const compiler = process.env['CXX'] ?? 'g++';
 const canBuild =
@@ -38,7 +38,7 @@ const look = (native, host, deliver) => {
   const status = native.getaddrinfo(host, '80', 0, 1, 0, 0, deliver);
   if (status < 0) throw new Error('code ' + status);
 };
-// As many readers as wait at the FIFO are let go.
+// Lets all readers that wait at the FIFO go on.
 const release = () => fs.closeSync(fs.openSync(process.env.SLOW_RESOLVER, 'w'));
 `;
 
@@ -48,7 +48,7 @@ function runProgram(program: string, abrupt = false) {
   );
   return runCode(prelude + program, {
     commonjs: true,
-    // The sanitizers' runtime must come first (scripts/asan.mjs).
+    // The runtime library of the sanitizers must come first (scripts/asan.mjs).
     env: {
       SLOW_RESOLVER: fifo,
       LD_PRELOAD: preload.reverse().join(':'),
@@ -67,7 +67,7 @@ describe.runIf(canBuild)('look-ups', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: '0 1\n', stderr: '' });
   });
 
-  it('that hang take four threads at most; the others wait, and all are delivered', async () => {
+  it('take at most four threads when they hang; the others wait, and all are delivered', async () => {
     const outcome = await runProgram(
       `const native = nativeBinding();
        const before = threads();
@@ -83,7 +83,7 @@ describe.runIf(canBuild)('look-ups', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: '4\n20\n', stderr: '' });
   });
 
-  it('give the resolver’s failure, errno included', async () => {
+  it('fail with the code of the resolver, or with errno', async () => {
     const outcome = await runProgram(
       `for (const code of [-2, -3, -4, -5, -7, -9, -11, -12345]) look(nativeBinding(), 'fail:' + code, (status, entries) => console.log(code, status, entries));`,
     );
@@ -102,7 +102,7 @@ describe.runIf(canBuild)('look-ups', () => {
     );
   });
 
-  it('that throw in their delivery are uncaught exceptions, and the others are delivered', async () => {
+  it('make an exception out of a delivery uncaught, and deliver the others', async () => {
     const outcome = await runProgram(
       `process.on('uncaughtException', (error) => console.log('caught', error.message));
        look(nativeBinding(), 'one', () => { throw new Error('of one'); });
@@ -112,7 +112,7 @@ describe.runIf(canBuild)('look-ups', () => {
     expect(outcome.stdout.trim().split('\n').sort()).toEqual(['caught of one', 'two']);
   });
 
-  it('may start others from their delivery', async () => {
+  it('may start other look-ups during their delivery', async () => {
     const outcome = await runProgram(
       `const again = (left) => look(nativeBinding(), 'x', () => { if (left > 0) again(left - 1); else console.log('done'); });
        again(20);`,
@@ -120,7 +120,7 @@ describe.runIf(canBuild)('look-ups', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: 'done\n' });
   });
 
-  it('that hang hold up neither process.exit() nor an uncaught error', async () => {
+  it('do not delay process.exit() or an uncaught error when they hang', async () => {
     const exit = await runProgram(
       `for (let i = 0; i < 9; i++) look(nativeBinding(), 'hang', () => console.log('never')); process.exit(5);`,
       true,
@@ -133,7 +133,7 @@ describe.runIf(canBuild)('look-ups', () => {
     expect(thrown).toMatchObject({ code: 1, signal: null, stdout: '' });
   });
 
-  it('that hang when their worker ends are dropped, also when that worker alone had loaded the addon', async () => {
+  it('are dropped with their worker when they hang, even if no other thread loaded the addon', async () => {
     const worker = `${prelude}
       const { parentPort } = require('node:worker_threads');
       for (let i = 0; i < 9; i++) look(nativeBinding(), 'hang', () => console.log('never'));
@@ -145,8 +145,8 @@ describe.runIf(canBuild)('look-ups', () => {
            const worker = new Worker(${JSON.stringify(worker)}, { eval: true });
            await new Promise((resolve) => worker.once('message', resolve));
            await worker.terminate();
-           // Its four threads hang on, in code that nothing else needs any more: now they return
-           // into it.
+           // The four threads of the resolver still hang in the addon, which no environment uses
+           // any more. Now they return into its code.
            const deadline = Date.now() + 20_000;
            while (threads() > before && Date.now() < deadline) {
              try { fs.closeSync(fs.openSync(process.env.SLOW_RESOLVER, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)); }
@@ -165,7 +165,7 @@ describe.runIf(canBuild)('look-ups', () => {
     });
   });
 
-  it('end with a worker that ends in the middle of many', async () => {
+  it('end with a worker that is terminated during many look-ups', async () => {
     const worker = `${prelude}
       const { parentPort } = require('node:worker_threads');
       const native = nativeBinding();
