@@ -5,7 +5,7 @@ import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../errno';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
-import { copyPacket } from './packet-memory';
+import { copyPacket } from './receive-memory';
 
 /**
  * Datagrams per recvmmsg(2): the cost of the call is well spread by then (published knee: 8;

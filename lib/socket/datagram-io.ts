@@ -7,7 +7,7 @@ import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { WOULD_BLOCK, wouldBlock } from './io-operation';
 import { receiveMessage } from './message';
-import { copyPacket } from './packet-memory';
+import { copyPacket } from './receive-memory';
 import { scratch } from './scratch';
 
 /** No UDP datagram is longer (RFC 768: 16 bits). */

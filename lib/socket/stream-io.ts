@@ -11,7 +11,7 @@ import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import { cancelled, isCancelled } from '../waiting/operation';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
-import { copyPacket } from './packet-memory';
+import { copyPacket } from './receive-memory';
 import { sendBuffers } from './scatter-gather';
 import { scratch } from './scratch';
 

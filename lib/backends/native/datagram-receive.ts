@@ -6,7 +6,7 @@ import type { AddressCache } from '../../socket/address-cache';
 import { receiveDatagram, receiveDatagramMessage } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
 import { WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
-import { copyPacket } from '../../socket/packet-memory';
+import { copyPacket } from '../../socket/receive-memory';
 
 /** A datagram and its sender. */
 export interface Received {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { copyPacket } from '#lib/socket/packet-memory';
+import { copyPacket } from '#lib/socket/receive-memory';
 
 const memory = Uint8Array.from({ length: 70_000 }, (_, i) => i % 251);
 const expected = (start: number, size: number): Uint8Array => memory.slice(start, start + size);
