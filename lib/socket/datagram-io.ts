@@ -7,8 +7,7 @@ import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { WOULD_BLOCK, wouldBlock } from './io-operation';
 import { receiveMessage } from './message';
-import { copyPacket } from './receive-memory';
-import { scratch } from './scratch';
+import { copyPacket, scratch } from './receive-memory';
 
 /** No UDP datagram is longer (RFC 768: 16 bits). */
 const MAX_UDP_BYTES = 65536;

@@ -11,9 +11,8 @@ import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import { cancelled, isCancelled } from '../waiting/operation';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
-import { copyPacket } from './receive-memory';
+import { copyPacket, scratch } from './receive-memory';
 import { sendBuffers } from './scatter-gather';
-import { scratch } from './scratch';
 
 /**
  * Receives and sends on a stream: the hot path. A call that can complete at once costs one system

@@ -13,7 +13,7 @@ import type { Descriptor } from '../../socket/descriptor';
 import { perform, performNothing, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { receiveMessage } from '../../socket/message';
 import { receiveBuffers } from '../../socket/scatter-gather';
-import { scratch } from '../../socket/scratch';
+import { scratch } from '../../socket/receive-memory';
 import { receive, receiveFailed, receiveSome, send, sendGathered } from '../../socket/stream-io';
 import { NativeTransport } from './transport';
 import type { AsyncStreamTransport } from '../../contract/transports';

@@ -13,7 +13,7 @@ import { NodeStreamTransport } from './stream-transport';
 import { addrConfigFor, resolveHost } from './resolve';
 import { inetAttributes, unixAttributes } from './attributes';
 import { unsupported } from './unsupported';
-import { Wait } from './wait';
+import { Wait } from './transport';
 
 /**
  * How long a Unix connection waits before it asks again whether the listener's backlog has room:

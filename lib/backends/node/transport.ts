@@ -2,11 +2,31 @@ import type { TypedAttribute } from '../../contract/attributes';
 import type { AsyncBackend } from '../../contract/backend';
 import { BusyResourceError, ClosedResourceError } from '../../errors';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 import { type AttributeGetters, lookUp } from '../../transports/attributes';
 import type { AsyncBaseTransport } from '../../contract/transports';
 import { Inbox, type Source } from './inbox';
-import { Wait } from './wait';
+
+/** A checkpoint that one of Node's callbacks ends. */
+export class Wait<T> extends Operation<T> {
+  readonly #description: string;
+  readonly #giveUp: () => void;
+
+  /** @param giveUp called when it is cancelled: takes back what was begun */
+  constructor(description: string, giveUp: () => void) {
+    super();
+    this.#description = description;
+    this.#giveUp = giveUp;
+  }
+
+  describe(): string {
+    return this.#description;
+  }
+
+  protected withdraw(): void {
+    this.#giveUp();
+  }
+}
 
 /**
  * What every transport and listener of this backend does alike: it owns one of Node's sockets,
