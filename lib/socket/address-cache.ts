@@ -1,5 +1,5 @@
-import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
 import { nativeBinding } from '../binding';
+import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
 import { decodeAddress, encodeAddress, type Sockaddr } from './address';
 
 type Decoded = InetAddress | UnixPath | RawAddress;

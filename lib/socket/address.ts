@@ -1,8 +1,8 @@
-import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
-import { nativeBinding } from '../binding';
-import { type SystemErrorTarget, systemError } from '../errors';
 import { checkBytes } from '../arguments/buffers';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
+import { nativeBinding } from '../binding';
+import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
+import { type SystemErrorTarget, systemError } from '../errors';
 
 /** An encoded address: `length` bytes of `bytes`. */
 export interface Sockaddr {

@@ -1,9 +1,9 @@
-import type { AncillaryData, ControlMessage, PeerCredentials } from '../contract/ancillary';
 import { closeSync } from 'node:fs';
-import { nativeBinding } from '../binding';
 import { checkBytes } from '../arguments/buffers';
-import type { Bytes } from '../contract/bytes';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
+import { nativeBinding } from '../binding';
+import type { AncillaryData, ControlMessage, PeerCredentials } from '../contract/ancillary';
+import type { Bytes } from '../contract/bytes';
 
 const FD_BYTES = 4;
 const CREDENTIALS_BYTES = 12;

@@ -1,7 +1,8 @@
-import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
 import { checkBytesList } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../errno';
+import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
+import { spend } from '../waiting/turn-budget';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
@@ -129,7 +130,7 @@ export class SendMany extends IoOperation<void> {
       if (count < 0) throw this.#told(systemError(count, 'sendmmsg'));
       this.#sent += count;
       if (this.#sent === packets.length) return undefined;
-    } while (descriptor.reactor.spend());
+    } while (spend());
     return WOULD_BLOCK;
   }
 

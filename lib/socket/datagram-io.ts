@@ -1,7 +1,7 @@
-import type { ReceivedMessage } from '../contract/socket';
-import { systemError } from '../errors';
 import type { Bytes } from '../contract/bytes';
+import type { ReceivedMessage } from '../contract/socket';
 import { EAGAIN, EMSGSIZE } from '../errno';
+import { systemError } from '../errors';
 import type { Sockaddr } from './address';
 import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';

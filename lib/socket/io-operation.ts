@@ -1,6 +1,7 @@
 import { type ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
+import { defer, spend } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
 
 /**
@@ -52,7 +53,7 @@ export abstract class IoOperation<T> extends Operation<T> {
     if (this.direction === 'read') descriptor.reader = this;
     else descriptor.writer = this;
     descriptor.reactor.retain();
-    if (ready) descriptor.reactor.defer(this);
+    if (ready) defer(this);
     else awaitReadiness(this);
     return this;
   }
@@ -72,7 +73,7 @@ export abstract class IoOperation<T> extends Operation<T> {
       return;
     }
     if (result === WOULD_BLOCK) {
-      if (isRead ? descriptor.mayRead : descriptor.mayWrite) descriptor.reactor.defer(this);
+      if (isRead ? descriptor.mayRead : descriptor.mayWrite) defer(this);
       else awaitReadiness(this);
       return;
     }
@@ -169,7 +170,7 @@ export function perform<T, A = undefined>(
   const refusal = descriptor.refusal(direction, method);
   if (refusal !== null) return Promise.reject(refusal);
   const isRead = direction === 'read';
-  if ((isRead ? descriptor.mayRead : descriptor.mayWrite) && descriptor.reactor.spend()) {
+  if ((isRead ? descriptor.mayRead : descriptor.mayWrite) && spend()) {
     try {
       const result = attempt(descriptor, argument as A);
       if (result !== WOULD_BLOCK) return Promise.resolve(result);

@@ -1,11 +1,11 @@
-import type { ReceivedMessage } from '../contract/socket';
+import { totalLength } from '../arguments/buffers';
+import { type NativeBinding, nativeBinding } from '../binding';
 import type { SocketAddress } from '../contract/addresses';
 import type { AncillaryData } from '../contract/ancillary';
-import { type NativeBinding, nativeBinding } from '../binding';
-import { systemError } from '../errors';
-import { totalLength } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
+import type { ReceivedMessage } from '../contract/socket';
 import { EAGAIN } from '../errno';
+import { systemError } from '../errors';
 import { decodeAddress, encodeAddress, errorTarget } from './address';
 import { decodeAncillary, encodeAncillary } from './ancillary';
 import type { Descriptor } from './descriptor';

@@ -1,7 +1,7 @@
-import type { Socket } from '../contract/socket';
-import { nativeBinding } from '../binding';
-import { ClosedResourceError, systemError, UnsupportedOperationError } from '../errors';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
+import { nativeBinding } from '../binding';
+import type { Socket } from '../contract/socket';
+import { ClosedResourceError, systemError, UnsupportedOperationError } from '../errors';
 import { parseTcpInfo, TCP_INFO_BYTES, type TcpInfo } from './tcp-info';
 
 /**

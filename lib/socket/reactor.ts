@@ -1,5 +1,6 @@
 import { type NativeBinding, nativeBinding } from '../binding';
 import { outsideOfTasks } from '../waiting/context';
+import { renew } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
 
 /** Bits of an event, as the binding delivers them. */
@@ -7,18 +8,6 @@ export const READABLE = 1;
 export const WRITABLE = 2;
 /** Error, hang-up, urgent data: a state that stays, and after which a short read proves nothing. */
 export const EXCEPTIONAL = 4;
-
-/**
- * How many operations may complete at once, without waiting, in one turn of the event loop.
- * Promises that are ready are run before timers and I/O; without a bound, one flooding peer would
- * starve both. 256 system calls are about a millisecond.
- */
-const OPERATIONS_PER_TURN = 256;
-
-/** What can go on in the next turn: an operation, or a queue of them. */
-interface Deferred {
-  resume(): void;
-}
 
 /**
  * The TypeScript half of the reactor: the table of watched descriptors, the walk over a batch of
@@ -34,8 +23,6 @@ export class Reactor {
   readonly #watched: (Descriptor | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
-  #budget = OPERATIONS_PER_TURN;
-  #deferred: Deferred[] = [];
   #waiting = 0;
   #open = false;
 
@@ -43,11 +30,6 @@ export class Reactor {
     this.native = native;
     this.#oneShot = native.reactorKind() === 'poll';
     this.#events = new Int32Array(3 * native.limits.batch);
-  }
-
-  /** True if one more operation may complete at once in this turn. */
-  spend(): boolean {
-    return --this.#budget >= 0;
   }
 
   /**
@@ -107,26 +89,11 @@ export class Reactor {
   }
 
   /**
-   * Lets an operation that could complete now do so in the next turn, after timers and I/O had
-   * theirs.
-   */
-  defer(operation: Deferred): void {
-    if (this.#deferred.push(operation) === 1) setImmediate(this.#runDeferred);
-  }
-
-  readonly #runDeferred = (): void => {
-    const operations = this.#deferred;
-    this.#deferred = [];
-    this.#budget = OPERATIONS_PER_TURN;
-    for (const operation of operations) operation.resume();
-  };
-
-  /**
    * Called from the event loop, once per batch. Operations settle here, and nothing else happens:
    * no user code runs before the end.
    */
   #deliver(count: number): void {
-    this.#budget = OPERATIONS_PER_TURN;
+    renew();
     const events = this.#events;
     for (let i = 0; i < count * 3; i += 3) {
       const slot = events[i] as number;

@@ -1,4 +1,5 @@
 import { systemError } from '../errors';
+import { spend } from '../waiting/turn-budget';
 import { IoOperation, type WOULD_BLOCK, wouldBlock } from './io-operation';
 import { READABLE, WRITABLE } from './reactor';
 
@@ -23,7 +24,7 @@ export class Readiness extends IoOperation<void> {
 
   /** Resolves at once if it is ready (and the turn's budget allows), else waits. */
   start(): this {
-    if (!this.descriptor.reactor.spend()) return this.park(true);
+    if (!spend()) return this.park(true);
     let result: undefined | typeof WOULD_BLOCK;
     try {
       result = this.attempt();

@@ -1,14 +1,15 @@
+import { lengthNow } from '../arguments/buffers';
+import type { Bytes } from '../contract/bytes';
+import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import {
   CancelledError,
   type ClosedResourceError,
   InvalidStateError,
   systemError,
 } from '../errors';
-import { lengthNow } from '../arguments/buffers';
-import type { Bytes } from '../contract/bytes';
 import { currentScope } from '../waiting/context';
-import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import { cancelled, isCancelled } from '../waiting/operation';
+import { spend } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
 import { copyPacket, scratch } from './receive-memory';
@@ -94,7 +95,7 @@ export function receive(
     const refusal = descriptor.refusal('read', method);
     if (refusal !== null) return Promise.reject(refusal);
   }
-  if (descriptor.mayRead && descriptor.reactor.spend()) {
+  if (descriptor.mayRead && spend()) {
     try {
       const count = receiveOnce(descriptor, buffer);
       if (count !== WOULD_BLOCK) return Promise.resolve(count);
@@ -144,7 +145,7 @@ class Send extends IoOperation<void> {
       this.#advance(count);
       if (this.#index === this.#buffers.length) return undefined;
       if (count < wanted) return wouldBlock(descriptor, 'write');
-    } while (descriptor.reactor.spend());
+    } while (spend());
     return WOULD_BLOCK;
   }
 
@@ -226,7 +227,7 @@ export function send(
   const size = data.byteLength;
   if (size === 0) return DONE;
   let sent = 0;
-  if (descriptor.mayWrite && descriptor.reactor.spend()) {
+  if (descriptor.mayWrite && spend()) {
     sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
     if (sent === size) return DONE;
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'send'));
@@ -255,7 +256,7 @@ export function sendGathered(
   });
   if (total === 0) return DONE;
   let sent = 0;
-  if (descriptor.mayWrite && descriptor.reactor.spend()) {
+  if (descriptor.mayWrite && spend()) {
     const { native } = descriptor.reactor;
     if (buffers.length > native.limits.iovMax)
       return sendWindows(descriptor, buffers, sizes, owner);

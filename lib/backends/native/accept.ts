@@ -1,10 +1,11 @@
 import { getSystemErrorName } from 'node:util';
-import { systemError } from '../../errors';
-import { currentScope } from '../../waiting/context';
 import { EAGAIN } from '../../errno';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { systemError } from '../../errors';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
+import { spend } from '../../waiting/turn-budget';
 
 /**
  * Connections accepted in one step: enough to spread the cost of a wake-up, few enough to let
@@ -52,8 +53,8 @@ class Accept extends IoOperation<number[]> {
   }
 
   begin(): this {
-    const { mayRead, reactor } = this.descriptor;
-    const ready = mayRead && reactor.spend();
+    const { mayRead } = this.descriptor;
+    const ready = mayRead && spend();
     this.park(!ready && mayRead);
     if (ready) this.resume();
     return this;
@@ -69,7 +70,7 @@ class Accept extends IoOperation<number[]> {
       if (fd >= 0) {
         fds.push(fd);
         // Each is work for the handlers: a flood of them is to leave the others their turn.
-        reactor.spend();
+        spend();
         continue;
       }
       if (fd === EAGAIN) {

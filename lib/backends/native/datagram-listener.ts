@@ -1,25 +1,24 @@
-import type { NativeSocket } from '../../socket/socket';
+import { checkBytes } from '../../arguments/buffers';
+import { checkFunction, checkInteger } from '../../arguments/validate';
 import type { InetAddress, UnixPath } from '../../contract/addresses';
 import type { AncillaryData } from '../../contract/ancillary';
-import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncBackend } from '../../contract/backend';
-import type { SystemError } from '../../errors';
-import { checkBytes } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { currentScope } from '../../waiting/context';
-import type { WaitScope } from '../../waiting/operation';
+import type { AsyncDatagramListener } from '../../contract/listeners';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import { EBADF, ENOTSOCK } from '../../errno';
-import { isCancelled } from '../../waiting/operation';
-import { checkFunction, checkInteger } from '../../arguments/validate';
+import type { SystemError } from '../../errors';
+import { Serving } from '../../networking/serving';
 import { AddressCache } from '../../socket/address-cache';
 import { closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, performNothing, type WOULD_BLOCK } from '../../socket/io-operation';
-import { NativeTransport } from './transport';
+import type { NativeSocket } from '../../socket/socket';
+import { currentScope } from '../../waiting/context';
+import { isCancelled, type WaitScope } from '../../waiting/operation';
 import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
 import { DatagramSender } from './datagram-sender';
-import type { AsyncDatagramListener } from '../../contract/listeners';
-import { Serving } from '../../networking/serving';
+import { NativeTransport } from './transport';
 
 /** How long a listener pauses after an error that came again and again. */
 const LONGEST_PAUSE_MS = 100;

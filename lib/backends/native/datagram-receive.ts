@@ -1,12 +1,13 @@
 import type { InetAddress, RawAddress, UnixPath } from '../../contract/addresses';
 import type { AncillaryData } from '../../contract/ancillary';
-import { type SystemError, systemError } from '../../errors';
 import { EAGAIN } from '../../errno';
+import { type SystemError, systemError } from '../../errors';
 import type { AddressCache } from '../../socket/address-cache';
 import { receiveDatagram, receiveDatagramMessage } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
 import { WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { copyPacket } from '../../socket/receive-memory';
+import { spend } from '../../waiting/turn-budget';
 
 /** A datagram and its sender. */
 export interface Received {
@@ -46,8 +47,7 @@ export function receiveFromAny(
     ? receiveBatch(descriptor, addresses)
     : receiveSingles(descriptor, addresses);
   // Each is work for the handlers: a flood of them is to leave the others their turn.
-  if (received !== WOULD_BLOCK)
-    for (let i = 1; i < received.length; i++) descriptor.reactor.spend();
+  if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) spend();
   return received;
 }
 

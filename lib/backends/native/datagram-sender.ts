@@ -1,9 +1,10 @@
-import { systemError } from '../../errors';
-import { currentScope } from '../../waiting/context';
 import { EDESTADDRREQ } from '../../errno';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { systemError } from '../../errors';
 import { errorTarget } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
+import { spend } from '../../waiting/turn-budget';
 import {
   attemptSend,
   BufferQueue,
@@ -54,7 +55,7 @@ export class DatagramSender {
     let isFull = false;
     try {
       checkDestination(descriptor, packet);
-      if (isFirst && descriptor.mayWrite && descriptor.reactor.spend()) {
+      if (isFirst && descriptor.mayWrite && spend()) {
         if (attemptSend(descriptor, packet)) return DONE;
         isFull = true;
         // A Unix receiver that is full says nothing of the others.

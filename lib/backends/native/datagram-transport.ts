@@ -1,12 +1,10 @@
-import type { NativeSocket } from '../../socket/socket';
+import { checkBytes, checkBytesList, lengthNow } from '../../arguments/buffers';
+import { checkInteger, invalidArgument } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
-import { systemError } from '../../errors';
-import { checkBytes, checkBytesList, lengthNow } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
-import { checkInteger, invalidArgument } from '../../arguments/validate';
+import type { AsyncDatagramTransport } from '../../contract/transports';
+import { systemError } from '../../errors';
 import { encodeAncillary } from '../../socket/ancillary';
 import { receiveDatagrams, SendMany } from '../../socket/datagram-batch';
 import {
@@ -17,8 +15,11 @@ import {
 } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
 import { perform, WOULD_BLOCK } from '../../socket/io-operation';
+import type { NativeSocket } from '../../socket/socket';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
+import { spend } from '../../waiting/turn-budget';
 import { NativeTransport } from './transport';
-import type { AsyncDatagramTransport } from '../../contract/transports';
 
 /** A connected datagram socket: UDP or Unix. */
 export class NativeDatagramTransport extends NativeTransport implements AsyncDatagramTransport {
@@ -84,8 +85,7 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
     const refusal = descriptor.refusal('write', 'sendMany');
     if (refusal !== null) throw refusal;
     const operation = new SendMany(descriptor, [...packets], this);
-    if (descriptor.mayWrite && descriptor.reactor.spend() && operation.attempt() !== WOULD_BLOCK)
-      return undefined;
+    if (descriptor.mayWrite && spend() && operation.attempt() !== WOULD_BLOCK) return undefined;
     return operation.enter(scope).park(descriptor.mayWrite).promise;
   }
 

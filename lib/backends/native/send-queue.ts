@@ -1,15 +1,15 @@
-import type { SocketAddress } from '../../contract/addresses';
-import { ClosedResourceError, systemError } from '../../errors';
 import { lengthNow } from '../../arguments/buffers';
-import type { Bytes } from '../../contract/bytes';
-import { outsideOfTasks } from '../../waiting/context';
-import type { WaitScope } from '../../waiting/operation';
-import { EAGAIN, ENOBUFS } from '../../errno';
-import { Operation } from '../../waiting/operation';
 import { invalidArgument } from '../../arguments/validate';
+import type { SocketAddress } from '../../contract/addresses';
+import type { Bytes } from '../../contract/bytes';
+import { EAGAIN, ENOBUFS } from '../../errno';
+import { ClosedResourceError, systemError } from '../../errors';
 import { errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { outsideOfTasks } from '../../waiting/context';
+import { Operation, type WaitScope } from '../../waiting/operation';
+import { defer, spend } from '../../waiting/turn-budget';
 
 /** A datagram on its way: everything that one attempt needs. */
 export interface Outgoing {
@@ -122,7 +122,7 @@ export abstract class SendQueue {
   protected flush(): boolean | null {
     const { descriptor } = this;
     for (const send of this.#waiting) {
-      if (!descriptor.reactor.spend()) return null;
+      if (!spend()) return null;
       let error: unknown;
       try {
         // A buffer that went away while it waited would go as an empty datagram.
@@ -217,7 +217,7 @@ export class ReceiverQueue extends SendQueue {
 
   protected await(isFull: boolean): void {
     if (!isFull) {
-      this.descriptor.reactor.defer(this);
+      defer(this);
       return;
     }
     const delay = this.#delay;

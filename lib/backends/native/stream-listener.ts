@@ -1,14 +1,14 @@
-import type { NativeSocket } from '../../socket/socket';
-import type { Awaitable, TaskGroup } from '../../contract/tasks';
-import type { AsyncBackend } from '../../contract/backend';
 import { checkFunction } from '../../arguments/validate';
-import { Descriptor } from '../../socket/descriptor';
-import { NativeTransport } from './transport';
-import { NativeStreamTransport } from './stream-transport';
-import type { AsyncStreamTransport } from '../../contract/transports';
-import { accept } from './accept';
+import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncListener } from '../../contract/listeners';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
+import type { AsyncStreamTransport } from '../../contract/transports';
 import { Serving, startHandler } from '../../networking/serving';
+import { Descriptor } from '../../socket/descriptor';
+import type { NativeSocket } from '../../socket/socket';
+import { accept } from './accept';
+import { NativeStreamTransport } from './stream-transport';
+import { NativeTransport } from './transport';
 
 /** A listening stream socket: TCP or Unix. */
 export class NativeStreamListener

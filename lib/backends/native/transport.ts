@@ -1,17 +1,17 @@
+import { checkInteger } from '../../arguments/validate';
+import { nativeBinding } from '../../binding';
 import type { PeerCredentials } from '../../contract/ancillary';
 import type { TypedAttribute } from '../../contract/attributes';
-import { nativeBinding } from '../../binding';
 import type { AsyncBackend } from '../../contract/backend';
+import type { AsyncBaseTransport } from '../../contract/transports';
 import { AttributeLookupError, systemError, UnsupportedOperationError } from '../../errors';
-import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled, Operation } from '../../waiting/operation';
-import { checkInteger } from '../../arguments/validate';
 import type { Descriptor } from '../../socket/descriptor';
 import { closeWhenCollected, forgetCollected } from '../../socket/leaks';
 import { SocketOptions } from '../../socket/options';
 import { NativeSocket } from '../../socket/socket';
 import { type AttributeGetters, lookUp, SocketAttribute } from '../../transports/attributes';
-import type { AsyncBaseTransport } from '../../contract/transports';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 
 /** Waits for the send under way, then closes. */
 class GracefulClose extends Operation<void> {

@@ -1,20 +1,20 @@
+import type { Socket } from 'node:dgram';
+import { checkBytes } from '../../arguments/buffers';
+import { checkFunction } from '../../arguments/validate';
 import type { InetAddress } from '../../contract/addresses';
 import type { TypedAttribute } from '../../contract/attributes';
-import type { Awaitable, TaskGroup } from '../../contract/tasks';
-import type { Socket } from 'node:dgram';
 import type { AsyncBackend } from '../../contract/backend';
-import { checkBytes } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
-import { checkFunction } from '../../arguments/validate';
 import type { AsyncDatagramListener } from '../../contract/listeners';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import { Serving } from '../../networking/serving';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
-import { NodeTransport } from './transport';
 import { AF_INET, AF_INET6 } from './platform';
+import { NodeTransport } from './transport';
 import { noAncillary } from './unsupported';
 
 /**

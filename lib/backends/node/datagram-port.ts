@@ -1,10 +1,10 @@
-import type { InetAddress } from '../../contract/addresses';
 import type { Socket } from 'node:dgram';
+import type { InetAddress } from '../../contract/addresses';
 import type { Bytes } from '../../contract/bytes';
+import { defer, spend } from '../../waiting/turn-budget';
 import { hostText, inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { closedMeanwhile } from './transport';
-import { defer, spend } from '../../waiting/turn-budget';
 
 /** A datagram and its sender, in memory of its own. */
 export interface Datagram {
@@ -92,7 +92,7 @@ export class DatagramPort {
       const ended = (error: Error | null): void => {
         this.#sending--;
         if (error === null && spend()) resolve();
-        else if (error === null) defer(resolve);
+        else if (error === null) defer({ resume: resolve });
         else reject(this.#isClosed ? closedMeanwhile() : error);
         if (this.#sending === 0) this.#onSendEnd();
       };

@@ -1,19 +1,19 @@
+import type { Socket } from 'node:dgram';
+import { checkBytes, checkBytesList } from '../../arguments/buffers';
+import { checkInteger } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { TypedAttribute } from '../../contract/attributes';
-import type { Socket } from 'node:dgram';
 import type { AsyncBackend } from '../../contract/backend';
-import { CancelledError, systemErrorNamed } from '../../errors';
-import { checkBytes, checkBytesList } from '../../arguments/buffers';
 import type { Bytes } from '../../contract/bytes';
-import { throwIfCancelled } from '../../waiting/context';
-import { checkInteger } from '../../arguments/validate';
-import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import type { AsyncDatagramTransport } from '../../contract/transports';
+import { CancelledError, systemErrorNamed } from '../../errors';
+import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
+import { throwIfCancelled } from '../../waiting/context';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { DatagramPort } from './datagram-port';
-import { closedMeanwhile, NodeTransport } from './transport';
 import { AF_INET, AF_INET6 } from './platform';
+import { closedMeanwhile, NodeTransport } from './transport';
 import { noAncillary } from './unsupported';
 
 /**

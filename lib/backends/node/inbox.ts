@@ -1,5 +1,4 @@
-import type { WaitScope } from '../../waiting/operation';
-import { Operation } from '../../waiting/operation';
+import { Operation, type WaitScope } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
 
 /** What can be asked whether a reader needs to wait, and to make something come. */
@@ -99,9 +98,7 @@ export class Inbox {
     const reader = new ReceiveBy(this, take);
     if (!isReady) return this.wait(scope, reader);
     this.#reader = reader;
-    defer(() => {
-      this.serve();
-    });
+    defer(this);
     return reader.enter(scope).promise;
   }
 
@@ -112,8 +109,8 @@ export class Inbox {
     return reader.enter(scope).promise;
   }
 
-  /** Something has come: whoever waits takes it. */
-  serve(): void {
+  /** Something has arrived, or the next turn has begun: the waiting reader takes it. */
+  resume(): void {
     const reader = this.#reader;
     if (reader === null || !this.#source.isReady()) return;
     this.#reader = null;

@@ -1,11 +1,11 @@
-import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { Server, Socket } from 'node:net';
-import type { AsyncBackend } from '../../contract/backend';
 import { checkFunction } from '../../arguments/validate';
+import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncListener } from '../../contract/listeners';
+import type { Awaitable, TaskGroup } from '../../contract/tasks';
+import type { AsyncStreamTransport } from '../../contract/transports';
 import { Serving, startHandler } from '../../networking/serving';
 import type { AttributeGetters } from '../../transports/attributes';
-import type { AsyncStreamTransport } from '../../contract/transports';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
 

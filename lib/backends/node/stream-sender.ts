@@ -5,10 +5,9 @@ import {
   InvalidStateError,
   systemErrorNamed,
 } from '../../errors';
-import type { WaitScope } from '../../waiting/operation';
-import { Operation } from '../../waiting/operation';
-import { busy, closedMeanwhile } from './transport';
+import { Operation, type WaitScope } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
+import { busy, closedMeanwhile } from './transport';
 
 const DONE: Promise<void> = Promise.resolve();
 
@@ -104,8 +103,7 @@ export class StreamSender {
     this.#write(data);
     const socket = this.#socket;
     // The kernel has taken it all, in this very call.
-    if (socket.writableLength === 0 && socket.errored === null)
-      return spend() ? DONE : new Promise(defer);
+    if (socket.writableLength === 0 && socket.errored === null) return spend() ? DONE : nextTurn();
     const operation = new Send(this, total).enter(scope);
     this.#current = operation;
     return operation.promise;
@@ -192,4 +190,11 @@ function brokenOff(method: string): InvalidStateError {
   return new InvalidStateError(
     `${method}() called after a send that was cancelled half-way: only aclose() is left`,
   );
+}
+
+/** The turn's budget is spent: the send has ended, and its task goes on in the next turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resume) => {
+    defer({ resume });
+  });
 }

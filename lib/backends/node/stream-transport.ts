@@ -1,18 +1,18 @@
-import type { AncillaryData } from '../../contract/ancillary';
 import type { Socket } from 'node:net';
-import type { AsyncBackend } from '../../contract/backend';
-import { InvalidStateError } from '../../errors';
 import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
+import { checkInteger, invalidArgument } from '../../arguments/validate';
+import type { AncillaryData } from '../../contract/ancillary';
+import type { AsyncBackend } from '../../contract/backend';
 import type { Bytes } from '../../contract/bytes';
+import type { AsyncStreamTransport } from '../../contract/transports';
+import { InvalidStateError } from '../../errors';
+import type { AttributeGetters } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
-import { checkInteger, invalidArgument } from '../../arguments/validate';
-import type { AttributeGetters } from '../../transports/attributes';
-import type { AsyncStreamTransport } from '../../contract/transports';
 import { ByteQueue, bytesOf } from './byte-queue';
 import { type Inbox, Receive } from './inbox';
-import { NodeTransport } from './transport';
 import { StreamSender } from './stream-sender';
+import { NodeTransport } from './transport';
 import { noAncillary } from './unsupported';
 
 const MAX_INT = 0x7fffffff;

@@ -1,10 +1,10 @@
 import type { TypedAttribute } from '../../contract/attributes';
 import type { AsyncBackend } from '../../contract/backend';
+import type { AsyncBaseTransport } from '../../contract/transports';
 import { BusyResourceError, ClosedResourceError } from '../../errors';
+import { type AttributeGetters, lookUp } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation } from '../../waiting/operation';
-import { type AttributeGetters, lookUp } from '../../transports/attributes';
-import type { AsyncBaseTransport } from '../../contract/transports';
 import { Inbox, type Source } from './inbox';
 
 /** A checkpoint that one of Node's callbacks ends. */
@@ -136,7 +136,7 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
 
   /** Something has come. */
   protected serveReader(): void {
-    this.inbox.serve();
+    this.inbox.resume();
   }
 }
 

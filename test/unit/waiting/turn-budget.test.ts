@@ -1,16 +1,20 @@
-import { describe, expect, it } from 'vitest';
-import { defer, spend } from '#lib/waiting/turn-budget';
+import { describe, expect, it, vi } from 'vitest';
+import { contextStorage } from '#lib/waiting/context';
+import { defer, renew, spend } from '#lib/waiting/turn-budget';
+import { FakeScope, turns } from '../socket/kit';
 
 function spendAll(): number {
   let count = 0;
-  while (spend()) count++;
+  while (spend() && count < 100_000) count++;
   return count;
 }
 
-describe('spend', () => {
-  it('renews its budget only by a turn, which whoever is deferred waits for', async () => {
+describe('the turn budget', () => {
+  it('is renewed by a turn, which a deferred operation waits for', async () => {
+    renew();
     const budget = spendAll();
-    expect(budget).toBeGreaterThan(0);
+    expect(budget).toBeGreaterThan(10);
+    expect(budget).toBeLessThan(10_000);
     expect(spend()).toBe(false);
     const resumed: number[] = [];
     let isTimeForOthers = false;
@@ -18,10 +22,12 @@ describe('spend', () => {
       isTimeForOthers = true;
     });
     const turn = new Promise<void>((resolve) => {
-      defer(() => resumed.push(1));
-      defer(() => {
-        resumed.push(2);
-        resolve();
+      defer({ resume: () => resumed.push(1) });
+      defer({
+        resume: () => {
+          resumed.push(2);
+          resolve();
+        },
       });
     });
     for (let i = 0; i < 100; i++) await Promise.resolve();
@@ -33,16 +39,52 @@ describe('spend', () => {
     expect(spendAll()).toBe(budget);
   });
 
-  it('counts anew for those who are resumed', async () => {
+  it('is renewed before the deferred operations resume', async () => {
+    for (let i = 0; i < 2; i++) {
+      spendAll();
+      await new Promise<void>((resume) => {
+        defer({ resume });
+      });
+      expect(spend()).toBe(true);
+    }
+  });
+
+  it('is renewed by renew', () => {
     spendAll();
-    await new Promise<void>((resolve) => {
-      defer(resolve);
-    });
+    expect(spend()).toBe(false);
+    renew();
     expect(spend()).toBe(true);
-    expect(spendAll()).toBeGreaterThan(0);
-    await new Promise<void>((resolve) => {
-      defer(resolve);
+  });
+});
+
+describe('defer', () => {
+  it('an operation that defers itself again resumes in the turn after', async () => {
+    let runs = 0;
+    const operation = {
+      resume() {
+        if (++runs < 3) defer(operation);
+      },
+    };
+    const seen: number[] = [];
+    defer(operation);
+    for (let i = 0; i < 4; i++) {
+      await turns(1);
+      seen.push(runs);
+    }
+    expect(seen).toEqual([1, 2, 3, 3]);
+  });
+
+  it('one immediate resumes all operations of a turn, outside of any context', async () => {
+    const immediate = vi.spyOn(globalThis, 'setImmediate');
+    const contexts: unknown[] = [];
+    const operation = { resume: () => contexts.push(contextStorage.getStore()) };
+    new FakeScope().run(() => {
+      defer(operation);
+      defer(operation);
     });
-    expect(spend()).toBe(true);
+    expect(immediate).toHaveBeenCalledTimes(1);
+    immediate.mockRestore();
+    await turns(1);
+    expect(contexts).toEqual([undefined, undefined]);
   });
 });
