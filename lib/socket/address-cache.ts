@@ -5,20 +5,20 @@ import { decodeAddress, encodeAddress, type Sockaddr } from './address';
 type Decoded = InetAddress | UnixPath | RawAddress;
 
 /**
- * Peers remembered per socket. A server talks to some peers again and again; one that talks to more
- * than this pays what it paid before.
+ * Peers remembered per socket. A server exchanges datagrams with the same peers again and again.
+ * With more peers than this, the cache only saves less.
  */
 const CAPACITY = 4096;
 
-/** A peer: its sockaddr, and what stands for it. */
+/** A peer: its sockaddr, and the address that users see. */
 interface Peer {
   readonly sockaddr: Uint8Array;
   readonly address: InetAddress | string;
 }
 
 /**
- * FNV-1a, in 30 bits: what an engine holds without allocating. Two peers of one hash take turns in
- * the cache, and no more comes of it.
+ * FNV-1a, in the 30 bits that an engine stores without allocating. Two peers with the same hash
+ * replace each other in the cache, and each lookup compares the bytes.
  */
 function hashOf(bytes: Uint8Array, start: number, length: number): number {
   let hash = 0x811c9dc5;
@@ -34,8 +34,8 @@ function isSame(known: Uint8Array, bytes: Uint8Array, start: number, length: num
 }
 
 /**
- * A path that fills sun_path is told with a NUL behind it, for which there is no room on the way
- * back (unix(7), Bugs).
+ * For a path that fills sun_path, the kernel returns a length that includes a NUL behind it. The
+ * kernel does not accept that length in a send (unix(7), Bugs).
  */
 function longestUnixName(): number {
   const { unixPathOffset, unixPathMax } = nativeBinding().limits;
@@ -43,13 +43,13 @@ function longestUnixName(): number {
 }
 
 /**
- * The addresses of the peers that a datagram socket talks to, in both forms: so that a packet costs
- * neither the text of its sender's address nor, in the answer, the reading of it. Many packets
- * share one, and so it is frozen; what cannot be frozen (bytes) is made anew for each.
+ * The addresses of a datagram socket's peers, in both forms. A known peer costs neither the text of
+ * its address on receipt nor the parsing of that text in the reply. Many datagrams share one
+ * address object, so it is frozen. Bytes cannot be frozen, so they are made anew for each datagram.
  */
 export class AddressCache {
   readonly #peers = new Map<number, Peer>();
-  /** By identity: an answer goes to the very object that the handler was given. */
+  /** By identity: a reply is sent to the same object that the handler received. */
   readonly #encoded = new WeakMap<object, Sockaddr>();
   readonly #encodedPaths = new Map<string, Sockaddr>();
 

@@ -11,13 +11,14 @@ export interface Sockaddr {
 }
 
 const UTF8 = new TextEncoder();
-/** sa_family, with the length byte that the BSDs have before it. */
+/** The size of sa_family, and of the length byte before it on the BSDs. */
 const FAMILY_BYTES = 2;
 const fields = new Uint32Array(3);
 
 /**
- * @throws TypeError or RangeError for what is no address; ENAMETOOLONG, never cut, for a path that
- *   does not fit; ENOTSUP for an abstract name elsewhere than on Linux.
+ * The sockaddr of an address. @throws TypeError or RangeError for a value that is no address;
+ *   ENAMETOOLONG for a path that does not fit (no path is ever cut); ENOTSUP for an abstract name
+ *   on a system other than Linux
  */
 export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr {
   const native = nativeBinding();
@@ -30,7 +31,7 @@ export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr
   const { address: text, port, family, flowinfo = 0, scopeId = 0 } = address;
   if (typeof text !== 'string') throw invalidArgument('address.address', 'a string', text);
   checkPort('address.port', port);
-  // JavaScript may leave the family out: the text tells it. But it must not tell another.
+  // JavaScript code may leave the family out, since the text implies it. They must not disagree.
   if ((family as unknown) !== undefined && family !== (text.includes(':') ? 'IPv6' : 'IPv4')) {
     throw invalidArgument(
       'address.family',
@@ -42,7 +43,7 @@ export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr
   checkInteger('address.scopeId', scopeId, 0, 0xffffffff);
   const bytes = new Uint8Array(native.limits.sockaddrMax);
   const length = native.encodeInet(bytes, text, port, flowinfo, scopeId);
-  // A name to be looked up, an empty one, a zone behind a `%`.
+  // The text is a host name, or empty, or has a zone behind a `%`.
   if (length < 0)
     throw invalidArgument(
       'address.address',
@@ -54,7 +55,7 @@ export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr
 
 function encodeUnixPath(path: UnixPath, syscall: string): Sockaddr {
   const native = nativeBinding();
-  // The empty path is an address too (the unnamed one): a detached array must not become it.
+  // The empty path is an address, too (the unnamed one). A detached array must not become that.
   if (typeof path !== 'string') checkBytes('path', path);
   const name = typeof path === 'string' ? UTF8.encode(path) : path;
   if (name.length > 0 && name[0] !== 0 && name.includes(0)) {
@@ -75,7 +76,7 @@ function encodeRaw(sockaddr: unknown): Sockaddr {
     throw invalidArgument('address.sockaddr', 'a Uint8Array', sockaddr);
   checkBytes('address.sockaddr', sockaddr);
   const { sockaddrMax } = nativeBinding().limits;
-  // Without a family it is none, and sendmsg(2) would take a length of 0 for no address at all.
+  // A sockaddr has a family at least. sendmsg(2) would take a length of 0 for no address at all.
   if (sockaddr.length < FAMILY_BYTES || sockaddr.length > sockaddrMax) {
     throw outOfRange(
       'address.sockaddr.length',
@@ -83,13 +84,13 @@ function encodeRaw(sockaddr: unknown): Sockaddr {
       sockaddr.length,
     );
   }
-  // A copy: what is done with it may have to wait.
+  // A copy, since the system call may have to wait.
   return { bytes: sockaddr.slice(), length: sockaddr.length };
 }
 
 /**
- * The address in the first `length` bytes; null if there is none (a stream peer in recvmsg). The
- * bytes may be reused afterwards.
+ * The address in the first `length` bytes. Null if there is none: recvmsg returns none for the peer
+ * of a stream. The bytes may be reused afterwards.
  */
 export function decodeAddress(
   bytes: Uint8Array,
@@ -120,7 +121,7 @@ function inetAddress(address: string, isV6: boolean): InetAddress {
 }
 
 /**
- * A path ends at its NUL, an abstract name at the end of the sockaddr: NUL bytes are part of it
+ * A path ends at its NUL byte. An abstract name ends with the sockaddr, and may contain NUL bytes
  * (unix(7)).
  */
 function decodeUnixPath(bytes: Uint8Array, length: number): UnixPath {
@@ -131,14 +132,14 @@ function decodeUnixPath(bytes: Uint8Array, length: number): UnixPath {
     const end = name.indexOf(0);
     if (end >= 0) name = name.subarray(0, end);
   } else if (process.platform !== 'linux') {
-    return ''; // elsewhere the unnamed address may come back as zeroes
+    return ''; // other systems may return the unnamed address as zeroes
   }
   return textOrBytes(name);
 }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A string where that loses nothing, else the bytes. */
+/** A string if the bytes are valid UTF-8, else the bytes. */
 function textOrBytes(name: Uint8Array): UnixPath {
   try {
     return strictUtf8.decode(name);
@@ -152,7 +153,7 @@ export function checkPort(name: string, port: unknown): void {
   checkInteger(name, port, 0, 65535);
 }
 
-/** What an error about this address carries. */
+/** The properties of a system error about this address. */
 export function errorTarget(address: SocketAddress): SystemErrorTarget {
   if (typeof address === 'string' || address instanceof Uint8Array)
     return { path: printable(address) };

@@ -8,16 +8,16 @@ import type { Bytes } from '../contract/bytes';
 const FD_BYTES = 4;
 const CREDENTIALS_BYTES = 12;
 /**
- * More than any system takes in one control message: Linux has net.core.optmem_max, a hundred
- * kilobytes or so.
+ * More than any system accepts in one control message. On Linux the limit is net.core.optmem_max,
+ * about a hundred kilobytes.
  */
 const MAX_MESSAGE_BYTES = 1 << 24;
 
 const header = new Int32Array(4);
 
 /**
- * A control buffer with room for `fds` file descriptors and (`credentials`) one SCM_CREDENTIALS:
- * what to give as `ancillaryBufsize`.
+ * The `ancillaryBufsize` with room for `fds` file descriptors, and for one SCM_CREDENTIALS message
+ * if `credentials` is true.
  */
 export function ancillaryBufferSize(fds: number, credentials = false): number {
   checkInteger('fds', fds, 0, 0xffff);
@@ -30,8 +30,8 @@ export function ancillaryBufferSize(fds: number, credentials = false): number {
 
 /**
  * The messages as one control buffer; null if there are none. An empty `fds` sends no message.
- * @throws TypeError, RangeError. (That the kernel takes no more than 253 fds in one message,
- *   EINVAL, it says itself: unix(7).)
+ * @throws TypeError, RangeError. (More than 253 fds in one message are left to the kernel, which
+ *   returns EINVAL: unix(7).)
  */
 export function encodeAncillary(ancillary: AncillaryData): Uint8Array | null {
   if (typeof ancillary !== 'object' || (ancillary as unknown) === null)
@@ -78,7 +78,7 @@ function encodeFds(fds: readonly number[]): Int32Array {
   });
 }
 
-/** struct ucred: a pid of 0 means the sender's own (the kernel refuses any other but root's). */
+/** struct ucred. A pid of 0 stands for this process: the kernel lets only root send another pid. */
 function encodeCredentials(credentials: PeerCredentials): Uint32Array {
   if (typeof credentials !== 'object' || (credentials as unknown) === null) {
     throw invalidArgument('ancillary.credentials', 'an object { pid, uid, gid }', credentials);
@@ -112,8 +112,8 @@ function checkMessages(messages: readonly ControlMessage[]): ControlMessage[] {
 }
 
 /**
- * Sorts what recvmsg left in a control buffer. `messages`, `fds` and `credentials` are there only
- * if they were sent.
+ * The control messages that recvmsg has left in a control buffer. `messages`, `fds` and
+ * `credentials` are present only if they were sent.
  */
 export function decodeAncillary(
   control: Uint8Array,
@@ -150,8 +150,8 @@ export function decodeAncillary(
 }
 
 /**
- * Closes the fds of a received message that nobody wants. All are tried.
- * @throws the first error of close(2) (EBADF: one was closed already).
+ * Closes the fds of a received message that is not used. Tries all of them.
+ * @throws the first error of close(2) (EBADF: that fd was closed already)
  */
 export function closeReceivedFds(ancillary: AncillaryData): void {
   const errors: unknown[] = [];

@@ -9,14 +9,14 @@ import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
 import { copyPacket } from './receive-memory';
 
 /**
- * Datagrams per recvmmsg(2): the cost of the call is well spread by then (published knee: 8;
- * measured here: little gain past 32).
+ * Datagrams per recvmmsg(2): the cost of the call is well spread by then. (Published measurements
+ * show little gain past 8; measured here, there is little past 32.)
  */
 const BATCH = 32;
 const SLOT_BYTES = 65536;
 /**
- * Datagrams per step: while a peer floods, there is always one more, and other tasks are to have
- * their turn.
+ * Datagrams per step. While a peer floods, there is always one more datagram, and other tasks must
+ * get their turn.
  */
 const MAX_STEP = 256;
 
@@ -24,8 +24,8 @@ let slab: Uint8Array | undefined;
 const sizes = new Int32Array(BATCH);
 
 /**
- * Receives what is there, at most `max` datagrams (and 256), each in memory that nobody else
- * writes.
+ * Receives the datagrams that have arrived, at most `max` (and at most 256), each in memory that
+ * nothing overwrites later.
  */
 export function receiveDatagrams(
   descriptor: Descriptor,
@@ -35,7 +35,7 @@ export function receiveDatagrams(
   const limit = Math.min(max, MAX_STEP);
   while (packets.length < limit) {
     const left = limit - packets.length;
-    const more = descriptor.kind.isInet
+    const more = descriptor.type.isInet
       ? receiveBatch(descriptor, Math.min(left, BATCH), packets)
       : receiveSingle(descriptor, packets);
     if (!more) break;
@@ -60,7 +60,8 @@ function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array
     return false;
   }
   if (received < 0) {
-    // The kernel tells an error once: what came before it is not lost for it.
+    // The kernel reports an error once. It is kept for the next receive, behind the datagrams that
+    // came before it.
     if (packets.length > 0) descriptor.readError = received;
     else throw systemError(received, 'recvmmsg');
     return false;
@@ -68,8 +69,8 @@ function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array
   for (let i = 0; i < received; i++) {
     const size = sizes[i] as number;
     if (size >= 0) packets.push(copyPacket(slab, i * SLOT_BYTES, size));
-    // It was cut: a datagram of another protocol than UDP, over IP. It is an error, behind those
-    // that are whole.
+    // Truncated: a datagram of a protocol over IP other than UDP. The error is kept for the next
+    // receive, behind the whole datagrams.
     else descriptor.readError = size;
   }
   return received === count;
@@ -90,13 +91,13 @@ function receiveSingle(descriptor: Descriptor, packets: Uint8Array[]): boolean {
   return true;
 }
 
-/** udp(7): segments per call, and bytes per call, of UDP_SEGMENT. */
+/** The most segments and bytes per call with UDP_SEGMENT (udp(7)). */
 const MAX_SEGMENTS = 64;
 const MAX_GSO_BYTES = 65000;
 
 /**
- * Sends packets in order, to the socket's peer: runs of one size by segmentation offload, the
- * others by sendmmsg(2).
+ * Sends packets to the socket's peer, in order: runs of packets of one size by segmentation
+ * offload, the others by sendmmsg(2).
  */
 export class SendMany extends IoOperation<void> {
   readonly syscall = 'sendmmsg';
@@ -104,15 +105,15 @@ export class SendMany extends IoOperation<void> {
   #sent = 0;
   #control: Uint8Array | null = null;
 
-  /** @param packets not changed by anyone until it ends */
+  /** @param packets must not change until the operation ends */
   constructor(descriptor: Descriptor, packets: readonly Bytes[], owner: object | null = null) {
     super(descriptor, 'write', owner);
     this.#packets = packets;
   }
 
   /**
-   * Sends until all have gone, the kernel has no room, or the turn's budget is spent: the number of
-   * packets has no bound.
+   * Sends until all packets are sent, the kernel has no room, or the turn's budget is spent: the
+   * number of packets has no bound.
    */
   attempt(): undefined | typeof WOULD_BLOCK {
     const { descriptor } = this;
@@ -120,14 +121,14 @@ export class SendMany extends IoOperation<void> {
     try {
       checkBytesList('packets', packets);
     } catch (error) {
-      throw this.#told(error as Error);
+      throw this.#withCount(error as Error);
     }
     if (packets.length === 0) return undefined;
     do {
       const run = canSegment(descriptor) ? runLength(packets, this.#sent) : 1;
       const count = run > 1 ? this.#sendRun(run) : this.#sendBatch();
       if (count === EAGAIN) return wouldBlock(descriptor, 'write');
-      if (count < 0) throw this.#told(systemError(count, 'sendmmsg'));
+      if (count < 0) throw this.#withCount(systemError(count, 'sendmmsg'));
       this.#sent += count;
       if (this.#sent === packets.length) return undefined;
     } while (spend());
@@ -139,7 +140,7 @@ export class SendMany extends IoOperation<void> {
     return reactor.native.sendmmsg(fd, this.#packets, this.#sent, null, 0);
   }
 
-  /** One call for `count` packets of one size (the last may be shorter). */
+  /** One call for `count` packets of one size. The last may be shorter. */
   #sendRun(count: number): number {
     const { descriptor } = this;
     const { native } = descriptor.reactor;
@@ -164,8 +165,7 @@ export class SendMany extends IoOperation<void> {
       0,
     );
     if (status >= 0) return count;
-    // A route without offload, or with a smaller MTU than the packets (which sendmmsg lets IP
-    // fragment).
+    // The route has no offload, or a smaller MTU than the packets. sendmmsg lets IP fragment them.
     if (status === EIO || status === EINVAL || status === EMSGSIZE) {
       segmentation.set(descriptor, false);
       return this.#sendBatch();
@@ -173,23 +173,26 @@ export class SendMany extends IoOperation<void> {
     return status;
   }
 
-  #told<E extends Error>(error: E): E {
+  /** Adds to the error how many packets were sent. */
+  #withCount<E extends Error>(error: E): E {
     return this.#sent === 0 ? error : Object.assign(error, { packetsSent: this.#sent });
   }
 
   override cancel(reason: CancelledError): void {
-    // The scope's own error is one for many operations: how many went is this one's.
+    // The scope's error is shared by many operations: the count is of this one alone.
     super.cancel(
-      this.#sent === 0 ? reason : this.#told(new CancelledError(reason.message, { cause: reason })),
+      this.#sent === 0
+        ? reason
+        : this.#withCount(new CancelledError(reason.message, { cause: reason })),
     );
   }
 
-  override lose(reason: ClosedResourceError): void {
-    this.fail(this.#told(reason));
+  override abort(reason: ClosedResourceError): void {
+    this.fail(this.#withCount(reason));
   }
 }
 
-/** Whether a socket can segment: asked once, of the kernel (Linux 4.18). */
+/** Whether a socket has segmentation offload (Linux 4.18). The kernel is asked once. */
 const segmentation = new WeakMap<Descriptor, boolean>();
 const segmentSize = new Int32Array(1);
 
@@ -200,7 +203,7 @@ function canSegment(descriptor: Descriptor): boolean {
     const { SOL_UDP = 0, UDP_SEGMENT } = native.constants;
     can =
       UDP_SEGMENT !== undefined &&
-      descriptor.kind.isInet &&
+      descriptor.type.isInet &&
       native.getsockoptInt(descriptor.fd, SOL_UDP, UDP_SEGMENT, segmentSize) === 0;
     segmentation.set(descriptor, can);
   }
@@ -208,8 +211,8 @@ function canSegment(descriptor: Descriptor): boolean {
 }
 
 /**
- * How many packets from `first` on fit one segmented call: all of one size but the last, which may
- * be shorter, and none empty.
+ * How many packets, beginning with `first`, fit one segmented call. None is empty, and all have one
+ * size; only the last may be shorter.
  */
 function runLength(packets: readonly Bytes[], first: number): number {
   const size = (packets[first] as Bytes).byteLength;

@@ -9,7 +9,7 @@ import { WOULD_BLOCK, wouldBlock } from './io-operation';
 import { receiveMessage } from './message';
 import { copyPacket, scratch } from './receive-memory';
 
-/** No UDP datagram is longer (RFC 768: 16 bits). */
+/** No UDP datagram is longer: the length field has 16 bits (RFC 768). */
 const MAX_UDP_BYTES = 65536;
 
 const result = new Int32Array(2);
@@ -17,17 +17,17 @@ const peeked = new Uint8Array(1);
 
 /**
  * Memory that the next datagram fits into, or WOULD_BLOCK. A Unix datagram may be as long as its
- * sender's buffer, so the kernel is asked for its length. (It is the next one's until it is
- * received, and nobody else receives here.)
+ * sender's buffer, so the kernel is asked for its length. (The answer holds until the datagram is
+ * received, and only this descriptor receives here.)
  */
 function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
-  if (descriptor.kind.isInet) return scratch(MAX_UDP_BYTES);
+  if (descriptor.type.isInet) return scratch(MAX_UDP_BYTES);
   const { native } = descriptor.reactor;
-  // Below zero where the family cannot tell.
+  // Negative if the family has no such call.
   let length = native.unreadSize(descriptor.fd);
   if (length === 0) {
-    // None, or an empty one. If none: one of any length may come before the next call, so that is
-    // to be known.
+    // There is no datagram, or an empty one. If there is none, a datagram of any length could
+    // arrive before the next call. So the two cases must be told apart.
     const count = native.recv(descriptor.fd, peeked, native.constants['MSG_PEEK'] ?? 0);
     if (count < 0) return receiveFailed(descriptor, count);
     length = native.unreadSize(descriptor.fd);
@@ -36,11 +36,11 @@ function roomForNext(descriptor: Descriptor): Uint8Array | typeof WOULD_BLOCK {
 }
 
 /**
- * Receives one datagram, whole, in memory that nobody else writes. `name`, if given, gets the
- * sender's sockaddr, and its length is returned beside the data.
+ * Receives one whole datagram, in memory that nothing overwrites later. `name`, if given, is filled
+ * with the sender's sockaddr, whose length is returned beside the data.
  *
- * @throws EMSGSIZE if it was longer than can be known before (another family than IP and Unix, or
- *   another process receives here too)
+ * @throws EMSGSIZE if the datagram was longer than could be known before: the family is neither IP
+ *   nor Unix, or another process receives from this socket, too
  */
 export function receiveDatagram(
   descriptor: Descriptor,
@@ -56,7 +56,7 @@ export function receiveDatagram(
 
 /**
  * Receives one datagram into `buffer`. @throws EMSGSIZE if it does not fit: the kernel has dropped
- * the rest of it.
+ * the rest.
  */
 export function receiveDatagramInto(
   descriptor: Descriptor,
@@ -69,8 +69,8 @@ export function receiveDatagramInto(
 }
 
 /**
- * Receives one datagram, whole, with its control messages and sender. @throws as `receiveDatagram`;
- * the fds of a datagram that was cut are closed
+ * Receives one whole datagram, with its control messages and sender. @throws as `receiveDatagram`;
+ * the fds of a truncated datagram are closed
  */
 export function receiveDatagramMessage(
   descriptor: Descriptor,
@@ -99,7 +99,7 @@ function receiveFailed(descriptor: Descriptor, code: number): typeof WOULD_BLOCK
   throw systemError(code, 'recvmsg');
 }
 
-/** Sends one datagram: whole, or not at all. */
+/** Sends one datagram, whole or not at all. */
 export function sendDatagram(
   descriptor: Descriptor,
   data: readonly Bytes[],

@@ -1,20 +1,25 @@
-import { BusyResourceError, ClosedResourceError, InvalidStateError } from '../errors';
+import { BusyResourceError, ClosedResourceError, InvalidStateError, systemError } from '../errors';
 import type { IoOperation } from './io-operation';
 import { EXCEPTIONAL, READABLE, type Reactor, reactor, WRITABLE } from './reactor';
 
-/** Who has which fd number, in this environment. */
+/** The two sides of a descriptor. Each has its own readiness, and at most one waiting operation. */
+export type Direction = 'read' | 'write';
+
+/** The descriptors of this environment, by fd number. */
 const owners: (Descriptor | undefined)[] = [];
 
-/** What sockets of one sort have in common. */
-class SocketKind {
+/** Family, type and protocol of a socket, as socket(2) takes them, and what follows from them. */
+class SocketType {
   readonly family: number;
   readonly type: number;
   readonly protocol: number;
   /** Over IPv4 or IPv6. */
   readonly isInet: boolean;
+  /** SOCK_STREAM: bytes without message boundaries. */
+  readonly isStream: boolean;
   /**
-   * A stream of bytes without any marks in it: a receive that left room in its buffer has drained
-   * the kernel's.
+   * TCP, where a short receive has drained the kernel's buffer: there are no control messages that
+   * a receive would stop at.
    */
   readonly isTcp: boolean;
 
@@ -24,180 +29,213 @@ class SocketKind {
     this.protocol = protocol;
     const { AF_INET, AF_INET6, SOCK_STREAM, IPPROTO_TCP } = reactor().native.constants;
     this.isInet = family === AF_INET || family === AF_INET6;
-    this.isTcp =
-      this.isInet && type === SOCK_STREAM && (protocol === 0 || protocol === IPPROTO_TCP);
+    this.isStream = type === SOCK_STREAM;
+    this.isTcp = this.isInet && this.isStream && (protocol === 0 || protocol === IPPROTO_TCP);
   }
 }
 
-const kinds: SocketKind[] = [];
+const types: SocketType[] = [];
 
-/** The one object for sockets of this sort: there are few sorts, and many sockets. */
-export function socketKind(family: number, type: number, protocol: number): SocketKind {
-  let kind = kinds.find(
+/** All sockets of one type share one object: there are few types, and many sockets. */
+export function socketType(family: number, type: number, protocol: number): SocketType {
+  let found = types.find(
     (known) => known.family === family && known.type === type && known.protocol === protocol,
   );
-  if (kind === undefined) kinds.push((kind = new SocketKind(family, type, protocol)));
-  return kind;
+  if (found === undefined) types.push((found = new SocketType(family, type, protocol)));
+  return found;
 }
 
 /**
- * The one owner of an fd. Sockets, transports and listeners are faces of a descriptor: whichever
- * closes it closes it for all.
+ * The one owner of an fd. Sockets, transports and listeners refer to a descriptor, and may share
+ * it: when one of them closes the descriptor, it is closed for all of them.
  */
 export class Descriptor {
-  /** -1 once closed or released. */
+  /** -1 once closed or detached. */
   fd: number;
-  readonly kind: SocketKind;
+  readonly type: SocketType;
   readonly reactor: Reactor;
 
-  /** Its place in the reactor's table; -1 while it is not watched. */
+  /** Its index in the reactor's table; -1 while it is not registered. */
   slot = -1;
-  /** What waits in each direction: one operation at a time. */
+  /** The operation that waits in each direction. */
   reader: IoOperation<unknown> | null = null;
   writer: IoOperation<unknown> | null = null;
+  #readReady = true;
+  #writeReady = true;
   /**
-   * False if the last call in this direction would have blocked, or drained (filled) the kernel's
-   * buffer: the next one waits for an event first.
-   */
-  mayRead = true;
-  mayWrite = true;
-  /**
-   * The peer has hung up, or an error or urgent data is pending: readiness that no further event
-   * will announce.
+   * The peer has hung up, or an error or urgent data is pending. No further event announces such a
+   * state, so a short receive proves nothing any more.
    */
   exceptional = false;
-  /** What closes it when it is collected, for the warning. */
-  owner = '';
-  /** A transport or listener has taken it over. */
+  /** What is to close the descriptor, for the warning if that object is collected first. */
+  ownerLabel = '';
+  /** A transport or listener has taken the descriptor over. */
   claimed = false;
-  /** A graceful close waits for the send under way: nothing new begins. */
+  /** A graceful close waits for the send under way: no call may begin. */
   closing = false;
-  /** A send was given up half-way: nothing more can be sent. */
+  /** A send ended half-way: no further send may begin. */
   broken = false;
   /**
-   * The code of the error that ended receiving; 0 while there is none. The kernel tells it only
-   * once.
+   * The error of an earlier call that the next receive rejects with, as a negative code; 0 if there
+   * is none. The kernel reports an error only once, so it is kept here.
    */
   readError = 0;
-  /** Who waits for the end of the send under way. */
+  /** Called when a waiting send ends: a graceful close waits for it. */
   onWriteEnd: (() => void) | null = null;
 
-  /** Takes ownership of an fd that has just come from the binding. */
-  constructor(fd: number, kind: SocketKind) {
+  /** Takes ownership of an fd that the binding has just returned. */
+  constructor(fd: number, type: SocketType) {
     this.fd = fd;
-    this.kind = kind;
+    this.type = type;
     this.reactor = reactor();
-    owners[fd]?.evict();
+    owners[fd]?.invalidate();
     owners[fd] = this;
   }
 
-  /** An event from the reactor: whoever waits tries again. */
+  /**
+   * Whether a call in this direction is worth trying now. Readiness is a hint: a call may block all
+   * the same. Without readiness, the call waits for the next event.
+   */
+  isReady(direction: Direction): boolean {
+    return direction === 'read' ? this.#readReady : this.#writeReady;
+  }
+
+  /**
+   * The only place where readiness ends. Edge-triggered events announce only what happens next. So
+   * readiness may end only when a call has shown that the kernel has nothing left now (EAGAIN, or a
+   * short count): otherwise the next call would wait for an event that has come already.
+   */
+  clearReadiness(direction: Direction): void {
+    if (direction === 'read') this.#readReady = false;
+    else this.#writeReady = false;
+  }
+
+  /**
+   * A receive did not fill its buffer: the kernel's buffer is drained. (Not while the state is
+   * exceptional: no event would announce what comes next.)
+   */
+  markDrained(): void {
+    if (!this.exceptional) this.clearReadiness('read');
+  }
+
+  /** An event from the reactor: the waiting operations try again. */
   notify(events: number): void {
     if ((events & EXCEPTIONAL) !== 0) this.exceptional = true;
     if ((events & (READABLE | EXCEPTIONAL)) !== 0) {
-      this.mayRead = true;
+      this.#readReady = true;
       this.reader?.resume();
     }
     if ((events & (WRITABLE | EXCEPTIONAL)) !== 0) {
-      this.mayWrite = true;
+      this.#writeReady = true;
       this.writer?.resume();
     }
   }
 
-  /**
-   * The buffer was not filled: nothing is left to read until the next event, unless one has come
-   * that is the last.
-   */
-  drained(): void {
-    if (!this.exceptional) this.mayRead = false;
-  }
-
-  /** Why a call in this direction cannot begin; null if it can. */
-  refusal(direction: 'read' | 'write', method: string): Error | null {
+  /** The error for a call that must not begin now; null if it may. `method` is named in it. */
+  usageError(direction: Direction, method: string): Error | null {
+    const isRead = direction === 'read';
+    const other = isRead ? this.reader : this.writer;
+    if (this.fd >= 0 && other === null && !this.closing && (isRead || !this.broken)) return null;
     if (this.fd < 0 || this.closing)
       return new ClosedResourceError(`${method}() called after close`);
-    const other = direction === 'read' ? this.reader : this.writer;
     if (other !== null) {
-      const what = direction === 'read' ? 'receiving' : 'sending';
+      const what = isRead ? 'receiving' : 'sending';
       return new BusyResourceError(
         `${method}() called while another task is ${what} already (${other.describe()})`,
       );
     }
-    if (direction === 'write' && this.broken) {
-      return new InvalidStateError(
-        `${method}() called after a send that was given up half-way: only aclose() is left`,
-      );
-    }
-    return null;
+    return new InvalidStateError(
+      `${method}() called after a send that ended half-way: only aclose() is left`,
+    );
   }
 
   /**
-   * Whoever waits is told that it was closed; then the watch ends, then the fd. Idempotent. 0, or
-   * the code of close(2).
+   * Throws the error that an earlier call left for the next receive, if there is one. A datagram
+   * socket reports such an error once. On a stream it ended the connection, and every receive
+   * rejects with it.
+   */
+  throwReadError(syscall: string): void {
+    const { readError } = this;
+    if (readError === 0) return;
+    if (!this.type.isStream) this.readError = 0;
+    throw systemError(readError, syscall);
+  }
+
+  /** Takes the descriptor for a transport or listener. @throws InvalidStateError if one has it */
+  claim(): void {
+    if (this.claimed)
+      throw new InvalidStateError(
+        `fd ${String(this.fd)} belongs to a transport or listener already`,
+      );
+    this.claimed = true;
+  }
+
+  /**
+   * Ends the registration, closes the fd, and rejects what waits. Idempotent. Returns 0, or the
+   * negative code of close(2).
    */
   close(): number {
     const { fd } = this;
     if (fd < 0) return 0;
-    forget(this);
-    // Before anybody is told: nobody is to see an fd that is closed for them and open for the
-    // kernel.
+    disown(this);
+    // Before any task hears of it: a task must not find the fd closed here and open in the kernel.
     const status = this.reactor.native.close(fd);
-    loseAll(this, 'closed');
+    abortAll(this, 'closed');
     return status;
   }
 
-  /** Gives up the fd, open. -1 if there is none any more. */
+  /** Gives the fd away, open. Returns -1 if the descriptor has none any more. */
   detach(): number {
     const { fd } = this;
     if (fd < 0) return -1;
-    forget(this);
+    disown(this);
     this.reactor.native.release(fd);
-    loseAll(this, 'detached');
+    abortAll(this, 'detached');
     return fd;
   }
 
   /**
-   * The kernel has given its number out again, so somebody has closed the fd behind its back
-   * (`fs.closeSync`). The number is another's now: this owner lets go of it, without any system
+   * The kernel has given out the same fd number again, so other code has closed the fd
+   * (`fs.closeSync`). The number has a new owner: this descriptor gives it up, without any system
    * call.
    */
-  evict(): void {
-    forget(this);
-    loseAll(this, 'closed by other means');
+  invalidate(): void {
+    disown(this);
+    abortAll(this, 'closed by other means');
   }
 
   /**
-   * A graceful close has begun: nothing new starts, whoever waits to receive is told, and only the
-   * send under way goes on.
+   * A graceful close has begun: no call may begin, a waiting receive rejects, and only the send
+   * under way goes on.
    */
   stopReading(): void {
     this.closing = true;
-    lose(this.reader, 'closed');
+    abort(this.reader, 'closed');
   }
 }
 
-function forget(descriptor: Descriptor): void {
-  if (descriptor.slot >= 0) descriptor.reactor.forget(descriptor);
+function disown(descriptor: Descriptor): void {
+  if (descriptor.slot >= 0) descriptor.reactor.deregister(descriptor);
   owners[descriptor.fd] = undefined;
   descriptor.fd = -1;
 }
 
-function loseAll({ reader, writer }: Descriptor, how: string): void {
-  lose(reader, how);
-  lose(writer, how);
+function abortAll({ reader, writer }: Descriptor, how: string): void {
+  abort(reader, how);
+  abort(writer, how);
 }
 
-function lose(operation: IoOperation<unknown> | null, how: string): void {
+function abort(operation: IoOperation<unknown> | null, how: string): void {
   if (operation === null) return;
-  // One cancellation may reach the close before it reaches what the close cuts off: that is
-  // cancelled all the same.
+  // A cancellation may reach the close before it reaches an operation that the close ends. Such an
+  // operation rejects as cancelled.
   const cancellation = operation.scope?.cancellation ?? null;
   if (cancellation !== null) {
     operation.cancel(cancellation);
     return;
   }
   operation.withdraw();
-  operation.lose(
+  operation.abort(
     new ClosedResourceError(
       `The socket was ${how} while a task was waiting on it (${operation.syscall})`,
     ),

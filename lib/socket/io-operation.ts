@@ -2,33 +2,39 @@ import { type ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
 import { defer, spend } from '../waiting/turn-budget';
-import type { Descriptor } from './descriptor';
+import type { Descriptor, Direction } from './descriptor';
 
 /**
- * What `attempt` returns when it has no result yet. The descriptor's `mayRead` or `mayWrite` tells
- * why: false, the call would block; still true, this turn of the event loop has had enough of it,
- * and the next one goes on.
+ * The result of an attempt that has no result yet. The descriptor's readiness says why. Without
+ * readiness, the call would block, and is tried again after the next event. With readiness, only
+ * the turn's budget is spent, and the next turn of the event loop goes on.
  */
 export const WOULD_BLOCK = Symbol('would block');
 
+/** The kernel returned EAGAIN: the next call in this direction waits for an event. */
+export function wouldBlock(descriptor: Descriptor, direction: Direction): typeof WOULD_BLOCK {
+  descriptor.clearReadiness(direction);
+  return WOULD_BLOCK;
+}
+
 /**
  * A system call that waits for readiness in one direction of a descriptor. A subclass makes the
- * call in `attempt`, which returns the result, or WOULD_BLOCK, or throws; it is called again after
- * each readiness event until it does not block.
+ * call in `attempt`, which returns the result, or WOULD_BLOCK, or throws. The attempt is repeated
+ * after each event until it does not block.
  *
- * Since the call is only made when it can complete, giving up while it waits has no effect on the
- * socket.
+ * The call is made only when it can complete. So an operation that is cancelled while it waits has
+ * had no effect on the socket.
  */
 export abstract class IoOperation<T> extends Operation<T> {
   readonly descriptor: Descriptor;
-  readonly direction: 'read' | 'write';
+  readonly direction: Direction;
   /**
-   * The face of the descriptor that is closed when it is collected: not while this waits, since
-   * this holds it.
+   * The socket, transport or listener that closes the descriptor when it is collected. While this
+   * operation waits, it refers to the owner, which is therefore not collected.
    */
   readonly owner: object | null;
 
-  constructor(descriptor: Descriptor, direction: 'read' | 'write', owner: object | null = null) {
+  constructor(descriptor: Descriptor, direction: Direction, owner: object | null = null) {
     super();
     this.descriptor = descriptor;
     this.direction = direction;
@@ -45,25 +51,24 @@ export abstract class IoOperation<T> extends Operation<T> {
   }
 
   /**
-   * Takes its direction of the descriptor, and waits: for readiness, or (`ready`) only for its
-   * turn.
+   * Occupies its direction of the descriptor and waits: for the next turn alone if the descriptor
+   * `isReady`, else for an event.
    */
-  park(ready: boolean): this {
+  park(isReady: boolean): this {
     const { descriptor } = this;
     if (this.direction === 'read') descriptor.reader = this;
     else descriptor.writer = this;
-    descriptor.reactor.retain();
-    if (ready) defer(this);
-    else awaitReadiness(this);
+    descriptor.reactor.ref();
+    if (isReady) defer(this);
+    else awaitEvent(this);
     return this;
   }
 
-  /** Readiness has come (or the turn): tries the call. */
+  /** An event or the next turn has come: tries the call. */
   resume(): void {
-    const { descriptor } = this;
-    const isRead = this.direction === 'read';
-    // A deferred operation may have ended otherwise in the meantime.
-    if ((isRead ? descriptor.reader : descriptor.writer) !== this) return;
+    const { descriptor, direction } = this;
+    // A deferred operation may have ended in another way meanwhile.
+    if ((direction === 'read' ? descriptor.reader : descriptor.writer) !== this) return;
     let result: T | typeof WOULD_BLOCK;
     try {
       result = this.attempt();
@@ -73,123 +78,129 @@ export abstract class IoOperation<T> extends Operation<T> {
       return;
     }
     if (result === WOULD_BLOCK) {
-      if (isRead ? descriptor.mayRead : descriptor.mayWrite) defer(this);
-      else awaitReadiness(this);
+      if (descriptor.isReady(direction)) defer(this);
+      else awaitEvent(this);
       return;
     }
     this.withdraw();
     this.settle(result);
   }
 
-  /** Gives its direction of the descriptor back. */
+  /** Leaves its direction of the descriptor to the next operation. */
   withdraw(): void {
     const { descriptor } = this;
     if (this.direction === 'read') descriptor.reader = null;
     else descriptor.writer = null;
-    descriptor.reactor.release();
+    descriptor.reactor.unref();
     if (descriptor.onWriteEnd !== null && this.direction === 'write') descriptor.onWriteEnd();
   }
 
-  /** The descriptor was closed under it (and has forgotten it). */
-  lose(reason: ClosedResourceError): void {
+  /** The descriptor was closed while this waited. The operation has been withdrawn already. */
+  abort(reason: ClosedResourceError): void {
     this.fail(reason);
   }
 }
 
-function awaitReadiness(operation: IoOperation<unknown>): void {
+function awaitEvent(operation: IoOperation<unknown>): void {
   const { descriptor } = operation;
   const { reactor } = descriptor;
-  const watched = descriptor.slot < 0 ? reactor.watch(descriptor) : 0;
-  const status = watched < 0 ? watched : reactor.arm(descriptor);
+  const registered = descriptor.slot < 0 ? reactor.register(descriptor) : 0;
+  const status = registered < 0 ? registered : reactor.arm(descriptor);
   if (status < 0) {
     operation.withdraw();
     operation.fail(systemError(status, 'epoll_ctl'));
   }
 }
 
-/** Makes the system call: returns its result, or `wouldBlock(…)`, or throws. */
-type Attempt<T, A> = (descriptor: Descriptor, argument: A) => T | typeof WOULD_BLOCK;
-
-class Call<T, A> extends IoOperation<T> {
+/**
+ * A kind of call: one static object per method of a transport, so that a call needs no closure. The
+ * keys of all these objects stand in the same order: they then have the same hidden class.
+ */
+export interface IoCall<Argument, Result> {
+  readonly direction: Direction;
+  /** The method that the user calls, for error messages. */
+  readonly name: string;
+  /** The system call that waits, for the task tree and for errors. */
   readonly syscall: string;
-  readonly #attempt: Attempt<T, A>;
-  readonly #argument: A;
+  /** Makes the system call: returns its result, or `wouldBlock(…)`, or throws. */
+  readonly attempt: (descriptor: Descriptor, argument: Argument) => Result | typeof WOULD_BLOCK;
+}
+
+/** An IoCall under way. */
+class CallOperation<Argument, Result> extends IoOperation<Result> {
+  readonly #call: IoCall<Argument, Result>;
+  readonly #argument: Argument;
 
   constructor(
     descriptor: Descriptor,
-    direction: 'read' | 'write',
-    syscall: string,
-    attempt: Attempt<T, A>,
-    argument: A,
+    call: IoCall<Argument, Result>,
+    argument: Argument,
     owner: object | null,
   ) {
-    super(descriptor, direction, owner);
-    this.syscall = syscall;
-    this.#attempt = attempt;
+    super(descriptor, call.direction, owner);
+    this.#call = call;
     this.#argument = argument;
   }
 
-  protected attempt(): T | typeof WOULD_BLOCK {
-    return this.#attempt(this.descriptor, this.#argument);
+  get syscall(): string {
+    return this.#call.syscall;
+  }
+
+  protected attempt(): Result | typeof WOULD_BLOCK {
+    return attemptCall(this.descriptor, this.#call, this.#argument);
   }
 }
 
-/**
- * A checkpoint that needs no system call, as of a receive of no bytes: refused like any other, and
- * then done.
- */
-export function performNothing<T>(
+/** Every receive goes through here, so an error that is kept for receives reaches each of them. */
+function attemptCall<Argument, Result>(
   descriptor: Descriptor,
-  direction: 'read' | 'write',
-  method: string,
-  result: T,
-): Promise<T> {
-  const scope = currentScope();
-  if (isCancelled(scope)) return cancelled(scope);
-  const refusal = descriptor.refusal(direction, method);
-  return refusal === null ? Promise.resolve(result) : Promise.reject(refusal);
+  call: IoCall<Argument, Result>,
+  argument: Argument,
+): Result | typeof WOULD_BLOCK {
+  if (descriptor.readError !== 0 && call.direction === 'read')
+    descriptor.throwReadError(call.syscall);
+  return call.attempt(descriptor, argument);
 }
 
 /**
- * A checkpoint made of one system call: tried at once if it may succeed, and again after each
- * readiness event. `method` is what the caller called, for error messages; `owner` is not collected
- * while it waits; `argument` is what `attempt` is given besides the descriptor, so that it need not
- * be a closure of its own for each call.
+ * A checkpoint made of one system call. The call is tried at once if the descriptor is ready, and
+ * again after each event. `owner` is not collected while the call waits.
  */
-export function perform<T, A = undefined>(
+export function perform<Argument, Result>(
   descriptor: Descriptor,
-  direction: 'read' | 'write',
-  method: string,
-  syscall: string,
-  attempt: Attempt<T, A>,
+  call: IoCall<Argument, Result>,
+  argument: Argument,
   owner: object | null = null,
-  argument?: A,
-): Promise<T> {
+): Promise<Result> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
-  const refusal = descriptor.refusal(direction, method);
-  if (refusal !== null) return Promise.reject(refusal);
-  const isRead = direction === 'read';
-  if ((isRead ? descriptor.mayRead : descriptor.mayWrite) && spend()) {
+  const { direction } = call;
+  const usageError = descriptor.usageError(direction, call.name);
+  if (usageError !== null) return Promise.reject(usageError);
+  if (descriptor.isReady(direction) && spend()) {
     try {
-      const result = attempt(descriptor, argument as A);
+      const result = attemptCall(descriptor, call, argument);
       if (result !== WOULD_BLOCK) return Promise.resolve(result);
     } catch (error) {
       return Promise.reject(error);
     }
   }
-  const operation = new Call(descriptor, direction, syscall, attempt, argument as A, owner).enter(
-    scope,
-  );
-  return operation.park(isRead ? descriptor.mayRead : descriptor.mayWrite).promise;
+  return new CallOperation(descriptor, call, argument, owner)
+    .enter(scope)
+    .park(descriptor.isReady(direction)).promise;
 }
 
-/** The kernel said EAGAIN: the next call in this direction waits for an event. */
-export function wouldBlock(
+/**
+ * A checkpoint that needs no system call, such as a receive of no bytes: rejects as `perform` does,
+ * else resolves with `result`.
+ */
+export function performNothing<Result>(
   descriptor: Descriptor,
-  direction: 'read' | 'write',
-): typeof WOULD_BLOCK {
-  if (direction === 'read') descriptor.mayRead = false;
-  else descriptor.mayWrite = false;
-  return WOULD_BLOCK;
+  { direction, name }: Pick<IoCall<never, unknown>, 'direction' | 'name'>,
+  result: Result,
+): Promise<Result> {
+  const scope = currentScope();
+  if (isCancelled(scope)) return cancelled(scope);
+  const usageError = descriptor.usageError(direction, name);
+  return usageError === null ? Promise.resolve(result) : Promise.reject(usageError);
 }

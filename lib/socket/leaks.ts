@@ -1,21 +1,21 @@
 import type { Descriptor } from './descriptor';
 
 /**
- * `SOCKSCOPE_DEBUG=1` records where each socket was created: a stack trace per socket, so not for
- * production.
+ * `SOCKSCOPE_DEBUG=1` records where each socket was created. The stack trace for each socket is too
+ * expensive for production.
  */
 const recordCreation =
   (process.env['SOCKSCOPE_DEBUG'] ?? '') !== '' && process.env['SOCKSCOPE_DEBUG'] !== '0';
 const creations = new WeakMap<Descriptor, string>();
 
-// The descriptor alone is what is held for each: a connection that waits is to be small.
+// The held value is the descriptor alone: an idle connection is to be small.
 const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
   const { fd } = descriptor;
   if (fd < 0) return;
   descriptor.close();
   const detail = creations.get(descriptor) ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
   process.emitWarning(
-    `${descriptor.owner} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`,
+    `${descriptor.ownerLabel} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`,
     {
       type: 'ResourceWarning',
       code: 'SOCKSCOPE_UNCLOSED',
@@ -23,14 +23,17 @@ const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
   );
 });
 
-/** Closes the descriptor, with a process warning, if `owner` is collected while it is open. */
+/**
+ * Closes the descriptor, with a process warning, if `owner` is collected while the descriptor is
+ * open. `what` names the owner in the warning.
+ */
 export function closeWhenCollected(owner: object, descriptor: Descriptor, what: string): void {
-  descriptor.owner = what;
+  descriptor.ownerLabel = what;
   if (recordCreation) creations.set(descriptor, creationSite());
   registry.register(owner, descriptor, descriptor);
 }
 
-/** To be called when the descriptor is closed or given away. */
+/** To be called when the descriptor is closed or detached, or gets another owner. */
 export function forgetCollected(descriptor: Descriptor): void {
   registry.unregister(descriptor);
 }
@@ -38,8 +41,7 @@ export function forgetCollected(descriptor: Descriptor): void {
 function creationSite(): string {
   const site: { stack?: unknown } = {};
   Error.captureStackTrace(site, closeWhenCollected);
-  // A program may have replaced how stacks are made into text (Error.prepareStackTrace), by
-  // anything.
+  // A program may have set Error.prepareStackTrace, and then the stack may be of any type.
   const [, ...calls] = String(site.stack).split('\n');
   return `It was created:\n${calls.join('\n')}`;
 }

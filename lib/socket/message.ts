@@ -23,7 +23,8 @@ export function receiveMessage(
   const native = nativeBinding();
   const name = new Uint8Array(native.limits.sockaddrMax);
   const control = ancillaryBufsize > 0 ? new Uint8Array(ancillaryBufsize) : null;
-  // Made before the call: nothing may fail between it and the moment that its fds have an owner.
+  // Allocated before the call: nothing may fail between the call and the moment when the received
+  // fds have an owner.
   const parts = isTooMany(native, descriptor, buffers) ? buffers.map(asBytes) : null;
   const whole = parts === null ? null : new Uint8Array(totalLength(parts));
   const bytes = native.recvmsg(
@@ -60,13 +61,9 @@ function senderOf(
   length: number,
 ): ReceivedMessage['address'] {
   const address = decodeAddress(name, Math.min(length, name.length));
-  // Of a Unix sender that has no name, the kernel says nothing at all.
-  const { AF_UNIX, SOCK_STREAM } = native.constants;
-  return address === null &&
-    descriptor.kind.family === AF_UNIX &&
-    descriptor.kind.type !== SOCK_STREAM
-    ? ''
-    : address;
+  // The kernel returns no name at all for a Unix sender without one.
+  const { family, isStream } = descriptor.type;
+  return address === null && family === native.constants['AF_UNIX'] && !isStream ? '' : address;
 }
 
 /** One sendmsg(2); null if it would block. */
@@ -100,18 +97,15 @@ export function sendMessage(
 }
 
 /**
- * More buffers than one call takes. A stream is read and written in parts; a message must be whole,
- * and so is copied through one buffer.
+ * Whether a message has more buffers than one call takes. A message must stay whole, so it is then
+ * copied through one buffer. (A stream may be received and sent in parts.)
  */
 export function isTooMany(
   native: NativeBinding,
   descriptor: Descriptor,
   buffers: readonly Bytes[],
 ): boolean {
-  return (
-    buffers.length > native.limits.iovMax &&
-    descriptor.kind.type !== native.constants['SOCK_STREAM']
-  );
+  return buffers.length > native.limits.iovMax && !descriptor.type.isStream;
 }
 
 export function gather(buffers: readonly Bytes[]): Uint8Array {

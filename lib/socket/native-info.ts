@@ -1,26 +1,26 @@
 import { nativeBinding, nativeBindingPath } from '../binding';
 
-/** Whether the addon works here, and which binary of it. */
+/** Whether the addon works on this platform, and which binary was loaded. */
 export type NativeInfo =
   | {
       readonly available: true;
-      /** The file it was loaded from. */
+      /** The file that the addon was loaded from. */
       readonly path: string;
       /**
-       * How readiness is learned: one edge-triggered epoll set (Linux), or a libuv poll handle per
+       * Where events come from: one edge-triggered epoll set (Linux), or a libuv poll handle per
        * socket.
        */
       readonly reactor: 'epoll' | 'poll';
     }
   | {
       readonly available: false;
-      /** Which binaries were looked for, and why none was loaded. */
+      /** The binaries that were tried, and why none was loaded. */
       readonly reason: string;
     };
 
 /**
- * Loads the addon if it is not loaded yet, and tells of it. Never throws for a platform that has
- * none.
+ * Loads the addon if it is not loaded yet, and describes it. Does not throw on a platform without a
+ * binary.
  */
 export function nativeInfo(): NativeInfo {
   try {

@@ -5,26 +5,26 @@ import { ClosedResourceError, systemError, UnsupportedOperationError } from '../
 import { parseTcpInfo, TCP_INFO_BYTES, type TcpInfo } from './tcp-info';
 
 /**
- * When an idle TCP connection is probed, and when it is given up: tcp(7). The kernel counts in
- * whole seconds.
+ * When the kernel probes an idle TCP connection, and when it drops the connection: tcp(7). The
+ * kernel counts whole seconds.
  */
 export interface KeepAlive {
   /** Milliseconds without traffic before the first probe (TCP_KEEPIDLE). */
   readonly idle?: number;
   /** Milliseconds between probes (TCP_KEEPINTVL). */
   readonly interval?: number;
-  /** Probes without an answer until the connection is dropped (TCP_KEEPCNT). */
+  /** The number of unanswered probes after which the connection is dropped (TCP_KEEPCNT). */
   readonly count?: number;
 }
 
 /**
- * The socket options that servers tune, typed and in milliseconds and bytes. `Socket.getsockopt`
- * and `setsockopt` reach all others.
+ * The socket options that servers tune, typed, in milliseconds and bytes. `Socket.getsockopt` and
+ * `Socket.setsockopt` reach all other options.
  *
- * Getters and setters make one system call each (`keepAlive` several), and throw:
+ * Each getter and setter makes one system call (`keepAlive` makes several). They throw
  * ClosedResourceError after close; UnsupportedOperationError for an option that the platform or the
- * kind of socket does not have (the TCP ones on a Unix socket); TypeError or RangeError, before any
- * system call; the system's error.
+ * type of socket does not have (a TCP option on a Unix socket); TypeError or RangeError for an
+ * invalid value, before any system call; else the system's error.
  */
 export class SocketOptions {
   readonly #socket: Socket;
@@ -34,8 +34,8 @@ export class SocketOptions {
   }
 
   /**
-   * TCP_NODELAY: small segments go at once (Nagle's algorithm is off). On for every TCP transport
-   * of this library.
+   * TCP_NODELAY: small segments are sent at once (Nagle's algorithm is off). It is on for every TCP
+   * transport of this library.
    */
   get noDelay(): boolean {
     return this.#get('IPPROTO_TCP', 'TCP_NODELAY') !== 0;
@@ -47,8 +47,8 @@ export class SocketOptions {
   }
 
   /**
-   * SO_KEEPALIVE and its times; null while it is off. Set true for the system's times, null or
-   * false to turn it off.
+   * SO_KEEPALIVE and its times; null while it is off. Set `true` to turn it on with the system's
+   * times, and null or `false` to turn it off.
    */
   get keepAlive(): Required<KeepAlive> | null {
     if (this.#get('SOL_SOCKET', 'SO_KEEPALIVE') === 0) return null;
@@ -64,7 +64,7 @@ export class SocketOptions {
       throw invalidArgument('keepAlive', 'an object, a boolean or null', value);
     const { idle, interval, count } =
       typeof value === 'object' && value !== null ? value : ({} as KeepAlive);
-    // All are looked at before the first is set.
+    // All values are checked before the first is set.
     const idleSeconds = idle === undefined ? undefined : seconds('keepAlive.idle', idle);
     const intervalSeconds =
       interval === undefined ? undefined : seconds('keepAlive.interval', interval);
@@ -76,10 +76,10 @@ export class SocketOptions {
   }
 
   /**
-   * SO_LINGER, socket(7): what close does with data not yet sent. null: close returns at once and
-   * the kernel goes on sending (the default). 0: the connection is reset, and the data dropped.
-   * More: milliseconds (the kernel counts whole seconds) for which close(2) waits; Linux waits so
-   * on a non-blocking socket too, and with it this thread and its event loop.
+   * SO_LINGER, socket(7): what close does with unsent data. With null (the default), close returns
+   * at once and the kernel goes on sending. With 0, the connection is reset and the data dropped.
+   * Any other value is the time, in milliseconds, for which close(2) waits; the kernel counts whole
+   * seconds. Linux waits for a non-blocking socket, too, and blocks this thread and its event loop.
    */
   get linger(): number | null {
     const value = new Int32Array(2);
@@ -105,7 +105,8 @@ export class SocketOptions {
   }
 
   /**
-   * SO_RCVBUF, bytes. Linux doubles what is set, for its own bookkeeping, and reports the double.
+   * SO_RCVBUF, in bytes. Linux doubles the value that is set, to include its bookkeeping, and
+   * reports the double.
    */
   get receiveBufferSize(): number {
     return this.#get('SOL_SOCKET', 'SO_RCVBUF');
@@ -115,7 +116,7 @@ export class SocketOptions {
     this.#set('SOL_SOCKET', 'SO_RCVBUF', checked('receiveBufferSize', bytes));
   }
 
-  /** SO_SNDBUF, bytes; doubled likewise. */
+  /** SO_SNDBUF, in bytes. Linux doubles it likewise. */
   get sendBufferSize(): number {
     return this.#get('SOL_SOCKET', 'SO_SNDBUF');
   }
@@ -125,8 +126,8 @@ export class SocketOptions {
   }
 
   /**
-   * TCP_USER_TIMEOUT, milliseconds (RFC 5482): how long sent data may stay unacknowledged until the
-   * connection is dropped; 0 is the system's own. Linux.
+   * TCP_USER_TIMEOUT (RFC 5482), in milliseconds: how long sent data may stay unacknowledged before
+   * the connection is dropped. 0 means the system's default. Linux only.
    */
   get userTimeout(): number {
     return this.#get('IPPROTO_TCP', 'TCP_USER_TIMEOUT');
@@ -136,10 +137,10 @@ export class SocketOptions {
     this.#set('IPPROTO_TCP', 'TCP_USER_TIMEOUT', checked('userTimeout', time));
   }
 
-  /** TCP_INFO: the state of the connection, its round-trip time, its losses. Linux. */
+  /** TCP_INFO: the state of the connection, its round-trip time, its losses. Linux only. */
   tcpInfo(): TcpInfo {
     if (process.platform !== 'linux')
-      throw new UnsupportedOperationError('TCP_INFO is read on Linux only');
+      throw new UnsupportedOperationError('TCP_INFO is available on Linux only');
     return parseTcpInfo(
       this.#attempt('TCP_INFO', () =>
         this.#socket.getsockopt(
@@ -152,8 +153,8 @@ export class SocketOptions {
   }
 
   /**
-   * Bytes that the kernel holds: received and not yet read, and written and not yet sent (TCP: not
-   * yet acknowledged). undefined where it cannot tell.
+   * Bytes in the kernel's buffers: received and not yet read (`unread`), and written and not yet
+   * sent (`unsent`; on TCP, not yet acknowledged). undefined where the platform does not tell.
    */
   queueSizes(): { readonly unread: number | undefined; readonly unsent: number | undefined } {
     const { fd } = this.#socket;
@@ -177,7 +178,7 @@ export class SocketOptions {
     });
   }
 
-  /** A call for an option that this kind of socket may not have. */
+  /** Makes a call for an option that this type of socket may not have. */
   #attempt<R>(option: string, call: () => R): R {
     try {
       return call();
@@ -196,8 +197,8 @@ export class SocketOptions {
 }
 
 /**
- * Of a socket that does not know the option, or (Unix sockets) not even its level. Linux has one
- * number for the last two, and Node one name.
+ * The codes for an option, or for a level, that the socket does not have. (A Unix socket has no TCP
+ * level.) On Linux the last two have one number, and Node has one name for it.
  */
 const UNKNOWN_OPTION: ReadonlySet<string> = new Set(['ENOPROTOOPT', 'EOPNOTSUPP', 'ENOTSUP']);
 
@@ -206,10 +207,10 @@ function checked(name: string, value: number): number {
   return value;
 }
 
-/** tcp(7): the longest of its times, in seconds. */
+/** The longest time of these options, in seconds (tcp(7)). */
 const MAX_SECONDS = 32767;
 
-/** The kernel's whole seconds: rounded up, so that a short time is not none at all. */
+/** Whole seconds for the kernel: rounded up, so that a short time does not become 0. */
 function seconds(name: string, time: number): number {
   if (typeof time !== 'number') throw invalidArgument(name, 'a number of milliseconds', time);
   const whole = Math.ceil(time / 1000);

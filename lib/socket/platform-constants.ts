@@ -2,17 +2,18 @@ import { nativeBinding } from '../binding';
 
 function read(name: string | symbol): number | undefined {
   const numbers = nativeBinding().constants;
-  // Its own names only: an object has a `constructor` and a `toString` too.
+  // Own names only: every object has a `constructor` and a `toString`, too.
   return typeof name === 'string' && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
 }
 
 /**
- * AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_REUSEPORT, TCP_NODELAY, MSG_PEEK, AI_PASSIVE, NI_NUMERICHOST,
- * SCM_RIGHTS, … as this platform numbers them. A name that the platform does not know is undefined.
+ * The numbers of AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_REUSEPORT, TCP_NODELAY, MSG_PEEK, AI_PASSIVE,
+ * NI_NUMERICHOST, SCM_RIGHTS, … on this platform. A name that the platform does not have is
+ * undefined.
  *
- * The numbers come from the native binary, which is loaded by the first look: importing this
- * package loads nothing.
- * @throws Error `ERR_NATIVE_UNAVAILABLE`, at the first look, if no binary loads on this platform.
+ * The numbers come from the native binary. The first access loads it; importing this package does
+ * not.
+ * @throws Error `ERR_NATIVE_UNAVAILABLE`, at the first access, if no binary loads on this platform.
  */
 export const constants: Readonly<Record<string, number>> = new Proxy<Record<string, number>>(
   Object.create(null) as Record<string, number>,
@@ -29,7 +30,7 @@ export const constants: Readonly<Record<string, number>> = new Proxy<Record<stri
     set: () => false,
     defineProperty: () => false,
     deleteProperty: () => false,
-    // It cannot be frozen (and need not be): a frozen proxy must have its properties on its target.
+    // The proxy cannot be frozen: a frozen proxy must have its properties on its target.
     preventExtensions: () => false,
     setPrototypeOf: () => false,
   },

@@ -3,24 +3,58 @@ import { outsideOfTasks } from '../waiting/context';
 import { renew } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
 
+/**
+ * How sockets wait: the TypeScript half of the reactor. (native/reactor.h and its neighbours are
+ * the half that talks to epoll and libuv.)
+ *
+ * **Try first.** A receive or send makes its system call at once if its descriptor has readiness.
+ * Only a call that would block becomes an operation that waits. On a busy connection a message
+ * costs one system call and one settled promise, and no round through the event loop.
+ *
+ * **Readiness is a hint**, one per direction, kept in the Descriptor. A new descriptor has it, and
+ * an event restores it. It ends when a call has shown that the kernel has nothing left now: by
+ * EAGAIN, or by a short count. A short receive drains a TCP socket, and saves the call that would
+ * return EAGAIN. On a Unix socket a receive also stops before bytes that carry fds or other
+ * credentials (unix(7)), so there only EAGAIN is proof. Readiness without data costs one call that
+ * returns EAGAIN. Data without readiness would be waited for without end, so readiness ends in one
+ * place only: Descriptor.clearReadiness.
+ *
+ * **Edges.** With epoll, a descriptor is registered once, at its first wait, for both directions
+ * and edge-triggered, until it is closed: a wait costs no epoll_ctl(2). The kernel reports an edge
+ * once, also while no operation waits. The descriptor remembers the edge as its readiness.
+ * EXCEPTIONAL (an error, a hang-up, urgent data) is a state for which no second edge comes. It
+ * makes both directions ready, and from then on a short receive no longer ends readiness.
+ *
+ * **One entry per batch.** The native half fills one Int32Array with (slot, generation, events),
+ * and enters JavaScript once per batch. The slot is the descriptor's index in a table. The
+ * generation tells successive owners of a slot apart: the events of a descriptor that was closed
+ * meanwhile may still be in the batch when its slot, like its fd number, has a new owner. These
+ * events are dropped. Within a batch, operations make their calls and settle their promises. Tasks
+ * go on after the batch, when the promise callbacks run.
+ *
+ * **Fairness.** Calls that complete at once would never return to the event loop. The turn budget
+ * (waiting/turn-budget.ts) bounds them, and each batch renews it.
+ *
+ * **Without epoll** (`reactorKind()` is 'poll': on other systems, and with SOCKSCOPE_REACTOR=poll)
+ * the native half has one libuv poll handle per fd, which reports one event and then stops. So
+ * `arm` asks anew before each wait, for the directions that have a waiting operation. All else is
+ * the same.
+ *
+ * A waiting operation keeps the event loop alive (`ref`, `unref`); an open socket alone does not.
+ */
+
 /** Bits of an event, as the binding delivers them. */
 export const READABLE = 1;
 export const WRITABLE = 2;
-/** Error, hang-up, urgent data: a state that stays, and after which a short read proves nothing. */
 export const EXCEPTIONAL = 4;
 
-/**
- * The TypeScript half of the reactor: the table of watched descriptors, the walk over a batch of
- * events, and the budget that keeps it fair. One per environment (main thread or worker).
- */
+/** The table of registered descriptors, and the walk over a batch. One per environment. */
 export class Reactor {
   readonly native: NativeBinding;
-  /**
-   * Whether events must be asked for again after each wait. False with epoll, which reports edges.
-   */
+  /** An event must be asked for before each wait. False with epoll. */
   readonly #oneShot: boolean;
   readonly #events: Int32Array;
-  readonly #watched: (Descriptor | undefined)[] = [];
+  readonly #registered: (Descriptor | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
   #waiting = 0;
@@ -32,11 +66,8 @@ export class Reactor {
     this.#events = new Int32Array(3 * native.limits.batch);
   }
 
-  /**
-   * Begins to watch a descriptor, at its first wait. Edge-triggered, in both directions, until it
-   * is closed: no further system call per wait.
-   */
-  watch(descriptor: Descriptor): number {
+  /** Registers a descriptor, at its first wait. Returns 0 or a negative code. */
+  register(descriptor: Descriptor): number {
     if (!this.#open) {
       const status = outsideOfTasks(() =>
         this.native.reactorOpen(this.#events, (count) => {
@@ -45,10 +76,10 @@ export class Reactor {
       );
       if (status < 0) return status;
       this.#open = true;
-      // The operation that brought us here waits already.
+      // The operation that registers the descriptor was counted before the reactor was open.
       this.native.hold(this.#waiting > 0);
     }
-    const slot = this.#freeSlots.pop() ?? this.#watched.length;
+    const slot = this.#freeSlots.pop() ?? this.#registered.length;
     const generation = ((this.#generations[slot] ?? 0) + 1) & 0x3fffffff;
     this.#generations[slot] = generation;
     const status = this.native.watch(descriptor.fd, slot, generation);
@@ -56,22 +87,19 @@ export class Reactor {
       this.#freeSlots.push(slot);
       return status;
     }
-    this.#watched[slot] = descriptor;
+    this.#registered[slot] = descriptor;
     descriptor.slot = slot;
     return 0;
   }
 
-  /**
-   * Forgets a descriptor that is about to be closed or released (the binding stops watching by
-   * itself then).
-   */
-  forget(descriptor: Descriptor): void {
-    this.#watched[descriptor.slot] = undefined;
+  /** Before a descriptor is closed or detached. The binding ends its own part when the fd goes. */
+  deregister(descriptor: Descriptor): void {
+    this.#registered[descriptor.slot] = undefined;
     this.#freeSlots.push(descriptor.slot);
     descriptor.slot = -1;
   }
 
-  /** Asks for the next event, where the mechanism wants to be asked. */
+  /** Asks for the next event, where events must be asked for. Returns 0 or a negative code. */
   arm(descriptor: Descriptor): number {
     if (!this.#oneShot) return 0;
     const events =
@@ -79,27 +107,24 @@ export class Reactor {
     return this.native.arm(descriptor.fd, events);
   }
 
-  /** An operation waits: the process stays alive for it. */
-  retain(): void {
+  /** An operation begins to wait: the event loop stays alive for it. */
+  ref(): void {
     if (this.#waiting++ === 0) this.native.hold(true);
   }
 
-  release(): void {
+  /** An operation waits no more. */
+  unref(): void {
     if (--this.#waiting === 0) this.native.hold(false);
   }
 
-  /**
-   * Called from the event loop, once per batch. Operations settle here, and nothing else happens:
-   * no user code runs before the end.
-   */
+  /** Called from the event loop, once per batch. */
   #deliver(count: number): void {
     renew();
     const events = this.#events;
     for (let i = 0; i < count * 3; i += 3) {
       const slot = events[i] as number;
-      // A closed descriptor's slot may have a new owner already: the event is the old one's.
       if (this.#generations[slot] !== events[i + 1]) continue;
-      this.#watched[slot]?.notify(events[i + 2] as number);
+      this.#registered[slot]?.notify(events[i + 2] as number);
     }
   }
 }
@@ -107,8 +132,8 @@ export class Reactor {
 let instance: Reactor | undefined;
 
 /**
- * This environment's reactor. @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary loads on this
- * platform.
+ * The reactor of this environment. @throws Error `ERR_NATIVE_UNAVAILABLE` if no binary loads on
+ * this platform.
  */
 export function reactor(): Reactor {
   instance ??= new Reactor(nativeBinding());

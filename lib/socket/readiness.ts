@@ -3,7 +3,7 @@ import { spend } from '../waiting/turn-budget';
 import { IoOperation, type WOULD_BLOCK, wouldBlock } from './io-operation';
 import { READABLE, WRITABLE } from './reactor';
 
-/** Waits until a call in one direction would not block, and makes none. */
+/** Waits until a call in one direction would not block. Makes no such call itself. */
 export class Readiness extends IoOperation<void> {
   readonly syscall = 'poll';
 
@@ -13,7 +13,7 @@ export class Readiness extends IoOperation<void> {
 
   protected attempt(): undefined | typeof WOULD_BLOCK {
     const { descriptor, direction } = this;
-    // An event may be older than the call that drained the socket: the kernel is asked.
+    // An event may be older than the call that drained the socket, so the kernel is asked: poll(2).
     const ready = descriptor.reactor.native.poll(
       descriptor.fd,
       direction === 'read' ? READABLE : WRITABLE,
@@ -22,7 +22,7 @@ export class Readiness extends IoOperation<void> {
     return ready === 0 ? wouldBlock(descriptor, direction) : undefined;
   }
 
-  /** Resolves at once if it is ready (and the turn's budget allows), else waits. */
+  /** Resolves at once if the descriptor is ready and the turn's budget allows it, else waits. */
   start(): this {
     if (!spend()) return this.park(true);
     let result: undefined | typeof WOULD_BLOCK;

@@ -1,12 +1,12 @@
 import type { NativeBinding } from '../binding';
 import type { Bytes } from '../contract/bytes';
 
-/** Where recvmsg tells the lengths of name and control messages, and flags: not asked for here. */
+/** recvmsg writes flags and the lengths of name and control messages here. They are not used. */
 const unused = new Int32Array(3);
 
 /**
- * sendmsg(2) of bytes alone, after the first `skip` bytes of the first buffer. Few buffers go as
- * arguments, which costs less than an array.
+ * sendmsg(2) without control messages, from byte `skip` of the first buffer on. A few buffers are
+ * passed as arguments, which costs less than an array.
  */
 export function sendBuffers(
   native: NativeBinding,
@@ -20,7 +20,7 @@ export function sendBuffers(
     : native.sendmsg(fd, buffers, skip, null, 0, null, 0, flags);
 }
 
-/** recvmsg(2) of bytes alone, likewise. */
+/** recvmsg(2) without control messages, likewise. */
 export function receiveBuffers(
   native: NativeBinding,
   fd: number,

@@ -11,7 +11,7 @@ import { BusyResourceError, ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled } from '../waiting/operation';
 import { decodeAddress, encodeAddress, errorTarget } from './address';
-import { Descriptor, socketKind } from './descriptor';
+import { Descriptor, socketType } from './descriptor';
 import { closeWhenCollected, forgetCollected } from './leaks';
 import { receiveMessage, sendMessage } from './message';
 import { Readiness } from './readiness';
@@ -20,13 +20,13 @@ const MAX_INT = 0x7fffffff;
 const MIN_INT = -0x80000000;
 const MAX_UNSIGNED = 0xffffffff;
 /**
- * Linux lets flags (SOCK_NONBLOCK, SOCK_CLOEXEC) travel in the type; the type itself is in these
- * bits (socket(2)).
+ * On Linux the type argument may carry flags (SOCK_NONBLOCK, SOCK_CLOEXEC). These bits hold the
+ * type itself (socket(2)).
  */
 const TYPE_MASK = 0xf;
 const SHUTDOWN = { read: 0, write: 1, both: 2 } as const;
 
-/** The sockets of this package's addon: see the contract's `Socket`. */
+/** A socket of this package's addon. The contract's `Socket` documents it. */
 export class NativeSocket implements contract.Socket {
   /** @internal */
   readonly descriptor: Descriptor;
@@ -42,7 +42,7 @@ export class NativeSocket implements contract.Socket {
     checkInteger('protocol', protocol, 0, MAX_INT);
     const fd = nativeBinding().socket(family, type, protocol);
     if (fd < 0) throw systemError(fd, 'socket');
-    return new NativeSocket(new Descriptor(fd, socketKind(family, type & TYPE_MASK, protocol)));
+    return new NativeSocket(new Descriptor(fd, socketType(family, type & TYPE_MASK, protocol)));
   }
 
   static fromFd(fd: number): NativeSocket {
@@ -60,14 +60,14 @@ export class NativeSocket implements contract.Socket {
     const status = nativeBinding().socketpair(family, type, 0, fds);
     if (status < 0) throw systemError(status, 'socketpair');
     const [first, second] = fds as unknown as [number, number];
-    const kind = socketKind(family, type & TYPE_MASK, 0);
+    const shared = socketType(family, type & TYPE_MASK, 0);
     return [
-      new NativeSocket(new Descriptor(first, kind)),
-      new NativeSocket(new Descriptor(second, kind)),
+      new NativeSocket(new Descriptor(first, shared)),
+      new NativeSocket(new Descriptor(second, shared)),
     ];
   }
 
-  /** A face for a descriptor that something else made. @internal */
+  /** A socket for an existing descriptor, which it shares. @internal */
   static fromDescriptor(descriptor: Descriptor): NativeSocket {
     return new NativeSocket(descriptor);
   }
@@ -77,15 +77,15 @@ export class NativeSocket implements contract.Socket {
   }
 
   get family(): number {
-    return this.descriptor.kind.family;
+    return this.descriptor.type.family;
   }
 
   get type(): number {
-    return this.descriptor.kind.type;
+    return this.descriptor.type.type;
   }
 
   get protocol(): number {
-    return this.descriptor.kind.protocol;
+    return this.descriptor.type.protocol;
   }
 
   bind(address: SocketAddress): void {
@@ -111,7 +111,7 @@ export class NativeSocket implements contract.Socket {
   accept(): NativeSocket | null {
     const { descriptor } = this;
     const fd = nativeBinding().accept(this.#openFd());
-    if (fd >= 0) return new NativeSocket(new Descriptor(fd, descriptor.kind));
+    if (fd >= 0) return new NativeSocket(new Descriptor(fd, descriptor.type));
     if (fd === EAGAIN) return null;
     throw systemError(fd, 'accept');
   }
@@ -197,7 +197,7 @@ export class NativeSocket implements contract.Socket {
     const { descriptor } = this;
     const fd = nativeBinding().dup(this.#openFd());
     if (fd < 0) throw systemError(fd, 'dup');
-    return new NativeSocket(new Descriptor(fd, descriptor.kind));
+    return new NativeSocket(new Descriptor(fd, descriptor.type));
   }
 
   detach(): number {
@@ -234,8 +234,9 @@ export class NativeSocket implements contract.Socket {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const { descriptor } = this;
-    const refusal = descriptor.refusal(direction, direction === 'read' ? 'readable' : 'writable');
-    if (refusal !== null) return Promise.reject(refusal);
+    const method = direction === 'read' ? 'readable' : 'writable';
+    const usageError = descriptor.usageError(direction, method);
+    if (usageError !== null) return Promise.reject(usageError);
     return new Readiness(descriptor, direction, this).enter(scope).start().promise;
   }
 
@@ -254,11 +255,11 @@ export class NativeSocket implements contract.Socket {
   }
 }
 
-/** A socket: the constructor functions are public, the class is not. */
+/** The public constructor functions. The class itself is not public. */
 export const Socket: contract.SocketConstructor = NativeSocket;
 export type Socket = contract.Socket;
 
-/** Takes ownership of an open fd. */
+/** Takes ownership of an open fd. @throws BusyResourceError if a socket of this library owns it */
 export function adoptDescriptor(fd: number): Descriptor {
   const info = new Int32Array(3);
   const status = nativeBinding().adopt(fd, info);
@@ -267,7 +268,7 @@ export function adoptDescriptor(fd: number): Descriptor {
       `fd ${String(fd)} is owned by another socket already: dup() it, or detach() it there first`,
     );
   if (status < 0) throw systemError(status, 'getsockopt');
-  return new Descriptor(fd, socketKind(info[0] as number, info[1] as number, info[2] as number));
+  return new Descriptor(fd, socketType(info[0] as number, info[1] as number, info[2] as number));
 }
 
 function checkFlags(flags: number): void {

@@ -1,40 +1,31 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
-import {
-  CancelledError,
-  type ClosedResourceError,
-  InvalidStateError,
-  systemError,
-} from '../errors';
+import { CancelledError, type ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
-import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { type IoCall, IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
 import { copyPacket, scratch } from './receive-memory';
 import { sendBuffers } from './scatter-gather';
 
 /**
- * Receives and sends on a stream: the hot path. A call that can complete at once costs one system
- * call and one promise.
- *
- * `owner` is the face of the descriptor that is closed when it is collected: it is not while an
- * operation of it waits.
+ * Receives and sends on a stream: the hot path. A call that completes at once costs one system call
+ * and one promise.
  */
 
 /**
- * One recv(2) into `buffer`, which is not empty. A buffer that was not filled means that the
- * kernel's is drained, on TCP; on a Unix socket a receive also stops where control messages begin,
- * so there only EAGAIN proves it.
+ * One recv(2) into `buffer`, which is not empty. A short receive has drained the kernel's buffer on
+ * TCP. On a Unix socket a receive also stops where control messages begin, so there only EAGAIN is
+ * proof.
  */
 function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
   const size = buffer.byteLength;
-  if (size === 0) throw goneBuffer();
-  if (descriptor.readError !== 0) throw systemError(descriptor.readError, 'recv');
+  if (size === 0) throw bufferChanged();
   const count = descriptor.reactor.native.recv(descriptor.fd, buffer, 0);
   if (count > 0) {
-    if (count < size && descriptor.kind.isTcp) descriptor.drained();
+    if (count < size && descriptor.type.isTcp) descriptor.markDrained();
     return count;
   }
   if (count === 0) return 0;
@@ -42,8 +33,8 @@ function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOU
 }
 
 /**
- * What a negative code of a stream receive means: nothing yet, or the end of the connection, which
- * later receives are told too.
+ * The meaning of a negative code of a stream receive: nothing has arrived yet, or the connection
+ * has ended, and then every later receive rejects with the same error.
  */
 export function receiveFailed(
   descriptor: Descriptor,
@@ -51,71 +42,46 @@ export function receiveFailed(
   syscall: string,
 ): typeof WOULD_BLOCK {
   if (code === EAGAIN) return wouldBlock(descriptor, 'read');
-  // The kernel short of memory: the connection is none the worse.
+  // When the kernel is short of memory, the connection itself is intact.
   if (code !== ENOMEM && code !== ENOBUFS) descriptor.readError = code;
   throw systemError(code, syscall);
 }
 
-/** One recv(2) of up to `size` bytes. */
-export function receiveSome(descriptor: Descriptor, size: number): Uint8Array | typeof WOULD_BLOCK {
-  const memory = scratch(size);
-  const count = receiveOnce(descriptor, memory);
-  return count === WOULD_BLOCK ? WOULD_BLOCK : copyPacket(memory, 0, count);
-}
-
-function goneBuffer(): TypeError {
+function bufferChanged(): TypeError {
   const error = new TypeError('The buffer was detached or resized while the operation was waiting');
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-class Receive extends IoOperation<number> {
-  readonly syscall = 'recv';
-  readonly #buffer: Bytes;
+/** One recv(2) into the given buffer, which is not empty when the call begins. */
+export const RECV_INTO: IoCall<Bytes, number> = {
+  direction: 'read',
+  name: 'recvInto',
+  syscall: 'recv',
+  attempt: receiveOnce,
+};
 
-  constructor(descriptor: Descriptor, buffer: Bytes, owner: object | null) {
-    super(descriptor, 'read', owner);
-    this.#buffer = buffer;
-  }
-
-  protected attempt(): number | typeof WOULD_BLOCK {
-    return receiveOnce(this.descriptor, this.#buffer);
-  }
-}
-
-/** A checkpoint: recv(2) into `buffer`, which is not empty. */
-export function receive(
-  descriptor: Descriptor,
-  buffer: Bytes,
-  method: string,
-  owner: object | null = null,
-): Promise<number> {
-  const scope = currentScope();
-  if (isCancelled(scope)) return cancelled(scope);
-  if (descriptor.fd < 0 || descriptor.reader !== null || descriptor.closing) {
-    const refusal = descriptor.refusal('read', method);
-    if (refusal !== null) return Promise.reject(refusal);
-  }
-  if (descriptor.mayRead && spend()) {
-    try {
-      const count = receiveOnce(descriptor, buffer);
-      if (count !== WOULD_BLOCK) return Promise.resolve(count);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-  return new Receive(descriptor, buffer, owner).enter(scope).park(descriptor.mayRead).promise;
-}
+/** One recv(2) of up to so many bytes, in memory that nothing overwrites later. */
+export const RECV: IoCall<number, Uint8Array> = {
+  direction: 'read',
+  name: 'recv',
+  syscall: 'recv',
+  attempt: (descriptor, size) => {
+    const memory = scratch(size);
+    const count = receiveOnce(descriptor, memory);
+    return count === WOULD_BLOCK ? WOULD_BLOCK : copyPacket(memory, 0, count);
+  },
+};
 
 /**
- * Sends some buffers to their end, in as many calls as it takes. Only the first call may have been
- * made before, so this holds what a send that did not end at once needs.
+ * Sends buffers whole, in as many calls as it takes. Most sends end with their first call and never
+ * make this object; `sent` is the count of a first call that took a part.
  */
 class Send extends IoOperation<void> {
   readonly syscall = 'send';
   readonly #buffers: readonly Bytes[];
-  /** Their lengths when the send began: what of them has gone is counted in these. */
+  /** The buffers' lengths when the send began. */
   readonly #sizes: readonly number[];
-  /** The first buffer that has bytes left, and how many of its bytes have gone. */
+  /** The first buffer with bytes left, and how many of its bytes the kernel has taken. */
   #index = 0;
   #offset = 0;
   #sent = 0;
@@ -141,7 +107,7 @@ class Send extends IoOperation<void> {
       const wanted = this.#bytesUntil(end);
       const count = this.#call(end);
       if (count === EAGAIN) return wouldBlock(descriptor, 'write');
-      if (count < 0) throw this.#giveUp(systemError(count, 'send'));
+      if (count < 0) throw this.#endEarly(systemError(count, 'send'));
       this.#advance(count);
       if (this.#index === this.#buffers.length) return undefined;
       if (count < wanted) return wouldBlock(descriptor, 'write');
@@ -149,9 +115,7 @@ class Send extends IoOperation<void> {
     return WOULD_BLOCK;
   }
 
-  /**
-   * One send(2) or sendmsg(2) of what is left of the buffers before `end`, at most IOV_MAX of them.
-   */
+  /** One send(2) or sendmsg(2) of the rest of the buffers before `end`: IOV_MAX of them at most. */
   #call(end: number): number {
     const { fd, reactor } = this.descriptor;
     const buffers = this.#buffers;
@@ -162,15 +126,15 @@ class Send extends IoOperation<void> {
   }
 
   /**
-   * What is left to send of the buffers before `end`. @throws TypeError if one is not as it was:
-   * its bytes would be missing from the stream.
+   * The bytes left to send of the buffers before `end`. @throws TypeError if a buffer has another
+   * length than before: its bytes would be missing from the stream.
    */
   #bytesUntil(end: number): number {
     let total = -this.#offset;
     for (let i = this.#index; i < end; i++) {
       const size = this.#sizes[i] as number;
       if (size > 0 && lengthNow(this.#buffers[i] as Bytes) !== size)
-        throw this.#giveUp(goneBuffer());
+        throw this.#endEarly(bufferChanged());
       total += size;
     }
     return total;
@@ -186,32 +150,32 @@ class Send extends IoOperation<void> {
   }
 
   /**
-   * The error with which it ends, told what has gone. Half a message cannot be taken back: the
-   * stream is of no more use.
+   * Adds to the error that ends the send how many bytes were sent. After half a message no other
+   * can follow, so the stream is broken.
    */
-  #giveUp<E extends Error>(error: E): E {
+  #endEarly<E extends Error>(error: E): E {
     if (this.#sent === 0) return error;
     this.descriptor.broken = true;
     return Object.assign(error, { bytesSent: this.#sent });
   }
 
   override cancel(reason: CancelledError): void {
-    // The scope's own error is one for many operations: how much went is this one's.
+    // The scope's error is shared by many operations: the count is of this one alone.
     super.cancel(
       this.#sent === 0
         ? reason
-        : this.#giveUp(new CancelledError(reason.message, { cause: reason })),
+        : this.#endEarly(new CancelledError(reason.message, { cause: reason })),
     );
   }
 
-  override lose(reason: ClosedResourceError): void {
-    this.fail(this.#giveUp(reason));
+  override abort(reason: ClosedResourceError): void {
+    this.fail(this.#endEarly(reason));
   }
 }
 
 const DONE: Promise<void> = Promise.resolve();
 
-/** A checkpoint: sends all of `data`. */
+/** A checkpoint: sends all of `data`. `owner` is not collected while the send waits. */
 export function send(
   descriptor: Descriptor,
   data: Bytes,
@@ -220,24 +184,23 @@ export function send(
 ): Promise<void> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
-  if (descriptor.fd < 0 || descriptor.writer !== null || descriptor.closing || descriptor.broken) {
-    const refusal = descriptor.refusal('write', method);
-    if (refusal !== null) return Promise.reject(refusal);
-  }
+  const usageError = descriptor.usageError('write', method);
+  if (usageError !== null) return Promise.reject(usageError);
   const size = data.byteLength;
   if (size === 0) return DONE;
   let sent = 0;
-  if (descriptor.mayWrite && spend()) {
+  if (descriptor.isReady('write') && spend()) {
     sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
     if (sent === size) return DONE;
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'send'));
     sent = leftOver(descriptor, sent);
   }
-  return new Send(descriptor, [data], [size], sent, owner).enter(scope).park(descriptor.mayWrite)
-    .promise;
+  return new Send(descriptor, [data], [size], sent, owner)
+    .enter(scope)
+    .park(descriptor.isReady('write')).promise;
 }
 
-/** A checkpoint: sends all of `buffers`, gathered by sendmsg(2). */
+/** A checkpoint: sends all of `buffers`, gathered by sendmsg(2). Otherwise as `send`. */
 export function sendGathered(
   descriptor: Descriptor,
   buffers: readonly Bytes[],
@@ -246,8 +209,8 @@ export function sendGathered(
 ): Promise<void> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
-  const refusal = descriptor.refusal('write', method);
-  if (refusal !== null) return Promise.reject(refusal);
+  const usageError = descriptor.usageError('write', method);
+  if (usageError !== null) return Promise.reject(usageError);
   let total = 0;
   const sizes = buffers.map((buffer) => {
     const { byteLength } = buffer;
@@ -256,7 +219,7 @@ export function sendGathered(
   });
   if (total === 0) return DONE;
   let sent = 0;
-  if (descriptor.mayWrite && spend()) {
+  if (descriptor.isReady('write') && spend()) {
     const { native } = descriptor.reactor;
     if (buffers.length > native.limits.iovMax)
       return sendWindows(descriptor, buffers, sizes, owner);
@@ -265,11 +228,12 @@ export function sendGathered(
     if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'sendmsg'));
     sent = leftOver(descriptor, sent);
   }
-  return new Send(descriptor, buffers, sizes, sent, owner).enter(scope).park(descriptor.mayWrite)
-    .promise;
+  return new Send(descriptor, buffers, sizes, sent, owner)
+    .enter(scope)
+    .park(descriptor.isReady('write')).promise;
 }
 
-/** More buffers than one call takes: as many calls as the kernel has room for. */
+/** Sends more buffers than one call takes, in as many calls as the kernel has room for. */
 function sendWindows(
   descriptor: Descriptor,
   buffers: readonly Bytes[],
@@ -282,29 +246,14 @@ function sendWindows(
   } catch (error) {
     return Promise.reject(error);
   }
-  return operation.enter(currentScope()).park(descriptor.mayWrite).promise;
+  return operation.enter(currentScope()).park(descriptor.isReady('write')).promise;
 }
 
 /**
- * A first call has taken a part, or (EAGAIN) nothing: the kernel's buffer is full, and it will tell
- * when there is room. A second call would only be told the same.
- *
- * @returns how many bytes have gone
+ * A first call has sent a part, or nothing (EAGAIN): the kernel's send buffer is full, and a second
+ * call would return EAGAIN. @returns how many bytes were sent
  */
 function leftOver(descriptor: Descriptor, count: number): number {
-  descriptor.mayWrite = false;
+  descriptor.clearReadiness('write');
   return Math.max(count, 0);
-}
-
-/**
- * The sockets whose receives and sends these are. @throws InvalidStateError if something else has
- * the descriptor.
- */
-export function claim(descriptor: Descriptor): Descriptor {
-  if (descriptor.claimed)
-    throw new InvalidStateError(
-      `fd ${String(descriptor.fd)} belongs to a transport or listener already`,
-    );
-  descriptor.claimed = true;
-  return descriptor;
 }

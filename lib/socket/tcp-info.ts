@@ -1,6 +1,6 @@
 /**
- * What the kernel knows of a TCP connection: tcp(7) TCP_INFO, Linux. Times in milliseconds, sizes
- * in bytes unless the name says segments.
+ * The state of a TCP connection in the kernel: TCP_INFO of tcp(7), Linux. Times are in
+ * milliseconds, and sizes in bytes unless they are said to be in segments.
  */
 export interface TcpInfo {
   readonly state: TcpState;
@@ -27,8 +27,8 @@ export interface TcpInfo {
   readonly receiveSpace: number;
   readonly totalRetransmissions: number;
   /**
-   * Bytes per second; Infinity if the sender is not paced. `undefined` from here on: a kernel too
-   * old to tell.
+   * Bytes per second; Infinity if the sender is not paced. This field and all below are undefined
+   * if the kernel is too old to have them.
    */
   readonly pacingRate: number | undefined;
   readonly bytesAcked: number | undefined;
@@ -36,7 +36,7 @@ export interface TcpInfo {
   readonly segmentsOut: number | undefined;
   readonly segmentsIn: number | undefined;
   readonly notSentBytes: number | undefined;
-  /** Also undefined while nothing was measured. */
+  /** Also undefined until there is a measurement. */
   readonly minRtt: number | undefined;
   /** Bytes per second. */
   readonly deliveryRate: number | undefined;
@@ -44,30 +44,28 @@ export interface TcpInfo {
   readonly bytesRetransmitted: number | undefined;
 }
 
-/** RFC 9293's states, as Linux names them. */
+/** The states of RFC 9293, with Linux' names. */
 export type TcpState =
   | 'ESTABLISHED' | 'SYN_SENT' | 'SYN_RECV' | 'FIN_WAIT1' | 'FIN_WAIT2' | 'TIME_WAIT'
   | 'CLOSE' | 'CLOSE_WAIT' | 'LAST_ACK' | 'LISTEN' | 'CLOSING' | 'UNKNOWN'; // prettier-ignore
 
-/** In the order of the kernel's enum, from 1 on (include/net/tcp_states.h). */
+/** In the order of the kernel's enum, which begins with 1 (include/net/tcp_states.h). */
 const STATES: readonly TcpState[] = [
   'ESTABLISHED', 'SYN_SENT', 'SYN_RECV', 'FIN_WAIT1', 'FIN_WAIT2', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK', 'LISTEN', 'CLOSING',
 ]; // prettier-ignore
 
-/** sizeof(struct tcp_info) of today's kernels, and some more for tomorrow's. */
+/** More than sizeof(struct tcp_info) of today's kernels, with room for the fields of later ones. */
 export const TCP_INFO_BYTES = 320;
 
 const MICROSECONDS = 1000;
-/**
- * What the kernel writes for "no limit" and "not measured": TCP_INFINITE_SSTHRESH, and all ones.
- */
+/** The kernel's values for "no limit" and "not measured": TCP_INFINITE_SSTHRESH, and all ones. */
 const INFINITE_THRESHOLD = 0x7fffffff;
 const ALL_ONES_32 = 0xffffffff;
 const ALL_ONES_64 = 2 ** 64;
 
 /**
- * Reads struct tcp_info (linux/tcp.h): fields are only ever added at its end, and a kernel gives as
- * many as it knows.
+ * Reads struct tcp_info (linux/tcp.h). New fields are only ever added at its end, and a kernel
+ * returns as many bytes as it has fields for.
  */
 export function parseTcpInfo(bytes: Uint8Array): TcpInfo {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -103,7 +101,7 @@ export function parseTcpInfo(bytes: Uint8Array): TcpInfo {
     congestionWindow: u32(80),
     receiveSpace: u32(96),
     totalRetransmissions: u32(100),
-    // A double has no room for 64 ones: they come out as the next higher number.
+    // A double cannot hold 64 ones, and rounds them up to 2 ** 64.
     pacingRate: pacingRate === ALL_ONES_64 ? Infinity : pacingRate,
     bytesAcked: optional64(120),
     bytesReceived: optional64(128),

@@ -146,7 +146,7 @@ say([[len(packet), sum(packet)] for packet in packets])
     );
     const operation = new SendMany(socket.descriptor, batch);
     if (operation.attempt() === WOULD_BLOCK)
-      await operation.park(socket.descriptor.mayWrite).promise;
+      await operation.park(socket.descriptor.isReady('write')).promise;
     const sum = (view: Bytes): number =>
       new Uint8Array(view.buffer, view.byteOffset, view.byteLength).reduce((a, b) => a + b, 0);
     expect(await peer.hear()).toEqual(batch.map((packet) => [packet.byteLength, sum(packet)]));

@@ -8,19 +8,19 @@ import { cancelled, isCancelled } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 
 /**
- * Connections accepted in one step: enough to spread the cost of a wake-up, few enough to let
+ * Connections accepted in one step: enough to spread the cost of an event, few enough to let
  * handlers begin.
  */
 const BATCH = 64;
 
-/** The process or the system is at its limit: waiting helps, and nothing else does. */
+/** The process or the system is at a limit. Only waiting helps. */
 const CAPACITY_ERRORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 const PAUSE_MS = 100;
 
 /**
- * The connection at the head of the queue has failed before it was accepted; the next one need not.
- * accept(2) names them: errors that are pending on the new socket are reported by accept, and are
- * to be treated like EAGAIN.
+ * The connection at the head of the queue has failed before it was accepted. The next one may be
+ * intact. accept(2) lists these codes: accept reports errors that are pending on the new socket,
+ * and they are to be treated like EAGAIN.
  */
 const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'ECONNABORTED', 'ECONNRESET', 'EPERM', 'EPROTO', 'ENETDOWN', 'ENOPROTOOPT', 'EHOSTDOWN', 'ENONET', 'EHOSTUNREACH',
@@ -28,23 +28,23 @@ const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
 ]); // prettier-ignore
 
 /**
- * Failed connections passed over in one step: an error that does not go away must not become an
- * endless loop, but a pause.
+ * Failed connections that one step skips. An error that does not go away then leads to a pause, not
+ * to an endless loop.
  */
 const MAX_FAILED_CONNECTIONS = 1024;
 
-/** A checkpoint: the connections that wait, at least one. The fds are the caller's. */
+/** A checkpoint: accepts the waiting connections, at least one. The caller owns the fds. */
 export function accept(descriptor: Descriptor): Promise<number[]> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
-  const refusal = descriptor.refusal('read', 'serve');
-  if (refusal !== null) return Promise.reject(refusal);
+  const usageError = descriptor.usageError('read', 'serve');
+  if (usageError !== null) return Promise.reject(usageError);
   return new Accept(descriptor).enter(scope).begin().promise;
 }
 
 class Accept extends IoOperation<number[]> {
   readonly syscall = 'accept';
-  /** Runs while nothing is to be had. */
+  /** Runs after an error that only waiting helps against. */
   #pause: NodeJS.Timeout | null = null;
   #hasWarned = false;
 
@@ -53,10 +53,10 @@ class Accept extends IoOperation<number[]> {
   }
 
   begin(): this {
-    const { mayRead } = this.descriptor;
-    const ready = mayRead && spend();
-    this.park(!ready && mayRead);
-    if (ready) this.resume();
+    const isReady = this.descriptor.isReady('read');
+    const isNow = isReady && spend();
+    this.park(!isNow && isReady);
+    if (isNow) this.resume();
     return this;
   }
 
@@ -69,7 +69,7 @@ class Accept extends IoOperation<number[]> {
       const fd = reactor.native.accept(descriptor.fd);
       if (fd >= 0) {
         fds.push(fd);
-        // Each is work for the handlers: a flood of them is to leave the others their turn.
+        // Each connection is work for a handler. A flood of them must leave other tasks their turn.
         spend();
         continue;
       }
@@ -80,7 +80,7 @@ class Accept extends IoOperation<number[]> {
       const code = getSystemErrorName(fd);
       const isConnections = CONNECTION_ERRORS.has(code);
       if (isConnections && ++failed < MAX_FAILED_CONNECTIONS) continue;
-      // What was accepted already is served first; the error comes again.
+      // The connections accepted so far are served first. The error will come again.
       if (fds.length > 0) break;
       if (!isConnections && !CAPACITY_ERRORS.has(code)) throw systemError(fd, 'accept');
       this.#pauseFor(code);
@@ -89,7 +89,7 @@ class Accept extends IoOperation<number[]> {
     return fds.length > 0 ? fds : WOULD_BLOCK;
   }
 
-  /** A connection that comes during the pause would only meet the same lack. */
+  /** During a pause, an event would only lead to the same error. */
   override resume(): void {
     if (this.#pause === null) super.resume();
   }
@@ -100,7 +100,7 @@ class Accept extends IoOperation<number[]> {
   }
 
   #pauseFor(code: string): void {
-    // Once: a lack that lasts would fill the log.
+    // Once: a shortage that lasts would fill the log.
     if (!this.#hasWarned) {
       this.#hasWarned = true;
       process.emitWarning(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, {

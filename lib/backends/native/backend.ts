@@ -23,7 +23,6 @@ import type {
 import { kindOf, type SocketKind } from './wrap';
 import { NativeStreamListener } from './stream-listener';
 import { NativeSocket } from '../../socket/socket';
-import { claim } from '../../socket/stream-io';
 import { type BackendOptions, ThreadedBackend } from '../../threads/threaded-backend';
 import { NativeDatagramTransport } from './datagram-transport';
 import { NativeStreamTransport } from './stream-transport';
@@ -232,17 +231,18 @@ export class NativeBackend extends ThreadedBackend implements AsyncBackend {
     const owned = typeof socket === 'number' ? NativeSocket.fromFd(socket) : socket;
     const { descriptor } = owned;
     try {
-      const refusal = descriptor.refusal('read', 'wrap') ?? descriptor.refusal('write', 'wrap');
-      if (refusal !== null) throw refusal;
+      const usageError =
+        descriptor.usageError('read', 'wrap') ?? descriptor.usageError('write', 'wrap');
+      if (usageError !== null) throw usageError;
       const kind = kindOf(owned);
       if (kind !== wanted)
         throw invalidArgument('socket', `${wanted} (this one is ${kind})`, socket);
-      claim(descriptor);
+      descriptor.claim();
     } catch (error) {
       if (typeof socket === 'number') owned.detach();
       throw error;
     }
-    if (descriptor.kind.isTcp) sendAtOnce(descriptor);
+    if (descriptor.type.isTcp) sendAtOnce(descriptor);
     return take(owned);
   }
 

@@ -4,9 +4,9 @@ import { nativeBinding } from '../../binding';
 import { systemError } from '../../errors';
 import { EADDRNOTAVAIL, EAGAIN, EINPROGRESS } from '../../errno';
 import { checkTime, invalidArgument, outOfRange } from '../../arguments/validate';
-import { checkPort, encodeAddress, errorTarget } from '../../socket/address';
+import { checkPort, encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
-import { perform, WOULD_BLOCK } from '../../socket/io-operation';
+import { type IoCall, perform, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { WRITABLE } from '../../socket/reactor';
 import {
   combineErrors,
@@ -44,32 +44,45 @@ async function withSocket(
   }
 }
 
+/** A connection attempt. */
+interface Connecting {
+  readonly address: SocketAddress;
+  readonly sockaddr: Sockaddr;
+  /** connect(2) was called, and has not ended. */
+  isUnderWay: boolean;
+}
+
+const CONNECT: IoCall<Connecting, undefined> = {
+  direction: 'write',
+  name: 'connect',
+  syscall: 'connect',
+  attempt: (descriptor, connecting) => {
+    const { native } = descriptor.reactor;
+    const { address, sockaddr } = connecting;
+    if (!connecting.isUnderWay) {
+      const status = native.connect(descriptor.fd, sockaddr.bytes, sockaddr.length);
+      if (status >= 0) return undefined;
+      if (status !== EINPROGRESS) throw systemError(status, 'connect', errorTarget(address));
+      connecting.isUnderWay = true;
+      return wouldBlock(descriptor, 'write');
+    }
+    if (native.poll(descriptor.fd, WRITABLE) === 0) return WOULD_BLOCK;
+    const { SOL_SOCKET = 0, SO_ERROR = 0 } = native.constants;
+    const error = new Int32Array(1);
+    const status = native.getsockoptInt(descriptor.fd, SOL_SOCKET, SO_ERROR, error);
+    const code = status < 0 ? status : -(error[0] as number);
+    if (code < 0) throw systemError(code, 'connect', errorTarget(address));
+    return undefined;
+  },
+};
+
 /**
  * A checkpoint: connect(2), and the end of it. Rejects with EAGAIN where a Unix listener's backlog
  * is full.
  */
 function connectOnce(descriptor: Descriptor, address: SocketAddress): Promise<void> {
-  const { bytes, length } = encodeAddress(address, 'connect');
-  const { native } = descriptor.reactor;
-  const { SOL_SOCKET = 0, SO_ERROR = 0 } = native.constants;
-  const error = new Int32Array(1);
-  let isUnderWay = false;
-  return perform<void>(descriptor, 'write', 'connect', 'connect', () => {
-    if (!isUnderWay) {
-      const status = native.connect(descriptor.fd, bytes, length);
-      if (status >= 0) return undefined;
-      if (status !== EINPROGRESS) throw systemError(status, 'connect', errorTarget(address));
-      isUnderWay = true;
-      descriptor.mayWrite = false;
-      return WOULD_BLOCK;
-    }
-    if (native.poll(descriptor.fd, WRITABLE) === 0) return WOULD_BLOCK;
-    const status = native.getsockoptInt(descriptor.fd, SOL_SOCKET, SO_ERROR, error);
-    const code = status < 0 ? status : -(error[0] as number);
-    if (code < 0) throw systemError(code, 'connect', errorTarget(address));
-    descriptor.mayWrite = true;
-    return undefined;
-  });
+  const sockaddr = encodeAddress(address, 'connect');
+  return perform(descriptor, CONNECT, { address, sockaddr, isUnderWay: false });
 }
 
 function checkHost(name: string, host: unknown): void {
@@ -97,10 +110,10 @@ async function resolveLocal(local: HostPort | undefined, type: number): Promise<
 
 /** Binds to the first of the local addresses of the socket's family that works. */
 function bindLocal(descriptor: Descriptor, { host, port, addresses }: Local): void {
-  const candidates = addresses.filter(({ family }) => family === descriptor.kind.family);
+  const candidates = addresses.filter(({ family }) => family === descriptor.type.family);
   if (candidates.length === 0) {
     const error = systemError(EADDRNOTAVAIL, 'bind', { address: host, port });
-    error.message += ` (no matching local address with family=${String(descriptor.kind.family)} found)`;
+    error.message += ` (no matching local address with family=${String(descriptor.type.family)} found)`;
     throw error;
   }
   const errors: unknown[] = [];

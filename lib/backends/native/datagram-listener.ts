@@ -12,7 +12,7 @@ import { Serving } from '../../networking/serving';
 import { AddressCache } from '../../socket/address-cache';
 import { closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
-import { perform, performNothing, type WOULD_BLOCK } from '../../socket/io-operation';
+import { type IoCall, perform, performNothing } from '../../socket/io-operation';
 import type { NativeSocket } from '../../socket/socket';
 import { currentScope } from '../../waiting/context';
 import { isCancelled, type WaitScope } from '../../waiting/operation';
@@ -20,10 +20,23 @@ import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-
 import { DatagramSender } from './datagram-sender';
 import { NativeTransport } from './transport';
 
-/** How long a listener pauses after an error that came again and again. */
+/** The longest pause of a listener after an error that keeps coming back. */
 const LONGEST_PAUSE_MS = 100;
 
-type Receive = (descriptor: Descriptor) => Received[] | typeof WOULD_BLOCK;
+const SERVE: IoCall<AddressCache, Received[]> = {
+  direction: 'read',
+  name: 'serve',
+  syscall: 'recvmsg',
+  attempt: receiveFromAny,
+};
+
+const SERVE_WITH_ANCILLARY: IoCall<number, Received[]> = {
+  direction: 'read',
+  name: 'serveWithAncillary',
+  syscall: 'recvmsg',
+  attempt: receiveWithAncillary,
+};
+
 type Handle = (datagram: Received) => Awaitable<void>;
 
 /** A bound datagram socket: UDP (addresses are InetAddress) or Unix (UnixPath). */
@@ -34,10 +47,10 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
   readonly #addresses = new AddressCache();
   readonly #sender: DatagramSender;
   readonly #serving = new Serving();
-  /** Received, when serving ended before their handlers had begun. */
+  /** Datagrams that were received when `serve` ended, and whose handlers had not begun. */
   #undelivered: Received[] = [];
 
-  /** Takes the descriptor over. @internal */
+  /** Takes ownership of the descriptor. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
@@ -53,12 +66,8 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     group?: TaskGroup,
   ): Promise<never> {
     checkFunction('handler', handler);
-    const addresses = this.#addresses;
-    return this.#serve(
-      group,
-      'serve',
-      (descriptor) => receiveFromAny(descriptor, addresses),
-      ({ data, address }) => handler(data, address as A),
+    return this.#serve(group, SERVE, this.#addresses, ({ data, address }) =>
+      handler(data, address as A),
     );
   }
 
@@ -71,8 +80,8 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, 0x7fffffff);
     return this.#serve(
       group,
-      'serveWithAncillary',
-      (descriptor) => receiveWithAncillary(descriptor, ancillaryBufsize),
+      SERVE_WITH_ANCILLARY,
+      ancillaryBufsize,
       ({ data, ancillary = {}, address }) => handler(data, ancillary, address as A),
     );
   }
@@ -112,27 +121,27 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     return super.isSending() || this.#sender.isSending;
   }
 
-  #serve(
+  #serve<Argument>(
     group: TaskGroup | undefined,
-    method: string,
-    receive: Receive,
+    call: IoCall<Argument, Received[]>,
+    argument: Argument,
     handle: Handle,
   ): Promise<never> {
     return this.#serving.run(this.backend(), group, (tasks) =>
-      this.#receiveForever(tasks, method, receive, handle),
+      this.#receiveForever(tasks, call, argument, handle),
     );
   }
 
-  async #receiveForever(
+  async #receiveForever<Argument>(
     group: TaskGroup,
-    method: string,
-    receive: Receive,
+    call: IoCall<Argument, Received[]>,
+    argument: Argument,
     handle: Handle,
   ): Promise<never> {
     const scope = currentScope();
     for (let pause = 0; ;) {
       try {
-        this.#begin(await this.#next(method, receive), group, scope, handle);
+        this.#begin(await this.#next(call, argument), group, scope, handle);
         pause = 0;
       } catch (error) {
         if (!isPassing(error)) throw error;
@@ -142,20 +151,23 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
           code: 'SOCKSCOPE_RECEIVE',
           detail: code,
         });
-        // The first time only others get their turn. An error that does not go away (ENOMEM) is to
-        // cost neither the processor nor the log much.
+        // The first pause is one turn. An error that does not go away (ENOMEM) must not keep the
+        // processor busy, nor fill the log.
         await this.backend().sleep(pause);
         pause = Math.min(2 * pause + 1, LONGEST_PAUSE_MS);
       }
     }
   }
 
-  /** A checkpoint: what an earlier `serve` has left, else what comes. */
-  #next(method: string, receive: Receive): Promise<readonly Received[]> {
+  /** A checkpoint: the datagrams that an earlier `serve` has left, else the next ones. */
+  #next<Argument>(
+    call: IoCall<Argument, Received[]>,
+    argument: Argument,
+  ): Promise<readonly Received[]> {
     const { descriptor } = this;
     return this.#undelivered.length === 0
-      ? perform(descriptor, 'read', method, 'recvmsg', receive)
-      : performNothing(descriptor, 'read', method, this.#undelivered);
+      ? perform(descriptor, call, argument)
+      : performNothing(descriptor, call, this.#undelivered);
   }
 
   /** Starts a task for each datagram. */
@@ -169,8 +181,9 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     let begun = 0;
     try {
       for (const datagram of received) {
-        // Those that came in one step are begun one after another, and one may end the serving: the
-        // next `serve` has the others. Only fds would have no owner until then.
+        // The handlers of one step begin one after another, and one of them may end the serving.
+        // The datagrams after it are left to the next `serve`, except those with control messages:
+        // their fds would have no owner until then.
         group.startSoon(() => {
           if (!isCancelled(scope) || datagram.ancillary !== undefined) return handle(datagram);
           this.#undelivered.push(datagram);
@@ -189,8 +202,8 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
 }
 
 /**
- * An error that the kernel kept for the next receive, mostly one of an earlier send. Anything but
- * the socket's own end may be passed over.
+ * Whether a receive failed for a reason that passes: mostly the error of an earlier send, which the
+ * kernel kept for the next call. Only the end of the socket itself does not pass.
  */
 function isPassing(error: unknown): error is SystemError {
   const { errno, syscall } = error as Partial<SystemError>;

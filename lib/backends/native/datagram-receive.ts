@@ -12,14 +12,14 @@ import { spend } from '../../waiting/turn-budget';
 /** A datagram and its sender. */
 export interface Received {
   readonly data: Uint8Array;
-  /** Where it was asked for. */
+  /** Only if control messages were asked for. */
   readonly ancillary?: AncillaryData;
   readonly address: InetAddress | UnixPath | RawAddress;
 }
 
 /**
- * Datagrams in one step. A slot holds the longest UDP datagram, so this is two megabytes of address
- * space, of which what comes is touched.
+ * Datagrams per step. A slot holds the longest UDP datagram, so the slots take two megabytes of
+ * address space. Only the pages that datagrams fill take memory.
  */
 const BATCH = 32;
 const SLOT_BYTES = 65536;
@@ -34,43 +34,31 @@ interface Slab {
 let slab: Slab | undefined;
 
 /**
- * What waits in the socket, in order of arrival, up to a batch.
- * @throws a system error: one that an earlier send has left on the socket, or one that came behind
- *   the datagrams of the call before
+ * The datagrams in the socket's receive buffer, in order of arrival, at most a batch.
+ * @throws a system error, if it came before any datagram. An error behind datagrams is kept for the
+ *   next receive.
  */
 export function receiveFromAny(
   descriptor: Descriptor,
   addresses: AddressCache,
 ): Received[] | typeof WOULD_BLOCK {
-  throwKept(descriptor);
-  const received = descriptor.kind.isInet
+  const received = descriptor.type.isInet
     ? receiveBatch(descriptor, addresses)
     : receiveSingles(descriptor, addresses);
-  // Each is work for the handlers: a flood of them is to leave the others their turn.
+  // Each datagram is work for a handler. A flood of them must leave other tasks their turn.
   if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) spend();
   return received;
 }
 
-/**
- * What waits first in the socket, with its control messages. @throws as `receiveFromAny`, and as
- * `receiveDatagramMessage`
- */
+/** The next datagram, with its control messages. @throws as `receiveDatagramMessage` */
 export function receiveWithAncillary(
   descriptor: Descriptor,
   ancillaryBufsize: number,
 ): Received[] | typeof WOULD_BLOCK {
-  throwKept(descriptor);
   const message = receiveDatagramMessage(descriptor, ancillaryBufsize);
   if (message === WOULD_BLOCK) return WOULD_BLOCK;
   const { data, ancillary, address } = message;
   return [{ data, ancillary, address: address ?? '' }];
-}
-
-function throwKept(descriptor: Descriptor): void {
-  const { readError } = descriptor;
-  if (readError === 0) return;
-  descriptor.readError = 0;
-  throw systemError(readError, 'recvmsg');
 }
 
 function receiveBatch(
@@ -89,13 +77,13 @@ function receiveBatch(
   const count = native.recvmmsg(descriptor.fd, bytes, SLOT_BYTES, BATCH, sizes, names, nameLengths);
   if (count === EAGAIN) return wouldBlock(descriptor, 'read');
   if (count < 0) throw systemError(count, 'recvmmsg');
-  if (count < BATCH) descriptor.drained();
+  if (count < BATCH) descriptor.markDrained();
   const received: Received[] = [];
   for (let i = 0; i < count; i++) {
     const start = i * SLOT_BYTES;
     const size = sizes[i] as number;
     if (size < 0) {
-      // It was cut. No UDP datagram is, but there are other protocols over IP.
+      // Truncated. UDP datagrams never are, but those of other protocols over IP may be.
       descriptor.readError = size;
       continue;
     }
@@ -109,7 +97,7 @@ function receiveBatch(
 
 let unixName: Uint8Array | undefined;
 
-/** Unix datagrams have no greatest length: each is asked for it. */
+/** Unix datagrams have no greatest length, so each is received on its own. */
 function receiveSingles(
   descriptor: Descriptor,
   addresses: AddressCache,

@@ -7,76 +7,75 @@ import { cancelled, isCancelled } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import {
   attemptSend,
-  BufferQueue,
   closedWhileSending,
   type Outgoing,
   ReceiverQueue,
+  SendBufferQueue,
   type SendQueue,
 } from './send-queue';
 
 const DONE: Promise<void> = Promise.resolve();
 
 /**
- * The sends of a datagram listener, from any number of tasks at once, first come first served.
- *
- * A UDP socket that would block has a full send buffer. A Unix one usually has a receiver whose
- * queue is full, and then the other receivers need not wait: there is a queue for each.
+ * The sends of a datagram listener, from any number of tasks at once. A send is tried at once; if
+ * the kernel has no room for it, it waits in a queue (see send-queue.ts).
  */
 export class DatagramSender {
   readonly #descriptor: Descriptor;
-  readonly #buffer: BufferQueue;
-  /** By their addresses: only those for whom something waits. */
+  readonly #sendBuffer: SendBufferQueue;
+  /** The Unix receivers that datagrams wait for, by their addresses. */
   readonly #receivers = new Map<string, ReceiverQueue>();
 
   constructor(descriptor: Descriptor) {
     this.#descriptor = descriptor;
-    this.#buffer = new BufferQueue(descriptor);
+    this.#sendBuffer = new SendBufferQueue(descriptor);
   }
 
-  /** Whether there are sends that wait. */
+  /** Whether sends are waiting. */
   get isSending(): boolean {
-    return !this.#buffer.isEmpty || this.#receivers.size > 0;
+    return !this.#sendBuffer.isEmpty || this.#receivers.size > 0;
   }
 
-  /** A checkpoint: sends one datagram. @param method what the caller called, for error messages */
+  /** A checkpoint: sends one datagram. @param method the user's call, for error messages */
   send(method: string, packet: Outgoing): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const descriptor = this.#descriptor;
     const queue = this.#queueOf(packet);
     const isFirst = queue === undefined || queue.isEmpty;
-    // While something waits in a queue of ours, the write side is its, and whoever comes later
-    // waits behind it.
-    const refusal =
+    // A waiting queue occupies the write direction itself: that makes no later send an error. It
+    // joins the queue.
+    const usageError =
       isFirst || descriptor.closing || descriptor.fd < 0
-        ? descriptor.refusal('write', method)
+        ? descriptor.usageError('write', method)
         : null;
-    if (refusal !== null) return Promise.reject(refusal);
+    if (usageError !== null) return Promise.reject(usageError);
     let isFull = false;
     try {
       checkDestination(descriptor, packet);
-      if (isFirst && descriptor.mayWrite && spend()) {
+      if (isFirst && descriptor.isReady('write') && spend()) {
         if (attemptSend(descriptor, packet)) return DONE;
         isFull = true;
-        // A Unix receiver that is full says nothing of the others.
-        if (descriptor.kind.isInet) descriptor.mayWrite = false;
+        // A full Unix receiver says nothing about the socket, nor about other receivers.
+        if (descriptor.type.isInet) descriptor.clearReadiness('write');
       }
     } catch (error) {
       return Promise.reject(error);
     }
-    return (queue ?? this.#newQueue(packet)).push(packet, scope, isFull || !descriptor.mayWrite);
+    isFull ||= !descriptor.isReady('write');
+    return (queue ?? this.#newQueue(packet)).push(packet, scope, isFull);
   }
 
-  /** The listener is closed: whoever waits for a receiver is told. */
+  /** The listener is closed: the sends that wait for a receiver reject. */
   close(): void {
     const receivers = [...this.#receivers.values()];
     this.#receivers.clear();
-    for (const queue of receivers) queue.abandon(closedWhileSending);
+    for (const queue of receivers) queue.rejectAll(closedWhileSending);
   }
 
-  /** The queue that a datagram belongs in; undefined if none is needed yet. */
+  /** The queue that a datagram would wait in; undefined if it is not made yet. */
   #queueOf(packet: Outgoing): SendQueue | undefined {
-    if (this.#descriptor.kind.isInet) return this.#buffer;
+    if (this.#descriptor.type.isInet) return this.#sendBuffer;
     return this.#receivers.size === 0 ? undefined : this.#receivers.get(receiverKey(packet));
   }
 
@@ -95,9 +94,9 @@ function receiverKey({ to }: Outgoing): string {
   return Buffer.from(to.bytes.buffer, to.bytes.byteOffset, to.length).toString('latin1');
 }
 
-/** The kernel calls an address without a name an invalid argument. @throws EDESTADDRREQ */
+/** The kernel calls an address without a name an invalid argument. @throws EDESTADDRREQ instead */
 function checkDestination(descriptor: Descriptor, { to, address }: Outgoing): void {
   const { native } = descriptor.reactor;
-  if (!descriptor.kind.isInet && to.length <= native.limits.unixPathOffset)
+  if (!descriptor.type.isInet && to.length <= native.limits.unixPathOffset)
     throw systemError(EDESTADDRREQ, 'sendto', errorTarget(address));
 }

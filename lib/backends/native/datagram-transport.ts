@@ -4,7 +4,6 @@ import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
 import type { Bytes } from '../../contract/bytes';
 import type { AsyncDatagramTransport } from '../../contract/transports';
-import { systemError } from '../../errors';
 import { encodeAncillary } from '../../socket/ancillary';
 import { receiveDatagrams, SendMany } from '../../socket/datagram-batch';
 import {
@@ -14,16 +13,93 @@ import {
   sendDatagram,
 } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
-import { perform, WOULD_BLOCK } from '../../socket/io-operation';
+import { type IoCall, perform, WOULD_BLOCK } from '../../socket/io-operation';
 import type { NativeSocket } from '../../socket/socket';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import { NativeTransport } from './transport';
 
+const RECV: IoCall<undefined, Uint8Array> = {
+  direction: 'read',
+  name: 'recv',
+  syscall: 'recvmsg',
+  attempt: (descriptor) => {
+    const datagram = receiveDatagram(descriptor, null);
+    return datagram === WOULD_BLOCK ? WOULD_BLOCK : datagram.data;
+  },
+};
+
+/** A caller's buffer, and its length when the call began. */
+interface Target {
+  readonly buffer: Bytes;
+  readonly byteLength: number;
+}
+
+const RECV_INTO: IoCall<Target, number> = {
+  direction: 'read',
+  name: 'recvInto',
+  syscall: 'recvmsg',
+  attempt: (descriptor, { buffer, byteLength }) => {
+    // A buffer that was detached while the call waited would swallow a datagram.
+    if (lengthNow(buffer) !== byteLength) throw lengthChanged('buffer', buffer);
+    return receiveDatagramInto(descriptor, buffer);
+  },
+};
+
+const RECV_WITH_ANCILLARY: IoCall<number, { data: Uint8Array; ancillary: AncillaryData }> = {
+  direction: 'read',
+  name: 'recvWithAncillary',
+  syscall: 'recvmsg',
+  attempt: (descriptor, ancillaryBufsize) => {
+    const message = receiveDatagramMessage(descriptor, ancillaryBufsize);
+    return message === WOULD_BLOCK
+      ? WOULD_BLOCK
+      : { data: message.data, ancillary: message.ancillary };
+  },
+};
+
+const RECV_MANY: IoCall<number, Uint8Array[]> = {
+  direction: 'read',
+  name: 'recvMany',
+  syscall: 'recvmsg',
+  attempt: receiveDatagrams,
+};
+
+/** A datagram to be sent. */
+interface Packet {
+  readonly data: readonly [Bytes];
+  /** The length of `data` when the call began. */
+  readonly byteLength: number;
+  readonly control: Uint8Array | null;
+}
+
+function attemptSend(
+  descriptor: Descriptor,
+  { data, byteLength, control }: Packet,
+): undefined | typeof WOULD_BLOCK {
+  // A buffer that was detached while the call waited would be sent as an empty datagram.
+  if (lengthNow(data[0]) !== byteLength) throw lengthChanged('data', data[0]);
+  return sendDatagram(descriptor, data, null, control);
+}
+
+const SEND: IoCall<Packet, undefined> = {
+  direction: 'write',
+  name: 'send',
+  syscall: 'sendmsg',
+  attempt: attemptSend,
+};
+
+const SEND_WITH_ANCILLARY: IoCall<Packet, undefined> = {
+  direction: 'write',
+  name: 'sendWithAncillary',
+  syscall: 'sendmsg',
+  attempt: attemptSend,
+};
+
 /** A connected datagram socket: UDP or Unix. */
 export class NativeDatagramTransport extends NativeTransport implements AsyncDatagramTransport {
-  /** Takes the descriptor over. @internal */
+  /** Takes ownership of the descriptor. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
@@ -34,47 +110,38 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
   }
 
   recv(): Promise<Uint8Array> {
-    return this.#receive('recv', () => {
-      const datagram = receiveDatagram(this.descriptor, null);
-      return datagram === WOULD_BLOCK ? WOULD_BLOCK : datagram.data;
-    });
+    return perform(this.descriptor, RECV, undefined, this);
   }
 
   async recvInto(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
     const { byteLength } = buffer;
-    return this.#receive('recvInto', () => {
-      // A buffer that went away while it waited would swallow a packet.
-      if (lengthNow(buffer) !== byteLength) throw changed('buffer', buffer);
-      return receiveDatagramInto(this.descriptor, buffer);
-    });
+    return perform(this.descriptor, RECV_INTO, { buffer, byteLength }, this);
   }
 
   async recvWithAncillary(
     ancillaryBufsize: number,
   ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, 0x7fffffff);
-    return this.#receive('recvWithAncillary', () => {
-      const message = receiveDatagramMessage(this.descriptor, ancillaryBufsize);
-      return message === WOULD_BLOCK
-        ? WOULD_BLOCK
-        : { data: message.data, ancillary: message.ancillary };
-    });
+    return perform(this.descriptor, RECV_WITH_ANCILLARY, ancillaryBufsize, this);
   }
 
   async recvMany(max: number): Promise<Uint8Array[]> {
     checkInteger('max', max, 1, 0x7fffffff);
-    return this.#receive('recvMany', () => receiveDatagrams(this.descriptor, max));
+    return perform(this.descriptor, RECV_MANY, max, this);
   }
 
   async send(data: Bytes): Promise<void> {
     checkBytes('data', data);
-    return this.#send('send', data, null);
+    const { byteLength } = data;
+    return perform(this.descriptor, SEND, { data: [data], byteLength, control: null }, this);
   }
 
   async sendWithAncillary(data: Bytes, ancillary: AncillaryData): Promise<void> {
     checkBytes('data', data);
-    return this.#send('sendWithAncillary', data, encodeAncillary(ancillary));
+    const { byteLength } = data;
+    const packet: Packet = { data: [data], byteLength, control: encodeAncillary(ancillary) };
+    return perform(this.descriptor, SEND_WITH_ANCILLARY, packet, this);
   }
 
   async sendMany(packets: readonly Bytes[]): Promise<void> {
@@ -82,50 +149,15 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
     const { descriptor } = this;
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = descriptor.refusal('write', 'sendMany');
-    if (refusal !== null) throw refusal;
+    const usageError = descriptor.usageError('write', 'sendMany');
+    if (usageError !== null) throw usageError;
     const operation = new SendMany(descriptor, [...packets], this);
-    if (descriptor.mayWrite && spend() && operation.attempt() !== WOULD_BLOCK) return undefined;
-    return operation.enter(scope).park(descriptor.mayWrite).promise;
-  }
-
-  /** An error that a batch was told of behind its packets comes first. */
-  #receive<T>(method: string, attempt: () => T | typeof WOULD_BLOCK): Promise<T> {
-    const { descriptor } = this;
-    return perform(
-      descriptor,
-      'read',
-      method,
-      'recvmsg',
-      () => {
-        const { readError } = descriptor;
-        if (readError === 0) return attempt();
-        descriptor.readError = 0;
-        throw systemError(readError, 'recvmsg');
-      },
-      this,
-    );
-  }
-
-  #send(method: string, data: Bytes, control: Uint8Array | null): Promise<void> {
-    const { descriptor } = this;
-    const packet = [data];
-    const { byteLength } = data;
-    return perform<void>(
-      descriptor,
-      'write',
-      method,
-      'sendmsg',
-      () => {
-        // A buffer that went away while it waited would be sent as an empty packet.
-        if (lengthNow(data) !== byteLength) throw changed('data', data);
-        return sendDatagram(descriptor, packet, null, control);
-      },
-      this,
-    );
+    if (descriptor.isReady('write') && spend() && operation.attempt() !== WOULD_BLOCK)
+      return undefined;
+    return operation.enter(scope).park(descriptor.isReady('write')).promise;
   }
 }
 
-function changed(name: string, buffer: Bytes): TypeError {
+function lengthChanged(name: string, buffer: Bytes): TypeError {
   return invalidArgument(name, 'of the same length until the promise settles', buffer);
 }

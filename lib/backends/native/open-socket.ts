@@ -2,13 +2,13 @@ import type { SocketAddress } from '../../contract/addresses';
 import { nativeBinding } from '../../binding';
 import { systemError } from '../../errors';
 import { encodeAddress, errorTarget } from '../../socket/address';
-import { Descriptor, socketKind } from '../../socket/descriptor';
+import { Descriptor, socketType } from '../../socket/descriptor';
 
 /** A new socket of ours. @throws EAFNOSUPPORT, EMFILE, … */
 export function openSocket(family: number, type: number): Descriptor {
   const fd = nativeBinding().socket(family, type, 0);
   if (fd < 0) throw systemError(fd, 'socket');
-  return new Descriptor(fd, socketKind(family, type, 0));
+  return new Descriptor(fd, socketType(family, type, 0));
 }
 
 /** bind(2). @throws the system's error, with the address */

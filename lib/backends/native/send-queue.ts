@@ -11,7 +11,39 @@ import { outsideOfTasks } from '../../waiting/context';
 import { Operation, type WaitScope } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
 
-/** A datagram on its way: everything that one attempt needs. */
+/**
+ * Where the datagrams of a listener wait when the kernel returns EAGAIN. Any number of tasks may
+ * send at once, and the reason of EAGAIN decides how many queues there are.
+ *
+ * **UDP: one queue.** EAGAIN means that the socket's own send buffer is full. That holds for every
+ * destination alike, so all datagrams wait in one queue (SendBufferQueue). The kernel reports when
+ * the buffer has room again, by EPOLLOUT. So the queue is one operation that occupies the write
+ * direction of the descriptor, and each event sends as many datagrams as fit.
+ *
+ * **Unix: one queue per receiver.** EAGAIN usually means that the receive queue of one receiver is
+ * full (unix(7); its length is net.unix.max_dgram_qlen). Other receivers may have room, and need
+ * not wait for a slow one. So each receiver gets a queue (ReceiverQueue) while datagrams wait for
+ * it. The kernel reports room in a receiver's queue only to sockets that are connected to it.
+ * EPOLLOUT of an unconnected socket speaks of its own send buffer alone, and is set all the while.
+ * So a ReceiverQueue sends again after 1 ms, and after twice as long each time, up to 16 ms. After
+ * any success the interval is 1 ms again. A send buffer that is full, the rarer reason of EAGAIN on
+ * a Unix socket, looks the same and is covered by the same retries. (BSD has ENOBUFS in its place.)
+ *
+ * **Order.** First come, first served, within a queue. A send that finds datagrams of its queue
+ * waiting joins them, also if there is room by then. Between receivers there is no order.
+ *
+ * **Fairness.** Each datagram is charged to the turn budget. A queue that has spent the budget goes
+ * on in the next turn.
+ *
+ * **Errors and cancellation.** A system error rejects the one send whose call returned it, and the
+ * queue goes on with the next. A send that is cancelled leaves the queue, and sends nothing.
+ *
+ * **Closing.** A graceful close waits until all queues are empty. An abrupt one rejects what waits
+ * with ClosedResourceError: the descriptor ends the operation of a SendBufferQueue, and
+ * DatagramSender ends the receivers' queues, which the descriptor does not know.
+ */
+
+/** A datagram to be sent: all that one attempt needs. */
 export interface Outgoing {
   readonly data: Bytes;
   readonly to: Sockaddr;
@@ -19,13 +51,13 @@ export interface Outgoing {
   readonly control: Uint8Array | null;
 }
 
-/** Of a Unix receiver whose queue is full, BSD says ENOBUFS. */
+/** Whether the code means that there is no room now. BSD returns ENOBUFS for a Unix receiver. */
 const isFull = (code: number, descriptor: Descriptor): boolean =>
-  code === EAGAIN || (code === ENOBUFS && !descriptor.kind.isInet && process.platform !== 'linux');
+  code === EAGAIN || (code === ENOBUFS && !descriptor.type.isInet && process.platform !== 'linux');
 
 /**
  * One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room
- * for it @throws the system's error
+ * for the datagram @throws the system's error
  */
 export function attemptSend(
   descriptor: Descriptor,
@@ -42,9 +74,10 @@ export function attemptSend(
   throw systemError(count, control === null ? 'sendto' : 'sendmsg', errorTarget(address));
 }
 
-/** A datagram that waits in a queue. Cancelled, it has never been. */
+/** A send that waits in a queue. */
 class QueuedSend extends Operation<void> {
   readonly packet: Outgoing;
+  /** The length of the data when the send began. */
   readonly length: number;
   readonly #queue: SendQueue;
 
@@ -60,72 +93,72 @@ class QueuedSend extends Operation<void> {
   }
 
   protected withdraw(): void {
-    this.#queue.take(this);
+    this.#queue.remove(this);
   }
 }
 
-/** Datagrams that wait for room in one place: first come, first served. */
+/** Datagrams that wait for the same room, in order. A subclass says how the queue waits. */
 export abstract class SendQueue {
   readonly descriptor: Descriptor;
-  readonly #waiting = new Set<QueuedSend>();
+  readonly #sends = new Set<QueuedSend>();
 
   constructor(descriptor: Descriptor) {
     this.descriptor = descriptor;
   }
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#sends.size;
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.size === 0;
+    return this.#sends.size === 0;
   }
 
   /**
-   * Puts one at the end of the queue.
-   * @param isFull whether there is no room now; else this turn of the event loop has had enough
-   *   sends, and the next goes on
+   * Puts a datagram at the end of the queue.
+   * @param isFull whether the kernel has no room now. If false, only the turn's budget is spent.
    */
   push(packet: Outgoing, scope: WaitScope | undefined, isFull: boolean): Promise<void> {
     const send = new QueuedSend(this, packet).enter(scope);
-    this.#waiting.add(send);
-    if (this.#waiting.size === 1) this.await(isFull);
+    this.#sends.add(send);
+    if (this.#sends.size === 1) this.wait(isFull);
     return send.promise;
   }
 
-  /** Takes one out that has ended, or was cancelled. */
-  take(send: QueuedSend): void {
-    this.#waiting.delete(send);
-    if (this.isEmpty) this.emptied();
+  /** Takes a cancelled send out of the queue. */
+  remove(send: QueuedSend): void {
+    this.#sends.delete(send);
+    if (this.isEmpty) this.stopWaiting();
   }
 
-  /** Ends all with an error each: the listener is closed, or can wait no more. */
-  abandon(makeError: () => Error): void {
-    for (const send of [...this.#waiting]) {
-      this.#waiting.delete(send);
+  /** Rejects all sends, each with an error of its own. */
+  rejectAll(makeError: () => Error): void {
+    for (const send of [...this.#sends]) {
+      this.#sends.delete(send);
       send.fail(makeError());
     }
   }
 
   /**
-   * Begins to wait, for room or (unless `isFull`) only for the next turn: `flush` is to be called
-   * then.
+   * Begins to wait: for room if the kernel `isFull`, else for the next turn. Then `flush` is to be
+   * called.
    */
-  protected abstract await(isFull: boolean): void;
-  /** Nothing waits any more. */
-  protected abstract emptied(): void;
+  protected abstract wait(isFull: boolean): void;
+
+  /** The last send was cancelled. */
+  protected abstract stopWaiting(): void;
 
   /**
-   * Sends what there is room for, in order. @returns false if there was not enough; null if the
-   * turn's budget was spent first
+   * Sends the datagrams that there is room for, in order. @returns true if the queue is empty then;
+   * false if there was not enough room; null if the turn's budget was spent first
    */
   protected flush(): boolean | null {
     const { descriptor } = this;
-    for (const send of this.#waiting) {
+    for (const send of this.#sends) {
       if (!spend()) return null;
       let error: unknown;
       try {
-        // A buffer that went away while it waited would go as an empty datagram.
+        // A buffer that was detached while the send waited would be sent as an empty datagram.
         if (lengthNow(send.packet.data) !== send.length) {
           error = invalidArgument(
             'data',
@@ -136,7 +169,7 @@ export abstract class SendQueue {
       } catch (thrown) {
         error = thrown;
       }
-      this.#waiting.delete(send);
+      this.#sends.delete(send);
       if (error === undefined) send.settle();
       else send.fail(error);
     }
@@ -144,78 +177,72 @@ export abstract class SendQueue {
   }
 }
 
-/** Waits for the socket's own send buffer, of which the kernel tells. */
-export class BufferQueue extends SendQueue {
-  #wait: BufferWait | null = null;
+/** Waits for room in the socket's own send buffer, by events. */
+export class SendBufferQueue extends SendQueue {
+  #operation: FlushOperation | null = null;
 
-  protected await(isFull: boolean): void {
-    this.#wait = new BufferWait(this.descriptor, this);
-    this.#wait.park(!isFull);
+  protected wait(isFull: boolean): void {
+    this.#operation = new FlushOperation(this.descriptor, this);
+    this.#operation.park(!isFull);
   }
 
-  protected emptied(): void {
-    const wait = this.#wait;
-    this.#wait = null;
-    wait?.withdraw();
+  protected stopWaiting(): void {
+    const operation = this.#operation;
+    this.#operation = null;
+    operation?.withdraw();
   }
 
-  /** There is room, or it is its turn again. */
-  proceed(): undefined | typeof WOULD_BLOCK {
+  /** The attempt of the queue's operation. */
+  attempt(): undefined | typeof WOULD_BLOCK {
     const flushed = this.flush();
     if (flushed === false) return wouldBlock(this.descriptor, 'write');
     if (flushed === null) return WOULD_BLOCK;
-    this.#wait = null;
+    this.#operation = null;
     return undefined;
   }
 
-  /** There will be none: the socket is closed, or cannot be watched. */
-  lost(reason: unknown): void {
-    this.#wait = null;
-    this.abandon(() => reason as Error);
+  /** The queue's operation has failed: the socket was closed, or cannot be registered. */
+  fail(reason: unknown): void {
+    this.#operation = null;
+    this.rejectAll(() => reason as Error);
   }
 }
 
-/**
- * Holds the write side of the descriptor for all that wait in a queue. Nobody awaits this one
- * itself.
- */
-class BufferWait extends IoOperation<void> {
+/** Occupies the write direction of the descriptor for a whole queue. Its promise is not used. */
+class FlushOperation extends IoOperation<void> {
   readonly syscall = 'sendmsg';
-  readonly #queue: BufferQueue;
+  readonly #queue: SendBufferQueue;
 
-  constructor(descriptor: Descriptor, queue: BufferQueue) {
+  constructor(descriptor: Descriptor, queue: SendBufferQueue) {
     super(descriptor, 'write');
     this.#queue = queue;
   }
 
   protected attempt(): undefined | typeof WOULD_BLOCK {
-    return this.#queue.proceed();
+    return this.#queue.attempt();
   }
 
   override fail(reason: unknown): void {
-    this.#queue.lost(reason);
+    this.#queue.fail(reason);
   }
 }
 
 const FIRST_RETRY_MS = 1;
 const LONGEST_RETRY_MS = 16;
 
-/**
- * Waits for one Unix receiver, whose queue is full: of that the kernel tells a connected socket
- * alone (unix(7) knows no event for others), so this asks again, at growing intervals.
- */
+/** Waits for room in the receive queue of one Unix receiver, by retries. */
 export class ReceiverQueue extends SendQueue {
   readonly #onEmpty: () => void;
   #delay = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onEmpty runs when nothing waits any more, unless it was abandoned */
+  /** @param onEmpty called when no datagram waits any more, but not after `rejectAll` */
   constructor(descriptor: Descriptor, onEmpty: () => void) {
     super(descriptor);
     this.#onEmpty = onEmpty;
   }
 
-  protected await(isFull: boolean): void {
+  protected wait(isFull: boolean): void {
     if (!isFull) {
       defer(this);
       return;
@@ -229,19 +256,19 @@ export class ReceiverQueue extends SendQueue {
     this.#delay = Math.min(this.#delay * 2, LONGEST_RETRY_MS);
   }
 
-  protected emptied(): void {
+  protected stopWaiting(): void {
     clearTimeout(this.#timer);
     this.#onEmpty();
   }
 
-  override abandon(makeError: () => Error): void {
+  override rejectAll(makeError: () => Error): void {
     clearTimeout(this.#timer);
-    super.abandon(makeError);
+    super.rejectAll(makeError);
   }
 
-  /** Its time, or its turn, has come. */
+  /** The timer or the next turn has come. */
   resume(): void {
-    // All may have been cancelled while it was deferred.
+    // All sends may have been cancelled while the queue was deferred.
     if (this.isEmpty) return;
     const before = this.size;
     const flushed = this.flush();
@@ -250,10 +277,10 @@ export class ReceiverQueue extends SendQueue {
       return;
     }
     if (this.size < before) this.#delay = FIRST_RETRY_MS;
-    this.await(flushed === false);
+    this.wait(flushed === false);
   }
 }
 
-/** What whoever waits in a queue gets when the listener is closed. */
+/** The error of the sends that wait when the listener is closed. */
 export const closedWhileSending = (): Error =>
   new ClosedResourceError('The listener was closed while a datagram was waiting to be sent');

@@ -17,7 +17,7 @@ export class NativeStreamListener
 {
   readonly #serving = new Serving();
 
-  /** Takes the descriptor over. @internal */
+  /** Takes ownership of the descriptor. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
@@ -44,9 +44,9 @@ export class NativeStreamListener
       const fds = await accept(descriptor);
       for (let i = 0; i < fds.length; i++) {
         try {
-          this.#begin(new Descriptor(fds[i] as number, descriptor.kind), handler, group);
+          this.#begin(new Descriptor(fds[i] as number, descriptor.type), handler, group);
         } catch (error) {
-          // The group takes no more tasks: nobody will own what was accepted.
+          // The group accepts no more tasks, so the other connections will have no owner.
           for (const fd of fds.slice(i + 1)) descriptor.reactor.native.close(fd);
           throw error;
         }

@@ -9,31 +9,115 @@ import { EAGAIN, EMSGSIZE, ENOTCONN } from '../../errno';
 import { type SystemError, systemError } from '../../errors';
 import { encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
-import { perform, performNothing, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import {
+  type IoCall,
+  perform,
+  performNothing,
+  WOULD_BLOCK,
+  wouldBlock,
+} from '../../socket/io-operation';
 import { receiveMessage } from '../../socket/message';
 import { scratch } from '../../socket/receive-memory';
 import { receiveBuffers } from '../../socket/scatter-gather';
 import type { NativeSocket } from '../../socket/socket';
-import { receive, receiveFailed, receiveSome, send, sendGathered } from '../../socket/stream-io';
+import { RECV, RECV_INTO, receiveFailed, send, sendGathered } from '../../socket/stream-io';
 import { throwIfCancelled } from '../../waiting/context';
 import { NativeTransport } from './transport';
 
 const MAX_INT = 0x7fffffff;
-const WRITE = 1;
+/** shutdown(2): SHUT_WR. */
+const SHUT_WR = 1;
 /**
- * What `recv` gives at once at most, whatever it is asked for: memory is set aside before it is
- * known how much has come.
+ * The most that one `recv` returns, whatever its `bufsize`: the memory is allocated before the size
+ * of the data is known.
  */
 const MAX_RECV_BYTES = 1024 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_ANCILLARY: AncillaryData = Object.freeze({});
 
+const RECV_INTO_MANY: IoCall<readonly Bytes[], number> = {
+  direction: 'read',
+  name: 'recvIntoMany',
+  syscall: 'recvmsg',
+  attempt: (descriptor, buffers) => {
+    // Without any room, the result 0 would look like the end of the stream.
+    if (buffers.every((view) => lengthNow(view) === 0))
+      throw invalidArgument('buffers', 'left as they are until the promise settles', buffers);
+    const count = receiveBuffers(descriptor.reactor.native, descriptor.fd, buffers, 0);
+    return count < 0 ? receiveFailed(descriptor, count, 'recvmsg') : count;
+  },
+};
+
+const RECV_WITH_ANCILLARY: IoCall<
+  { readonly size: number; readonly ancillaryBufsize: number },
+  { data: Uint8Array; ancillary: AncillaryData }
+> = {
+  direction: 'read',
+  name: 'recvWithAncillary',
+  syscall: 'recvmsg',
+  attempt: (descriptor, { size, ancillaryBufsize }) => {
+    const memory = scratch(size);
+    const message = receiveOne(descriptor, memory, ancillaryBufsize);
+    return message === WOULD_BLOCK
+      ? WOULD_BLOCK
+      : { data: memory.slice(0, message.bytes), ancillary: message.ancillary };
+  },
+};
+
+const RECV_WITH_ANCILLARY_INTO: IoCall<
+  { readonly buffer: Bytes; readonly byteLength: number; readonly ancillaryBufsize: number },
+  { bytes: number; ancillary: AncillaryData }
+> = {
+  direction: 'read',
+  name: 'recvWithAncillaryInto',
+  syscall: 'recvmsg',
+  attempt: (descriptor, { buffer, byteLength, ancillaryBufsize }) => {
+    // A buffer that was detached while the call waited would look like the end of the stream.
+    if (lengthNow(buffer) !== byteLength)
+      throw invalidArgument('buffer', 'of the same length until the promise settles', buffer);
+    const message = receiveOne(descriptor, buffer, ancillaryBufsize);
+    return message === WOULD_BLOCK
+      ? WOULD_BLOCK
+      : { bytes: message.bytes, ancillary: message.ancillary };
+  },
+};
+
+const SEND_ALL_WITH_ANCILLARY: IoCall<
+  {
+    readonly buffers: readonly Bytes[];
+    readonly total: number;
+    readonly control: Uint8Array | null;
+  },
+  undefined
+> = {
+  direction: 'write',
+  name: 'sendAllWithAncillary',
+  syscall: 'sendmsg',
+  attempt: (descriptor, { buffers, total, control }) => {
+    checkBytesList('data', buffers);
+    const sent = descriptor.reactor.native.sendmsg(
+      descriptor.fd,
+      buffers,
+      0,
+      null,
+      0,
+      control,
+      control === null ? 0 : control.length,
+      0,
+    );
+    if (sent === EAGAIN) return wouldBlock(descriptor, 'write');
+    if (sent < 0) throw systemError(sent, 'sendmsg');
+    if (sent < total) throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
+    return undefined;
+  },
+};
+
 /**
- * A connected stream socket: TCP or Unix. (Private methods in the language's own way would take a
- * slot of every connection.)
+ * A connected stream socket: TCP or Unix. (Its private methods are TypeScript's: with `#` they
+ * would take a slot of each connection's object.)
  */
 export class NativeStreamTransport extends NativeTransport implements AsyncStreamTransport {
-  /** Takes the descriptor over. @internal */
+  /** Takes ownership of the descriptor. @internal */
   constructor(
     backend: AsyncBackend,
     descriptor: Descriptor,
@@ -46,12 +130,12 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   recvInto(buffer: Bytes): Promise<number> {
     if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0)
       return this.recvIntoSpecial(buffer);
-    return receive(this.descriptor, buffer, 'recvInto', this);
+    return perform(this.descriptor, RECV_INTO, buffer, this);
   }
 
   /**
-   * Neither an async function nor a closure: an idle connection waits here, and holds no more than
-   * its operation.
+   * Neither an async function nor a closure: an idle connection waits here, and keeps no more
+   * memory than its operation.
    */
   recv(bufsize: number): Promise<Uint8Array> {
     try {
@@ -59,32 +143,17 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
     } catch (error) {
       return Promise.reject(error);
     }
-    const { descriptor } = this;
-    if (bufsize === 0) return performNothing(descriptor, 'read', 'recv', EMPTY);
-    return perform(
-      descriptor,
-      'read',
-      'recv',
-      'recv',
-      receiveSome,
-      this,
-      Math.min(bufsize, MAX_RECV_BYTES),
-    );
+    return bufsize === 0
+      ? performNothing(this.descriptor, RECV, EMPTY)
+      : perform(this.descriptor, RECV, Math.min(bufsize, MAX_RECV_BYTES), this);
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
     checkBytesList('buffers', buffers);
     const views = [...buffers];
-    const wanted = totalLength(views);
-    const { descriptor } = this;
-    if (wanted === 0) return performNothing(descriptor, 'read', 'recvIntoMany', 0);
-    return this.receive('recvIntoMany', 'recvmsg', () => {
-      // Without room, it would look like the end of the stream.
-      if (views.every((view) => lengthNow(view) === 0))
-        throw invalidArgument('buffers', 'left as they are until the promise settles', buffers);
-      const count = receiveBuffers(descriptor.reactor.native, descriptor.fd, views, 0);
-      return count < 0 ? receiveFailed(descriptor, count, 'recvmsg') : count;
-    });
+    return totalLength(views) === 0
+      ? performNothing(this.descriptor, RECV_INTO_MANY, 0)
+      : perform(this.descriptor, RECV_INTO_MANY, views, this);
   }
 
   async recvWithAncillary(
@@ -93,18 +162,12 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   ): Promise<{ data: Uint8Array; ancillary: AncillaryData }> {
     checkInteger('bufsize', bufsize, 0, MAX_INT);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
-    if (bufsize === 0)
-      return performNothing(this.descriptor, 'read', 'recvWithAncillary', {
-        data: EMPTY,
-        ancillary: NO_ANCILLARY,
-      });
-    return this.receive('recvWithAncillary', 'recvmsg', () => {
-      const memory = scratch(Math.min(bufsize, MAX_RECV_BYTES));
-      const message = this.receiveMessage([memory], ancillaryBufsize);
-      return message === WOULD_BLOCK
-        ? WOULD_BLOCK
-        : { data: memory.slice(0, message.bytes), ancillary: message.ancillary };
-    });
+    if (bufsize === 0) {
+      const nothing = { data: EMPTY, ancillary: NO_ANCILLARY };
+      return performNothing(this.descriptor, RECV_WITH_ANCILLARY, nothing);
+    }
+    const size = Math.min(bufsize, MAX_RECV_BYTES);
+    return perform(this.descriptor, RECV_WITH_ANCILLARY, { size, ancillaryBufsize }, this);
   }
 
   async recvWithAncillaryInto(
@@ -114,24 +177,16 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
     checkBytes('buffer', buffer);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
     const { byteLength } = buffer;
-    if (byteLength === 0)
-      return performNothing(this.descriptor, 'read', 'recvWithAncillaryInto', {
-        bytes: 0,
-        ancillary: NO_ANCILLARY,
-      });
-    return this.receive('recvWithAncillaryInto', 'recvmsg', () => {
-      // A buffer that went away while it waited would look like the end of the stream.
-      if (lengthNow(buffer) !== byteLength)
-        throw invalidArgument('buffer', 'of the same length until the promise settles', buffer);
-      const message = this.receiveMessage([buffer], ancillaryBufsize);
-      return message === WOULD_BLOCK
-        ? WOULD_BLOCK
-        : { bytes: message.bytes, ancillary: message.ancillary };
-    });
+    if (byteLength === 0) {
+      const nothing = { bytes: 0, ancillary: NO_ANCILLARY };
+      return performNothing(this.descriptor, RECV_WITH_ANCILLARY_INTO, nothing);
+    }
+    const into = { buffer, byteLength, ancillaryBufsize };
+    return perform(this.descriptor, RECV_WITH_ANCILLARY_INTO, into, this);
   }
 
   sendAll(data: Bytes): Promise<void> {
-    if (!(data instanceof Uint8Array) || data.byteLength === 0) return this.sendSpecial(data);
+    if (!(data instanceof Uint8Array) || data.byteLength === 0) return this.sendAllSpecial(data);
     return send(this.descriptor, data, 'sendAll', this);
   }
 
@@ -144,106 +199,60 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
     const total = totalLength(buffers);
     this.checkAncillary('ancillaryBufsize', 0);
     const control = encodeAncillary(ancillary);
-    // The kernel takes such a message, and sends nothing: unix(7) wants at least one byte of real
-    // data.
+    // The kernel accepts control messages without data, and sends nothing: unix(7) requires at
+    // least one byte of real data.
     if (control !== null && total === 0)
       throw outOfRange(
         'data',
         'at least one byte long, for the control messages to go with',
         total,
       );
-    const { descriptor } = this;
-    const { native } = descriptor.reactor;
-    return perform(
-      descriptor,
-      'write',
-      'sendAllWithAncillary',
-      'sendmsg',
-      () => {
-        checkBytesList('data', buffers);
-        const sent = native.sendmsg(
-          descriptor.fd,
-          buffers,
-          0,
-          null,
-          0,
-          control,
-          control === null ? 0 : control.length,
-          0,
-        );
-        if (sent === EAGAIN) return wouldBlock(descriptor, 'write');
-        if (sent < 0) throw systemError(sent, 'sendmsg');
-        if (sent < total)
-          throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
-        return undefined;
-      },
-      this,
-    );
+    return perform(this.descriptor, SEND_ALL_WITH_ANCILLARY, { buffers, total, control }, this);
   }
 
   async sendEof(): Promise<void> {
     const { descriptor } = this;
     throwIfCancelled();
     if (this.isClosing()) return;
-    const refusal = descriptor.refusal('write', 'sendEof');
-    if (refusal !== null) throw refusal;
-    const status = descriptor.reactor.native.shutdown(descriptor.fd, WRITE);
-    // The peer has gone: it has seen the end already.
+    const usageError = descriptor.usageError('write', 'sendEof');
+    if (usageError !== null) throw usageError;
+    const status = descriptor.reactor.native.shutdown(descriptor.fd, SHUT_WR);
+    // ENOTCONN: the peer has closed the connection, and so has seen its end already.
     if (status < 0 && status !== ENOTCONN) throw systemError(status, 'shutdown');
   }
 
-  /** What recvInto does for other views, for empty buffers, and for what is no buffer. */
+  /** `recvInto` for other views, for empty buffers, and for arguments that are not buffers. */
   private async recvIntoSpecial(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
-    if (buffer.byteLength > 0) return receive(this.descriptor, buffer, 'recvInto', this);
-    return performNothing(this.descriptor, 'read', 'recvInto', 0);
+    return buffer.byteLength === 0
+      ? performNothing(this.descriptor, RECV_INTO, 0)
+      : perform(this.descriptor, RECV_INTO, buffer, this);
   }
 
-  private async sendSpecial(data: Bytes): Promise<void> {
+  private async sendAllSpecial(data: Bytes): Promise<void> {
     checkBytes('data', data);
     return send(this.descriptor, data, 'sendAll', this);
   }
+}
 
-  /** A receive of any form. What ended the connection ends all of them. */
-  private receive<T>(
-    method: string,
-    syscall: string,
-    attempt: () => T | typeof WOULD_BLOCK,
-  ): Promise<T> {
-    const { descriptor } = this;
-    return perform(
-      descriptor,
-      'read',
-      method,
-      syscall,
-      () => {
-        if (descriptor.readError !== 0) throw systemError(descriptor.readError, syscall);
-        return attempt();
-      },
-      this,
+/** One recvmsg(2) of a stream. */
+function receiveOne(
+  descriptor: Descriptor,
+  buffer: Bytes,
+  ancillaryBufsize: number,
+): ReceivedMessage | typeof WOULD_BLOCK {
+  try {
+    return (
+      receiveMessage(descriptor, [buffer], ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read')
     );
-  }
-
-  private receiveMessage(
-    buffers: readonly Bytes[],
-    ancillaryBufsize: number,
-  ): ReceivedMessage | typeof WOULD_BLOCK {
-    const { descriptor } = this;
-    try {
-      return (
-        receiveMessage(descriptor, buffers, ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read')
-      );
-    } catch (error) {
-      const { errno } = error as Partial<SystemError>;
-      if (errno === undefined) throw error;
-      return receiveFailed(descriptor, errno, 'recvmsg');
-    }
+  } catch (error) {
+    const { errno } = error as Partial<SystemError>;
+    if (errno === undefined) throw error;
+    return receiveFailed(descriptor, errno, 'recvmsg');
   }
 }
 
-/**
- * Read at once: what an iterator does between two system calls is not this transport's business.
- */
+/** The buffers of an iterable, all of them read before the first system call. */
 function collect(data: Iterable<Bytes>): Bytes[] {
   if (
     typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'

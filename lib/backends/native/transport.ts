@@ -13,7 +13,7 @@ import { type AttributeGetters, lookUp, SocketAttribute } from '../../transports
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 
-/** Waits for the send under way, then closes. */
+/** Waits for the send under way. Then the transport closes. */
 class GracefulClose extends Operation<void> {
   readonly #transport: NativeTransport;
 
@@ -26,7 +26,7 @@ class GracefulClose extends Operation<void> {
     return `aclose on fd ${String(this.#transport.descriptor.fd)}`;
   }
 
-  /** Cancelled: what was to be waited for is cut off. */
+  /** Cancelled: the transport closes at once, and ends the send. */
   protected withdraw(): void {
     this.#transport.closing?.delete(this);
     this.#transport.closeNow();
@@ -34,13 +34,13 @@ class GracefulClose extends Operation<void> {
 }
 
 /**
- * What every transport and listener on a socket does alike: it owns a descriptor, closes it, and
- * knows its attributes.
+ * The base of all transports and listeners of this backend: owns a descriptor, closes it, and gives
+ * its attributes.
  */
 export abstract class NativeTransport implements AsyncBaseTransport, Disposable {
   /** @internal */
   readonly descriptor: Descriptor;
-  /** Made when it is needed: an idle connection is small. @internal */
+  /** Null until a close has to wait: an idle connection is to be small. @internal */
   closing: Set<GracefulClose> | null = null;
   readonly #backend: AsyncBackend;
   readonly #onClose: (() => void) | null;
@@ -48,9 +48,10 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   #isClosing = false;
 
   /**
-   * @param socket the Socket it was made from, if there was one: it watches over the fd then
-   * @param onClose runs when this closes its fd: the socket file of a Unix socket goes then. Not if
-   *   the fd was detached: it lives on elsewhere
+   * @param what names this object in the warning if it is collected while it is open
+   * @param socket the Socket that this was made from, if any. Its collection then closes the fd.
+   * @param onClose called when this closes its fd: removes the file of a Unix socket. Not called if
+   *   the fd was detached, and so remains open elsewhere.
    */
   protected constructor(
     backend: AsyncBackend,
@@ -104,12 +105,12 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
     return this.aclose();
   }
 
-  /** What a task does to the transport that it owns, if it fails. @internal */
+  /** Closes at once: for a task that owns the transport and fails. @internal */
   [Symbol.dispose](): void {
     this.closeNow();
   }
 
-  /** Closes without waiting; whoever waits on it gets ClosedResourceError. @internal */
+  /** Closes at once. Operations that wait reject with ClosedResourceError. @internal */
   closeNow(): void {
     const { descriptor } = this;
     descriptor.onWriteEnd = null;
@@ -123,7 +124,7 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
     this.closing = null;
   }
 
-  /** Whether a graceful close has a send to wait for. */
+  /** Whether a graceful close must wait for a send. */
   protected isSending(): boolean {
     return this.descriptor.writer !== null;
   }
@@ -131,7 +132,7 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   private getters(): AttributeGetters {
     return new Map<TypedAttribute<unknown>, () => unknown>([
       [SocketAttribute.socket, () => this.asSocket()],
-      [SocketAttribute.family, () => this.descriptor.kind.family],
+      [SocketAttribute.family, () => this.descriptor.type.family],
       [SocketAttribute.localAddress, () => this.asSocket().localAddress()],
       [SocketAttribute.remoteAddress, () => this.asSocket().remoteAddress()],
       [SocketAttribute.peerCredentials, () => this.peerCredentials()],
@@ -140,15 +141,12 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   }
 
   /**
-   * @throws UnsupportedOperationError on TCP, which carries no control messages; RangeError for a
-   *   size that is none
+   * @throws UnsupportedOperationError on TCP, which carries no control messages; RangeError for an
+   *   invalid size
    */
   protected checkAncillary(name: string, size: number): void {
     checkInteger(name, size, 0, 0x7fffffff);
-    if (
-      this.descriptor.kind.isInet &&
-      this.descriptor.kind.type === nativeBinding().constants['SOCK_STREAM']
-    ) {
+    if (this.descriptor.type.isInet && this.descriptor.type.isStream) {
       throw new UnsupportedOperationError(
         'This transport does not have ancillary data support: TCP carries none',
       );
@@ -158,8 +156,9 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   private asSocket(): NativeSocket {
     if (this.#socket === null) {
       const { descriptor } = this;
-      if (descriptor.fd < 0) throw new AttributeLookupError('the transport is closed');
-      // From now on the socket watches over the fd, since it may outlive this transport.
+      if (descriptor.fd < 0)
+        throw new AttributeLookupError('The transport is closed: read its attributes before');
+      // From now on the collection of the socket closes the fd: it may outlive this transport.
       forgetCollected(descriptor);
       this.#socket = NativeSocket.fromDescriptor(descriptor);
     }
@@ -168,7 +167,7 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
 
   private peerCredentials(): PeerCredentials {
     const { descriptor } = this;
-    if (descriptor.kind.isInet)
+    if (descriptor.type.isInet)
       throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
     const result = new Int32Array(3);
     const status = nativeBinding().peerCredentials(descriptor.fd, result);

@@ -30,7 +30,7 @@ async function udp(
 async function sendMany(socket: NativeSocket, packets: readonly Bytes[]): Promise<void> {
   const operation = new SendMany(socket.descriptor, packets);
   if (operation.attempt() !== WOULD_BLOCK) return undefined;
-  return operation.enter(currentScope()).park(socket.descriptor.mayWrite).promise;
+  return operation.enter(currentScope()).park(socket.descriptor.isReady('write')).promise;
 }
 
 async function receiveAll(socket: NativeSocket, count: number): Promise<Uint8Array[]> {
@@ -71,7 +71,7 @@ describe('receiveDatagrams', () => {
     first[1]!.fill(0xee);
     expect(hex([first[0]!, first[2]!])).toEqual(hex([packets[0]!, packets[2]!]));
     expect(receiveDatagrams(receiver.descriptor, 1)).toBe(WOULD_BLOCK);
-    expect(receiver.descriptor.mayRead).toBe(false);
+    expect(receiver.descriptor.isReady('read')).toBe(false);
   });
 
   it('stops after 256, whatever max is: a flood must not hold the loop', async () => {

@@ -41,7 +41,7 @@ describe('receiveDatagram', () => {
     const third = receive(right);
     expect(Buffer.from(third).toString()).toBe('abc');
     expect(receiveDatagram(right.descriptor, null)).toBe(WOULD_BLOCK);
-    expect(right.descriptor.mayRead).toBe(false);
+    expect(right.descriptor.isReady('read')).toBe(false);
   });
 
   it('a long one that comes after the kernel was asked is whole all the same', () => {
@@ -162,7 +162,7 @@ describe('sendDatagram', () => {
     for (let i = 0; i < 1000 && result !== WOULD_BLOCK; i++)
       result = sendDatagram(sender.descriptor, [Buffer.from('x')], null, null);
     expect(result).toBe(WOULD_BLOCK);
-    expect(sender.descriptor.mayWrite).toBe(false);
+    expect(sender.descriptor.isReady('write')).toBe(false);
   });
 
   it('names the system call that failed', () => {

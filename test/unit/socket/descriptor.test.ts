@@ -1,7 +1,8 @@
+import { constants } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { ClosedResourceError } from '#lib/errors';
-import { Descriptor, socketKind } from '#lib/socket/descriptor';
+import { ClosedResourceError, InvalidStateError } from '#lib/errors';
+import { Descriptor, socketType } from '#lib/socket/descriptor';
 import { NativeSocket } from '#lib/socket/socket';
 import { EXCEPTIONAL, READABLE, WRITABLE } from '#lib/socket/reactor';
 import { expectNoLeaks } from '../../support/fds';
@@ -11,45 +12,47 @@ expectNoLeaks();
 afterEach(() => vi.restoreAllMocks());
 
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_DGRAM } = kit;
+const { ECONNRESET } = constants.errno;
 
 describe('Descriptor', () => {
-  it('knows what a short read proves', () => {
-    const kind = (family: number, type: number, protocol = 0): [boolean, boolean] => {
-      const { isInet, isTcp } = kit.create(family, type, protocol).descriptor.kind;
+  it('knows by its type what a short receive proves', () => {
+    const typeOf = (family: number, type: number, protocol = 0): [boolean, boolean] => {
+      const { isInet, isTcp } = kit.create(family, type, protocol).descriptor.type;
       return [isInet, isTcp];
     };
-    expect(kind(AF_INET, SOCK_STREAM)).toEqual([true, true]);
-    expect(kind(AF_INET6, SOCK_STREAM, kit.constant('IPPROTO_TCP'))).toEqual([true, true]);
-    expect(kind(AF_INET, SOCK_DGRAM)).toEqual([true, false]);
-    expect(kind(AF_UNIX, SOCK_STREAM)).toEqual([false, false]);
-    // Messages of a stream of another protocol are not bytes of one: made up, since few kernels
-    // have SCTP.
+    expect(typeOf(AF_INET, SOCK_STREAM)).toEqual([true, true]);
+    expect(typeOf(AF_INET6, SOCK_STREAM, kit.constant('IPPROTO_TCP'))).toEqual([true, true]);
+    expect(typeOf(AF_INET, SOCK_DGRAM)).toEqual([true, false]);
+    expect(typeOf(AF_UNIX, SOCK_STREAM)).toEqual([false, false]);
+    // A stream of another protocol may have messages in it. Few kernels have SCTP, so this fd is a
+    // Unix socket's.
     const fd = kit.create(AF_UNIX, SOCK_STREAM).detach();
-    const sctp = new Descriptor(fd, socketKind(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_SCTP')));
-    expect([sctp.kind.isInet, sctp.kind.isTcp]).toEqual([true, false]);
+    const sctp = new Descriptor(fd, socketType(AF_INET, SOCK_STREAM, kit.constant('IPPROTO_SCTP')));
+    expect([sctp.type.isInet, sctp.type.isTcp]).toEqual([true, false]);
     nativeBinding().adopt(fd, new Int32Array(4));
     sctp.close();
   });
 
-  it('after a hang-up or an error, a short read proves nothing any more', () => {
+  it('a short receive after a hang-up or an error does not end readiness', () => {
     const { descriptor } = kit.pair()[0];
-    descriptor.drained();
-    expect(descriptor.mayRead).toBe(false);
+    descriptor.markDrained();
+    expect(descriptor.isReady('read')).toBe(false);
     descriptor.notify(READABLE);
-    expect([descriptor.mayRead, descriptor.exceptional]).toEqual([true, false]);
-    descriptor.mayWrite = false;
+    expect([descriptor.isReady('read'), descriptor.exceptional]).toEqual([true, false]);
+    descriptor.clearReadiness('write');
     descriptor.notify(READABLE);
-    expect(descriptor.mayWrite).toBe(false);
+    expect(descriptor.isReady('write')).toBe(false);
     descriptor.notify(WRITABLE);
-    expect(descriptor.mayWrite).toBe(true);
-    descriptor.mayRead = descriptor.mayWrite = false;
+    expect(descriptor.isReady('write')).toBe(true);
+    descriptor.clearReadiness('read');
+    descriptor.clearReadiness('write');
     descriptor.notify(EXCEPTIONAL);
-    expect([descriptor.mayRead, descriptor.mayWrite]).toEqual([true, true]);
-    descriptor.drained();
-    expect(descriptor.mayRead).toBe(true);
+    expect([descriptor.isReady('read'), descriptor.isReady('write')]).toEqual([true, true]);
+    descriptor.markDrained();
+    expect(descriptor.isReady('read')).toBe(true);
   });
 
-  it('close and detach are idempotent, and tell the code of close(2)', () => {
+  it('close and detach are idempotent, and close returns the code of close(2)', () => {
     const { descriptor } = kit.pair()[0];
     const close = vi.spyOn(nativeBinding(), 'close').mockReturnValueOnce(-5);
     expect(descriptor.close()).toBe(-5);
@@ -63,7 +66,7 @@ describe('Descriptor', () => {
     nativeBinding().close(fd);
   });
 
-  it('gives its place in the reactor back', async () => {
+  it('leaves its slot in the reactor when it is closed or detached', async () => {
     for (const end of ['close', 'detach'] as const) {
       const [left, right] = kit.pair();
       const waiting = kit.rejection(left.readable());
@@ -77,7 +80,7 @@ describe('Descriptor', () => {
     }
   });
 
-  it('is closed for the kernel before anybody is told', async () => {
+  it('closes the fd before a waiting operation settles', async () => {
     const [left, right] = kit.pair();
     let fdThen: number | undefined;
     left.descriptor.onWriteEnd = () => {
@@ -101,8 +104,38 @@ describe('Descriptor', () => {
       code: 'ERR_CLOSED_RESOURCE',
       message: 'The socket was closed while a task was waiting on it (poll)',
     });
-    expect(left.descriptor.refusal('write', 'send')).toBeInstanceOf(ClosedResourceError);
+    expect(left.descriptor.usageError('write', 'send')).toBeInstanceOf(ClosedResourceError);
     expect(kit.drain(right).length).toBe(filled);
     await writing;
+  });
+
+  it('is claimed once', () => {
+    const { descriptor } = kit.pair()[0];
+    descriptor.claim();
+    expect(descriptor.claimed).toBe(true);
+    expect(() => {
+      descriptor.claim();
+    }).toThrow(InvalidStateError);
+  });
+
+  it('keeps an error for the next receive: once on datagrams, for good on a stream', () => {
+    for (const [type, times] of [
+      [SOCK_DGRAM, 1],
+      [SOCK_STREAM, 3],
+    ] as const) {
+      const { descriptor } = kit.pair(type)[0];
+      descriptor.throwReadError('recv');
+      descriptor.readError = -ECONNRESET;
+      for (let i = 0; i < times; i++)
+        expect(
+          kit.thrown(() => {
+            descriptor.throwReadError('recv');
+          }),
+        ).toMatchObject({
+          code: 'ECONNRESET',
+          syscall: 'recv',
+        });
+      expect(descriptor.readError).toBe(type === SOCK_DGRAM ? 0 : -ECONNRESET);
+    }
   });
 });

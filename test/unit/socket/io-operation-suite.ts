@@ -1,13 +1,21 @@
+import { constants } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { BusyResourceError, ClosedResourceError } from '#lib/errors';
-import { perform, WOULD_BLOCK, wouldBlock } from '#lib/socket/io-operation';
+import type { Direction } from '#lib/socket/descriptor';
+import {
+  type IoCall,
+  perform,
+  performNothing,
+  WOULD_BLOCK,
+  wouldBlock,
+} from '#lib/socket/io-operation';
 import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../../support/fds';
 import { collectUntil } from '../../support/gc';
 import * as kit from './kit';
 
-/** What holds of `perform`, and of all operations, with either reactor. */
+/** The behaviour of `perform`, and of all operations, with either reactor. */
 export function operationSuite(): void {
   expectNoLeaks();
   const native = nativeBinding();
@@ -15,19 +23,32 @@ export function operationSuite(): void {
 
   const peek = (socket: NativeSocket): number | typeof WOULD_BLOCK =>
     socket.recv(Buffer.alloc(1), kit.constant('MSG_PEEK')) ?? wouldBlock(socket.descriptor, 'read');
+  const ARRIVAL: IoCall<NativeSocket, number> = {
+    direction: 'read',
+    name: 'arrival',
+    syscall: 'recv',
+    attempt: (_descriptor, socket) => peek(socket),
+  };
   const arrival = (socket: NativeSocket, owner?: object): Promise<number> =>
-    perform(socket.descriptor, 'read', 'arrival', 'recv', () => peek(socket), owner);
+    perform(socket.descriptor, ARRIVAL, socket, owner);
+
+  /** A call of its own kind. */
+  const start = <T>(
+    { descriptor }: NativeSocket,
+    direction: Direction,
+    attempt: () => T | typeof WOULD_BLOCK,
+  ): Promise<T> => perform(descriptor, { direction, name: 'm', syscall: 's', attempt }, undefined);
 
   describe('perform', () => {
-    it('tries at once, and resolves with what the call gives', async () => {
+    it('tries at once, and resolves with the result of the call', async () => {
       const [left, right] = kit.pair();
       left.send(Buffer.from('x'));
       expect(await arrival(right)).toBe(1);
-      expect(await perform(left.descriptor, 'write', 'm', 's', () => 'result')).toBe('result');
+      expect(await start(left, 'write', () => 'result')).toBe('result');
       expect(left.descriptor.slot).toBe(-1);
     });
 
-    it('waits where it would block, and tries again at each event', async () => {
+    it('waits if the call would block, and tries again after each event', async () => {
       const [left, right] = kit.pair();
       const waiting = arrival(right);
       left.send(Buffer.from('x'));
@@ -37,15 +58,15 @@ export function operationSuite(): void {
       expect(await waiting).toBe(1);
     });
 
-    it('rejects with what the call throws, at once or later, and the socket is free again', async () => {
+    it('rejects with the error that the call throws, at once or later, and frees the socket', async () => {
       const [left, right] = kit.pair();
       const planted = new Error('planted');
       const fail = (): never => {
         throw planted;
       };
-      expect(await kit.rejection(perform(right.descriptor, 'read', 'm', 's', fail))).toBe(planted);
+      expect(await kit.rejection(start(right, 'read', fail))).toBe(planted);
       let tries = 0;
-      const later = perform<void>(right.descriptor, 'read', 'm', 's', () =>
+      const later = start<void>(right, 'read', () =>
         tries++ === 0 ? wouldBlock(right.descriptor, 'read') : fail(),
       );
       left.send(Buffer.from('x'));
@@ -53,7 +74,7 @@ export function operationSuite(): void {
       expect(await arrival(right)).toBe(1);
     });
 
-    it('after an operation that would block, the next waits for an event before it tries', async () => {
+    it('after a call that would block, the next one waits for an event before it tries', async () => {
       const [left, right] = kit.pair();
       let tries = 0;
       const scope = new kit.FakeScope();
@@ -61,26 +82,22 @@ export function operationSuite(): void {
         tries++;
         return peek(right);
       };
-      const first = scope.run(() =>
-        kit.rejection(perform(right.descriptor, 'read', 'm', 's', attempt)),
-      );
+      const first = scope.run(() => kit.rejection(start(right, 'read', attempt)));
       await kit.turns();
       scope.cancel();
       await first;
       const before = tries;
-      const second = perform(right.descriptor, 'read', 'm', 's', attempt);
+      const second = start(right, 'read', attempt);
       expect(tries).toBe(before);
       left.send(Buffer.from('x'));
       expect(await second).toBe(1);
     });
 
-    it('one that returns WOULD_BLOCK though it may go on does so in the next turn', async () => {
+    it('a call that returns WOULD_BLOCK with readiness goes on in the next turn', async () => {
       const [left] = kit.pair();
       let tries = 0;
       const turned = new Promise((resolve) => setImmediate(resolve));
-      const working = perform(left.descriptor, 'write', 'm', 's', () =>
-        ++tries < 3 ? WOULD_BLOCK : tries,
-      );
+      const working = start(left, 'write', () => (++tries < 3 ? WOULD_BLOCK : tries));
       expect(tries).toBe(1);
       await Promise.resolve();
       expect(tries).toBe(1);
@@ -88,17 +105,13 @@ export function operationSuite(): void {
       expect(await working).toBe(3);
     });
 
-    it('one that was cancelled while it waited for its turn is not tried any more, and does not disturb the next', async () => {
+    it('a call that was cancelled while it was deferred is not tried again, and leaves the next alone', async () => {
       const [, right] = kit.pair();
       const scope = new kit.FakeScope();
       let tries = 0;
       const attempt = (): number => ++tries;
       for (let i = 0; i < 10_000 && scope.operations.size === 0; i++) {
-        void scope.run(() =>
-          kit
-            .rejection(perform(right.descriptor, 'read', 'm', 's', attempt))
-            .catch(() => undefined),
-        );
+        void scope.run(() => kit.rejection(start(right, 'read', attempt)).catch(() => undefined));
       }
       expect(scope.operations.size).toBe(1);
       const before = tries;
@@ -112,7 +125,7 @@ export function operationSuite(): void {
       expect(await next).toBeInstanceOf(ClosedResourceError);
     });
 
-    it('refuses a second one, and a closed or closing socket', async () => {
+    it('rejects a second call, and calls on a closed or closing socket', async () => {
       const [, right] = kit.pair();
       const waiting = kit.rejection(arrival(right));
       const busy = await kit.rejection(arrival(right));
@@ -130,7 +143,7 @@ export function operationSuite(): void {
       expect(await kit.rejection(arrival(right))).toBeInstanceOf(ClosedResourceError);
     });
 
-    it('in a cancelled scope nothing is tried', async () => {
+    it('makes no call in a cancelled scope', async () => {
       const [left, right] = kit.pair();
       left.send(Buffer.from('x'));
       const scope = new kit.FakeScope();
@@ -167,6 +180,37 @@ export function operationSuite(): void {
       left.send(Buffer.from('x'));
       await waiting;
       await collectUntil(() => collected.has('owner'));
+    });
+  });
+
+  describe('performNothing', () => {
+    it('resolves with its result, and rejects where a call would', async () => {
+      const [, right] = kit.pair();
+      const nothing = (): Promise<number> => performNothing(right.descriptor, ARRIVAL, 0);
+      expect(await nothing()).toBe(0);
+      const scope = new kit.FakeScope();
+      const reason = scope.cancel();
+      expect(await kit.rejection(scope.run(nothing))).toBe(reason);
+      const waiting = kit.rejection(arrival(right));
+      expect(await kit.rejection(nothing())).toBeInstanceOf(BusyResourceError);
+      right.close();
+      await waiting;
+      expect(await kit.rejection(nothing())).toMatchObject({
+        message: 'arrival() called after close',
+      });
+    });
+  });
+
+  describe('an error that is kept for receives', () => {
+    it('rejects a receive of any kind, at once or when it has waited, and no send', async () => {
+      const [left, right] = kit.pair();
+      const waiting = kit.rejection(arrival(right));
+      await kit.turns();
+      right.descriptor.readError = -constants.errno.ECONNRESET;
+      left.send(Buffer.from('x'));
+      expect(await waiting).toMatchObject({ code: 'ECONNRESET', syscall: 'recv' });
+      expect(await kit.rejection(arrival(right))).toMatchObject({ code: 'ECONNRESET' });
+      expect(await start(right, 'write', () => 'sent')).toBe('sent');
     });
   });
 

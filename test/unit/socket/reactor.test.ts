@@ -58,7 +58,7 @@ describe('Reactor', () => {
   it('brings each event to its descriptor', () => {
     const { reactor, calls, deliver } = fakeReactor();
     const [a, b] = [fakeDescriptor(10), fakeDescriptor(11)];
-    expect([reactor.watch(a), reactor.watch(b)]).toEqual([0, 0]);
+    expect([reactor.register(a), reactor.register(b)]).toEqual([0, 0]);
     expect(calls.filter(([name]) => name === 'watch')).toEqual([
       ['watch', 10, 0, 1],
       ['watch', 11, 1, 1],
@@ -70,11 +70,11 @@ describe('Reactor', () => {
   it('an event of a descriptor that was forgotten goes nowhere, also when its slot has a new one', () => {
     const { reactor, calls, deliver } = fakeReactor();
     const [old, next] = [fakeDescriptor(10), fakeDescriptor(10)];
-    reactor.watch(old);
-    reactor.forget(old);
+    reactor.register(old);
+    reactor.deregister(old);
     expect(old.slot).toBe(-1);
     deliver([0, 1, READABLE]);
-    reactor.watch(next);
+    reactor.register(next);
     expect(calls.at(-1)).toEqual(['watch', 10, 0, 2]);
     deliver([0, 1, READABLE], [0, 2, WRITABLE], [0, 1, EXCEPTIONAL]);
     expect([old.heard, next.heard]).toEqual([[], [WRITABLE]]);
@@ -83,11 +83,11 @@ describe('Reactor', () => {
   it('an event of one that is forgotten in the middle of the batch goes nowhere', () => {
     const { reactor, deliver } = fakeReactor();
     const [first, second, third] = [fakeDescriptor(10), fakeDescriptor(11), fakeDescriptor(11)];
-    reactor.watch(first);
-    reactor.watch(second);
+    reactor.register(first);
+    reactor.register(second);
     first.notify = () => {
-      reactor.forget(second);
-      reactor.watch(third);
+      reactor.deregister(second);
+      reactor.register(third);
     };
     deliver([0, 1, READABLE], [1, 1, READABLE]);
     expect([second.heard, third.heard, third.slot]).toEqual([[], [], 1]);
@@ -97,14 +97,14 @@ describe('Reactor', () => {
     const { reactor, native } = fakeReactor();
     const descriptor = fakeDescriptor(10);
     native.reactorOpen.mockReturnValueOnce(-24);
-    expect([reactor.watch(descriptor), descriptor.slot]).toEqual([-24, -1]);
+    expect([reactor.register(descriptor), descriptor.slot]).toEqual([-24, -1]);
     native.watch.mockReturnValueOnce(-28);
-    expect([reactor.watch(descriptor), descriptor.slot]).toEqual([-28, -1]);
-    expect([reactor.watch(descriptor), descriptor.slot]).toEqual([0, 0]);
+    expect([reactor.register(descriptor), descriptor.slot]).toEqual([-28, -1]);
+    expect([reactor.register(descriptor), descriptor.slot]).toEqual([0, 0]);
     expect(native.reactorOpen).toHaveBeenCalledTimes(2);
-    reactor.forget(descriptor);
+    reactor.deregister(descriptor);
     native.watch.mockReturnValueOnce(-28);
-    expect([reactor.watch(descriptor), reactor.watch(descriptor), descriptor.slot]).toEqual([
+    expect([reactor.register(descriptor), reactor.register(descriptor), descriptor.slot]).toEqual([
       -28, 0, 0,
     ]);
   });
@@ -114,7 +114,7 @@ describe('Reactor', () => {
     const poll = fakeReactor('poll');
     for (const { reactor } of [epoll, poll]) {
       const descriptor = fakeDescriptor(10);
-      reactor.watch(descriptor);
+      reactor.register(descriptor);
       reactor.arm(descriptor);
       descriptor.reader = {} as unknown as IoOperation<unknown>;
       reactor.arm(descriptor);
@@ -131,12 +131,12 @@ describe('Reactor', () => {
 
   it('holds the event loop from the first wait to the last', () => {
     const { reactor, native } = fakeReactor();
-    reactor.retain();
-    reactor.retain();
-    reactor.watch(fakeDescriptor(10));
-    reactor.release();
+    reactor.ref();
+    reactor.ref();
+    reactor.register(fakeDescriptor(10));
+    reactor.unref();
     expect(native.hold.mock.calls).toEqual([[true], [true]]);
-    reactor.release();
+    reactor.unref();
     expect(native.hold.mock.calls.at(-1)).toEqual([false]);
   });
 
@@ -147,7 +147,7 @@ describe('Reactor', () => {
       while (spend() && count < 100_000) count++;
       return count;
     };
-    reactor.watch(fakeDescriptor(10));
+    reactor.register(fakeDescriptor(10));
     spendAll();
     expect(spendAll()).toBe(0);
     deliver([0, 1, READABLE]);

@@ -9,7 +9,8 @@ import {
   InvalidStateError,
 } from '#lib/errors';
 import type { Bytes } from '#lib/contract/bytes';
-import { claim, receive, send, sendGathered } from '#lib/socket/stream-io';
+import { perform } from '#lib/socket/io-operation';
+import { RECV_INTO, send, sendGathered } from '#lib/socket/stream-io';
 import { expectNoLeaks } from '../../support/fds';
 import * as kit from './kit';
 import { detach, pattern, resizable } from './memory';
@@ -22,7 +23,7 @@ export function streamSuite(): void {
   afterEach(() => vi.restoreAllMocks());
 
   const recv = (socket: NativeSocket, buffer: Bytes): Promise<number> =>
-    receive(socket.descriptor, buffer, 'receive');
+    perform(socket.descriptor, RECV_INTO, buffer);
   const text = async (socket: NativeSocket, size = 100): Promise<string> => {
     const buffer = Buffer.alloc(size);
     return buffer.toString('latin1', 0, await recv(socket, buffer));
@@ -154,7 +155,7 @@ export function streamSuite(): void {
       const second = await kit.rejection(text(right));
       expect(second).toBeInstanceOf(BusyResourceError);
       expect(second.message).toContain(
-        'receive() called while another task is receiving already (recv on fd',
+        'recvInto() called while another task is receiving already (recv on fd',
       );
       right.close();
       expect(await waiting).toBeInstanceOf(ClosedResourceError);
@@ -426,14 +427,6 @@ export function streamSuite(): void {
       await sending;
       expect(calls).toHaveBeenCalledTimes(400);
       expect(kit.drain(right).length).toBe(count);
-    });
-  });
-
-  describe('claim', () => {
-    it('gives a descriptor to one owner', () => {
-      const [left] = kit.pair();
-      expect(claim(left.descriptor)).toBe(left.descriptor);
-      expect(() => claim(left.descriptor)).toThrow(InvalidStateError);
     });
   });
 }
