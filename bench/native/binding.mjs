@@ -6,8 +6,14 @@ import path from 'node:path';
 const require = createRequire(import.meta.url);
 const manifest = require.resolve('sockscope/package.json');
 
-/** @type {import('../../dist/binding.js').NativeBinding} */
+/**
+ * @type {import('../../dist/binding.js').NativeBinding & { reactorUse: (kind: string) => number }}
+ */
 export const native = createRequire(manifest)('node-gyp-build')(path.dirname(manifest));
+
+// As the package does it: the reactor is chosen before it is opened.
+const reactor = process.env.SOCKSCOPE_REACTOR ?? '';
+if (reactor !== '') ok(native.reactorUse(reactor));
 
 /**
  * The result of a call that has to succeed.

@@ -211,11 +211,11 @@ class CaseRun {
     const address = transport.startsWith('unix')
       ? `${transport}:${this.#path()}`
       : `${transport}:${this.#veth?.here ?? '127.0.0.1'}:0`;
-    const told = Object.entries({ ...one.settings, ...settings }).map((setting) =>
+    const chosen = Object.entries({ ...one.settings, ...settings }).map((setting) =>
       setting.join('='),
     );
     const server = await startServer(
-      [...(isStream ? stream : datagram), this.#kind, address, ...told],
+      [...(isStream ? stream : datagram), this.#kind, address, ...chosen],
       this.#pins?.server,
     );
     this.#servers.set(name, server);

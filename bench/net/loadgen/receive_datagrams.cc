@@ -105,13 +105,13 @@ class Receiver {
 }  // namespace
 
 void ReceiveDatagrams(const Options& options) {
-  std::string told;
-  const int fd = BindDatagram(options, &told);
+  std::string reachable;
+  const int fd = BindDatagram(options, &reachable);
   const int on = 1;
   if (options.is_inet && setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0)
     FailErrno("setsockopt");
   if (options.gro && setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0) FailErrno("setsockopt");
-  printf("{\"address\":\"%s\"}\n", told.c_str());
+  printf("{\"address\":\"%s\"}\n", reachable.c_str());
   fflush(stdout);
   Receiver(options, fd).Run();
 }

@@ -120,13 +120,13 @@ int ConnectDatagram(const Options& options, int index, bool non_blocking) {
   return fd;
 }
 
-int BindDatagram(const Options& options, std::string* told) {
+int BindDatagram(const Options& options, std::string* reachable) {
   const int fd = Create(options);
   if (!options.is_inet) {
     unlink(options.path.c_str());
     const Address local = UnixAddress(options.path);
     if (bind(fd, local.get(), local.length) < 0) FailErrno("bind");
-    *told = "unix-dgram:" + options.path;
+    *reachable = "unix-dgram:" + options.path;
     return fd;
   }
   SetInt(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
@@ -135,6 +135,6 @@ int BindDatagram(const Options& options, std::string* told) {
   sockaddr_in bound;
   socklen_t length = sizeof bound;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) < 0) FailErrno("getsockname");
-  *told = "udp:" + options.host + ":" + std::to_string(ntohs(bound.sin_port));
+  *reachable = "udp:" + options.host + ":" + std::to_string(ntohs(bound.sin_port));
   return fd;
 }

@@ -30,8 +30,8 @@ int BeginConnectStream(const Options& options, int index);
 // A datagram socket connected to the server. A Unix one is bound to a name of its own, so that the
 // server can answer.
 int ConnectDatagram(const Options& options, int index, bool non_blocking);
-// A bound datagram socket; `told` gets the address for the sender. A Unix socket's file is removed
-// first.
-int BindDatagram(const Options& options, std::string* told);
+// A bound datagram socket; `reachable` gets the address for the sender. A Unix socket's file is
+// removed first.
+int BindDatagram(const Options& options, std::string* reachable);
 
 #endif  // SOCKSCOPE_BENCH_SOCKETS_H_

@@ -25,8 +25,8 @@ host, _, port = rest.rpartition(":")
 
 
 def announce(bound=0):
-    told = address if is_unix else f"{transport}:{host}:{bound}"
-    print(json.dumps({"address": told, "pids": [os.getpid()]}), flush=True)
+    bound_address = address if is_unix else f"{transport}:{host}:{bound}"
+    print(json.dumps({"address": bound_address, "pids": [os.getpid()]}), flush=True)
 
 
 def end_with_stdin():

@@ -11,8 +11,8 @@ const { program = '', workers = '1', ...settings } = options;
 
 /** @param {number} port @returns {Promise<number>} The port that it listens on. */
 async function startWorker(port) {
-  const told = Object.entries({ ...settings, reuse: '1' }).map((setting) => setting.join('='));
-  const argv = [kind, `tcp:${address.host}:${String(port)}`, ...told];
+  const chosen = Object.entries({ ...settings, reuse: '1' }).map((setting) => setting.join('='));
+  const argv = [kind, `tcp:${address.host}:${String(port)}`, ...chosen];
   // The worker's stdin stays open, and this file reads its stdout, not the runner.
   const worker = new Worker(new URL(`./${program}`, import.meta.url), {
     argv,
