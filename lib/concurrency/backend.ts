@@ -5,23 +5,20 @@ import type { Gathered } from '../contract/concurrency';
 import type { ICondition, IEvent, ILock } from '../contract/locks';
 import { CancelledError, InvalidStateError } from '../errors';
 import { checkTime, invalidArgument, outOfRange } from '../arguments/validate';
+import { ignoreCancellation } from './body-scope';
 import { bootstrap } from './bootstrap';
-import { CancelScope } from './cancel-scope';
+import { CancelScope, TimeoutScope } from './cancel-scope';
 import { systemClock } from './clock';
 import { Condition } from './condition';
 import { Deadlines } from './deadlines';
 import { Event } from './event';
-import { FairLock } from './fair-lock';
 import { gather } from './gather';
-import { Lock } from './lock';
-import { currentTask } from './scope-node';
-import { ignoreCancellation } from './shield';
+import { FairLock, Lock } from './lock';
 import { checkSignal } from './signal-link';
-import { sleepUntil } from './sleep';
+import { sleepUntil, Turns } from './sleep';
 import { TaskGroup } from './task-group';
+import { currentTask } from './task-node';
 import type { Awaitable, BootstrapOptions, TaskInfo } from '../contract/tasks';
-import { TimeoutScope } from './timeout-scope';
-import { Turns } from './turns';
 import { waitFor } from './wait-for';
 
 /** What a backend's concurrency can be given. */

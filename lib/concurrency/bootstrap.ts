@@ -6,9 +6,9 @@ import type { PendingOperation } from '../waiting/operation';
 import { markHandled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
 import { cancellationOf } from './cancellation';
-import { currentTask, ScopeNode } from './scope-node';
+import { ScopeNode } from './scope-node';
 import { type Abortable, checkSignal, SignalLink } from './signal-link';
-import { checkTaskOptions, TaskNode, type TaskOwner } from './task-node';
+import { checkTaskOptions, currentTask, TaskNode, type TaskOwner } from './task-node';
 
 /**
  * Around a root task, and what it leaves behind: checkpoints, scopes and groups that it started and

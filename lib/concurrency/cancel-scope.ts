@@ -2,7 +2,7 @@ import type * as contract from '../contract/scopes';
 import type { Awaitable } from '../contract/tasks';
 import { setMaxListeners } from 'node:events';
 import { inspect, type InspectOptions } from 'node:util';
-import { type CancelledError, InvalidStateError } from '../errors';
+import { type CancelledError, InvalidStateError, TimeoutError } from '../errors';
 import { checkFunction, checkTime } from '../arguments/validate';
 import { BodyScope } from './body-scope';
 import { cancellationOf } from './cancellation';
@@ -180,5 +180,25 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
   private unwatch(): void {
     if (this.place !== OUT) this.deadlines.remove(this);
     if (this.#source !== undefined) SignalLink.of(this.#source).delete(this);
+  }
+}
+
+/**
+ * A cancel scope that says so: where another would end quietly, its `run` rejects with a
+ * TimeoutError. Made by `timeout` and `timeoutAt` of a backend.
+ */
+export class TimeoutScope extends CancelScope implements contract.TimeoutScope {
+  override run<R>(body: (scope: this) => Awaitable<R>): Promise<R> {
+    // Undefined only comes of `absorbed`, which throws.
+    return super.run(body) as Promise<R>;
+  }
+
+  protected override absorbed(): never {
+    throw new TimeoutError('timed out', { cause: this.ownCancellation });
+  }
+
+  /** @internal */
+  override describe(): string {
+    return 'timeout';
   }
 }

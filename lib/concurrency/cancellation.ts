@@ -1,19 +1,28 @@
 import { types } from 'node:util';
 import { CancelledError, TimeoutError } from '../errors';
-import type { ScopeNode } from './scope-node';
+
+/** A scope, as far as the errors of its cancellation go. */
+export interface CancellationOwner {
+  /** The scope was left while a scope around it was cancelled: that one absorbs its errors. */
+  readonly isPassed: boolean;
+  /** Whether `scope` is this one or around it. */
+  isWithin(scope: CancellationOwner): boolean;
+  /** Whether this scope absorbs the errors of `scope`'s cancellation. */
+  owns(scope: CancellationOwner): boolean;
+}
 
 /**
  * Whose each CancelledError of this library is. Beside the errors and not in them: a user may
  * print, copy and compare those.
  */
-const owners = new WeakMap<object, ScopeNode>();
+const owners = new WeakMap<object, CancellationOwner>();
 
 /** What is left of an error that was nothing but cancellation. */
 export const NOTHING: unique symbol = Symbol('nothing');
 
 /** Makes the one error of `scope`'s cancellation. */
 export function cancellationOf(
-  scope: ScopeNode,
+  scope: CancellationOwner,
   message: string,
   options?: ErrorOptions,
 ): CancelledError {
@@ -27,7 +36,7 @@ export function cancellationOf(
  * `cause`, like the AbortErrors of Node's own functions. A TimeoutError is an answer to a
  * cancellation, and no longer one. An error of several is what its parts are.
  */
-export function ownerOf(error: unknown): ScopeNode | undefined {
+export function ownerOf(error: unknown): CancellationOwner | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const owner = owners.get(error);
   if (owner !== undefined) return owner;
@@ -101,12 +110,12 @@ function copyOf(original: Error, changes: Readonly<Record<string, unknown>>): Er
  * What an error says besides "cancelled": NOTHING if it is a CancelledError, whoever made it, or
  * was caused by one of a scope around `node`.
  */
-export function failureIn(error: unknown, node: ScopeNode): unknown {
+export function failureIn(error: unknown, node: CancellationOwner): unknown {
   return remainder(error, (part) => part instanceof CancelledError || isOfScopeAround(part, node));
 }
 
 /** Whether any part of an error comes of the cancellation of `node`, or of a scope around it. */
-export function concerns(error: unknown, node: ScopeNode): boolean {
+export function concerns(error: unknown, node: CancellationOwner): boolean {
   let isConcerned = false;
   remainder(error, (part) => {
     isConcerned ||= isOfScopeAround(part, node);
@@ -116,7 +125,7 @@ export function concerns(error: unknown, node: ScopeNode): boolean {
 }
 
 /** Whether any part of an error comes of the cancellation of `node` itself. */
-export function isPartlyOf(error: unknown, node: ScopeNode): boolean {
+export function isPartlyOf(error: unknown, node: CancellationOwner): boolean {
   return remainder(error, (part) => isOf(part, node)) !== error;
 }
 
@@ -140,12 +149,12 @@ export function cancelledErrorIn(error: unknown): CancelledError {
     : ((error as Error).cause as CancelledError);
 }
 
-function isOfScopeAround(error: unknown, node: ScopeNode): boolean {
+function isOfScopeAround(error: unknown, node: CancellationOwner): boolean {
   const owner = ownerOf(error);
   return owner !== undefined && (node.isWithin(owner) || node.owns(owner));
 }
 
-function isOf(error: unknown, node: ScopeNode): boolean {
+function isOf(error: unknown, node: CancellationOwner): boolean {
   const owner = ownerOf(error);
   return owner !== undefined && node.owns(owner);
 }

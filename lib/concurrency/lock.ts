@@ -6,8 +6,7 @@ import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
 import { isCancellation } from './cancellation';
-import { currentTask } from './scope-node';
-import type { TaskNode } from './task-node';
+import { currentTask, type TaskNode } from './task-node';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 /** One time of holding a lock, by one task: the guard. */
@@ -147,6 +146,12 @@ export class Lock implements ILock {
     return `${this.constructor.name} ${inspect({ locked: this.locked(), waiters: this.#waiters.size }, options)}`;
   }
 }
+
+/**
+ * The lock of `createFairLock`: strictly first come, first served. `Lock` happens to be that too;
+ * this one promises it.
+ */
+export class FairLock extends Lock {}
 
 function nameOf(task: TaskNode | null): string {
   return task === null ? 'code outside of any task' : task.describe();

@@ -1,13 +1,18 @@
+import type { TaskInfo } from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
-import { contextStorage, currentScope } from '../waiting/context';
+import { type Context, contextStorage } from '../waiting/context';
 import type { PendingOperation } from '../waiting/operation';
-import { ownerOf, remainder } from './cancellation';
+import { type CancellationOwner, ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
-import type { TaskNode } from './task-node';
 
 // The contexts in the AsyncLocalStorage are nodes, and nothing else: hence the casts of what comes
 // from there.
+
+/** What a scope knows of the task that entered it. */
+export interface ScopeTask {
+  readonly info: TaskInfo;
+}
 
 /**
  * A node in the tree of everything that runs: a cancel scope, a shield, or the root scope of a
@@ -17,7 +22,7 @@ import type { TaskNode } from './task-node';
  * is visible from here, that is, with no shield in between. It is pushed down when a scope is
  * cancelled, and never taken back: a scope that is cancelled stays so.
  */
-export abstract class ScopeNode {
+export abstract class ScopeNode implements CancellationOwner, Context {
   /** @internal */
   cancellation: CancelledError | null = null;
   /** The error of its own cancellation. @internal */
@@ -25,7 +30,7 @@ export abstract class ScopeNode {
   /** Null before it is entered. The parent of an open node is open. @internal */
   parent: ScopeNode | null = null;
   /** The task that entered it. @internal */
-  task: TaskNode | null = null;
+  task: ScopeTask | null = null;
   /** @internal */
   isLeft = false;
   /** Its cancellation stopped at its edge. @internal */
@@ -107,8 +112,9 @@ export abstract class ScopeNode {
 
   /** Goes in, under the innermost open scope around the caller. @internal */
   enter(): void {
-    const context = (currentScope() as ScopeNode | undefined) ?? outermost;
-    this.task = currentTask();
+    const caller = contextStorage.getStore() as ScopeNode | undefined;
+    this.task = caller?.task ?? null;
+    const context = caller?.heir() ?? outermost;
     let parent = context;
     while (parent.isLeft) parent = parent.parent as ScopeNode;
     this.enterUnder(parent);
@@ -173,7 +179,7 @@ export abstract class ScopeNode {
   }
 
   /** Whether `scope` is this node, or around it; a shield in between hides nothing. @internal */
-  isWithin(scope: ScopeNode): boolean {
+  isWithin(scope: CancellationOwner): boolean {
     for (let node: ScopeNode | null = this; node !== null; node = node.parent) {
       if (node === scope) return true;
     }
@@ -193,7 +199,7 @@ export abstract class ScopeNode {
    * for already.
    * @internal
    */
-  owns(scope: ScopeNode): boolean {
+  owns(scope: CancellationOwner): boolean {
     return (
       scope === this ||
       (scope.isPassed &&
@@ -295,11 +301,3 @@ class Outermost extends ScopeNode {
 
 /** Around everything. Never cancelled, and never anybody's current scope. */
 export const outermost: ScopeNode = new Outermost();
-
-/**
- * The task that runs the caller; null outside of any. Code that has outlived its task is still that
- * task's.
- */
-export function currentTask(): TaskNode | null {
-  return (contextStorage.getStore() as ScopeNode | undefined)?.task ?? null;
-}

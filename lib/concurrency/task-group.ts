@@ -6,7 +6,7 @@ import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import { callIn } from './call-in';
+import { callIn } from './body-scope';
 import { CancelScope } from './cancel-scope';
 import {
   cancellationOf,

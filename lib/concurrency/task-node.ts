@@ -1,10 +1,11 @@
 import type { Concurrency } from '../contract/concurrency';
 import { invalidArgument } from '../arguments/validate';
-import { type Enclosure, runIn } from './call-in';
+import { contextStorage } from '../waiting/context';
+import { type Enclosure, runIn } from './body-scope';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
 import { noteStart } from './debug';
 import { taskEnd, taskStart } from './diagnostics';
-import { currentTask, ScopeNode } from './scope-node';
+import { ScopeNode } from './scope-node';
 import type { Awaitable, TaskInfo, TaskOptions } from '../contract/tasks';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
@@ -175,4 +176,12 @@ function disposeAfter(error: unknown, owned: Disposable): unknown {
   } catch (thrown) {
     return new AggregateError([error, thrown], 'A task failed, and disposing of its resource, too');
   }
+}
+
+/**
+ * The task that runs the caller; null outside of any. Code that has outlived its task is still that
+ * task's.
+ */
+export function currentTask(): TaskNode | null {
+  return ((contextStorage.getStore() as ScopeNode | undefined)?.task ?? null) as TaskNode | null;
 }

@@ -3,9 +3,8 @@ import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
-import { currentTask } from './scope-node';
 import type { TaskInfo } from '../contract/tasks';
-import { EndWaiter, type TaskNode } from './task-node';
+import { currentTask, EndWaiter, type TaskNode } from './task-node';
 
 class Wait extends EndWaiter<void> {
   readonly #task: TaskNode;

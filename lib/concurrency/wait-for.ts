@@ -1,7 +1,6 @@
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
 import { invalidArgument } from '../arguments/validate';
-import { isThenable } from './awaitable';
 
 class ForeignPromise<R> extends Operation<R> {
   #isAbandoned = false;
@@ -44,4 +43,11 @@ export function waitFor<R>(promise: PromiseLike<R>): Promise<R> {
     return cancelled(scope);
   }
   return new ForeignPromise<R>().enter(scope).watch(real).promise;
+}
+
+/** The test of `await`: whatever has a `then` that can be called. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true;
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return false;
+  return typeof (value as { readonly then?: unknown }).then === 'function';
 }

@@ -1,7 +1,7 @@
 import type { Awaitable } from '../contract/tasks';
 import type { AsyncBackend } from '../contract/backend';
 import type { TaskGroup } from '../contract/tasks';
-import { currentTask } from '../concurrency/scope-node';
+import { currentTask } from '../concurrency/task-node';
 import { BusyResourceError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
 
