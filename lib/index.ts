@@ -55,7 +55,6 @@ export {
   newBuiltinBackend,
 } from './backends/builtin';
 export { ConcurrencyBackend, type ConcurrencyOptions } from './concurrency/backend';
-export { setDebug } from './concurrency/debug';
 export type {
   ScopeCancelMessage,
   ScopeTimeoutMessage,
@@ -63,6 +62,7 @@ export type {
   TaskStartMessage,
 } from './concurrency/diagnostics';
 export { formatTaskTree, taskTree, type TaskTreeNode } from './concurrency/task-tree';
+export { setDebug } from './debug';
 export {
   AttributeLookupError,
   BusyResourceError,

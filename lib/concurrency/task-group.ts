@@ -17,7 +17,7 @@ import {
   NOTHING,
 } from './cancellation';
 import type { Deadlines } from './deadlines';
-import { noteStartSite } from './debug';
+import { noteStartSite } from './start-site';
 import type { ScopeNode } from './scope-node';
 import { Task } from './task';
 import { checkTaskOptions, TaskNode } from './task-node';

@@ -3,7 +3,7 @@ import { invalidArgument } from '../arguments/validate';
 import { contextStorage } from '../waiting/context';
 import { type Enclosure, runIn } from './body-scope';
 import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
-import { noteStart } from './debug';
+import { noteStart } from './start-site';
 import { taskEnd, taskStart } from './diagnostics';
 import { ScopeNode } from './scope-node';
 import type { Awaitable, TaskInfo, TaskOptions } from '../contract/tasks';

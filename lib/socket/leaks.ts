@@ -1,11 +1,7 @@
+import { isDebugging } from '../debug';
 import type { Descriptor } from './descriptor';
 
-/**
- * `SOCKSCOPE_DEBUG=1` records where each socket was created. The stack trace for each socket is too
- * expensive for production.
- */
-const recordCreation =
-  (process.env['SOCKSCOPE_DEBUG'] ?? '') !== '' && process.env['SOCKSCOPE_DEBUG'] !== '0';
+/** Where sockets were created while debugging was on: a stack trace for each is expensive. */
 const creations = new WeakMap<Descriptor, string>();
 
 // The held value is the descriptor alone: an idle connection is to be small.
@@ -29,7 +25,7 @@ const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
  */
 export function closeWhenCollected(owner: object, descriptor: Descriptor, what: string): void {
   descriptor.ownerLabel = what;
-  if (recordCreation) creations.set(descriptor, creationSite());
+  if (isDebugging()) creations.set(descriptor, creationSite());
   registry.register(owner, descriptor, descriptor);
 }
 

@@ -1,6 +1,5 @@
 import path from 'node:path';
-
-let isOn = process.env['SOCKSCOPE_DEBUG'] === '1';
+import { isDebugging } from '../debug';
 
 const library = path.dirname(__dirname) + path.sep;
 const startSites = new WeakMap<object, string>();
@@ -10,7 +9,7 @@ const startSites = new WeakMap<object, string>();
  * more than starting one.
  */
 export function noteStartSite(task: object): void {
-  if (!isOn) return;
+  if (!isDebugging()) return;
   const { stackTraceLimit } = Error;
   // What is shown is without the library's own frames, of which there may be as many.
   Reflect.set(Error, 'stackTraceLimit', 2 * stackTraceLimit);
@@ -35,13 +34,4 @@ export function noteStart(error: unknown, task: { readonly name: string }): void
     'stack',
     `${error.stack ?? String(error)}\n    in task "${task.name}", which was started\n${site}`,
   );
-}
-
-/**
- * Whether tasks remember where they were started: the stack of an error that ends one then says so.
- * Off by default, since it takes a stack for every task; the environment variable SOCKSCOPE_DEBUG=1
- * turns it on from the beginning.
- */
-export function setDebug(on: boolean): void {
-  isOn = on;
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { setDebug } from '#lib/concurrency/debug';
+import { setDebug } from '#lib/debug';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
