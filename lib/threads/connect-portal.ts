@@ -1,10 +1,15 @@
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  threadId,
+} from 'node:worker_threads';
 import type {
   PortalCall,
   PortalConnection,
   PortalFunctions,
   PortalHandle,
 } from '../contract/threads';
-import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
 import { CancelledError, InvalidStateError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
@@ -18,8 +23,8 @@ import {
   type OwnPortalHandle,
 } from './portal-protocol';
 
-/** How long a blocked thread sleeps until it looks whether the portal's thread is still there. */
-const LOOK_AFTER_MS = 1000;
+/** A blocked thread checks after so many milliseconds whether the portal's thread still exists. */
+const CHECK_AFTER_MS = 1000;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -27,10 +32,11 @@ interface Pending {
 }
 
 /**
- * Connects a thread to a portal of another thread, by the handle that was transferred here. Once
- * per handle.
- * @throws InvalidStateError in the portal's own thread, which would wait for itself; TypeError for
- *   what is no handle
+ * Connects this thread to a portal of another thread. `handle` is what `handle()` of the portal
+ * returned, transferred to this thread; each handle connects once.
+ *
+ * @throws InvalidStateError in the portal's own thread, which would wait for itself; TypeError if
+ *   `handle` is not such a handle
  */
 export function connectThreadsPortal<F extends PortalFunctions>(
   handle: PortalHandle,
@@ -43,14 +49,16 @@ export function connectThreadsPortal<F extends PortalFunctions>(
     );
   }
   if (handle.threadId === threadId) {
-    throw new InvalidStateError('This function must be called in a different thread than the portal\'s: hand the handle to a worker'); // prettier-ignore
+    throw new InvalidStateError(
+      "This function must be called in a different thread than the portal's: transfer the handle to a worker",
+    );
   }
-  const line = new Line(handle);
+  const caller = new PortalCaller(handle);
   return {
-    runCoroutine: (name, ...args) => line.block(name, 'coroutine', args) as never,
-    runCoroutineSoon: (name, ...args) => line.call(name, 'coroutine', args) as never,
-    runSync: (name, ...args) => line.block(name, 'sync', args) as never,
-    runSyncSoon: (name, ...args) => line.call(name, 'sync', args) as never,
+    runCoroutine: (name, ...args) => caller.block(name, 'coroutine', args) as never,
+    runCoroutineSoon: (name, ...args) => caller.call(name, 'coroutine', args) as never,
+    runSync: (name, ...args) => caller.block(name, 'sync', args) as never,
+    runSyncSoon: (name, ...args) => caller.call(name, 'sync', args) as never,
   };
 }
 
@@ -59,7 +67,8 @@ function isOwnHandle(handle: PortalHandle): handle is OwnPortalHandle {
   return typeof portalThread === 'number' && signals instanceof SharedArrayBuffer;
 }
 
-class Line {
+/** The calls of one thread into one portal. */
+class PortalCaller {
   readonly #port: MessagePort;
   readonly #signals: Int32Array;
   readonly #pending = new Map<number, Pending>();
@@ -71,10 +80,10 @@ class Line {
     port.on('message', (reply: PortalReply) => {
       this.#settle(reply);
     });
-    // The portal has gone, and took its answers along.
+    // No reply comes any more: the portal has closed, or its thread has ended.
     port.on('close', () => {
-      for (const { reject } of this.#pending.values()) reject(notRunning());
-      this.#pending.clear();
+      Atomics.store(this.#signals, STATE, CLOSED);
+      this.#rejectPending();
     });
     port.unref();
   }
@@ -94,16 +103,13 @@ class Line {
     while (outcome.settle === undefined) {
       const seen = Atomics.load(this.#signals, REPLIES);
       const isClosed = Atomics.load(this.#signals, STATE) === CLOSED;
-      // Replies to other calls of this thread come on the same line: their promises are settled on
-      // the way.
+      // Replies to other calls of this thread arrive at the same port. Their promises settle here.
       this.#drain();
-      if (isClosed) {
-        // What was answered in the last moment had been posted before.
-        for (const unanswered of this.#pending.values()) unanswered.reject(notRunning());
-        this.#pending.clear();
-      } else if ((outcome.settle as unknown) === undefined) {
-        const woken = Atomics.wait(this.#signals, REPLIES, seen, LOOK_AFTER_MS);
-        // A thread that was terminated had no time to say so.
+      // The portal posts its last replies before it sets CLOSED: this drain has seen them.
+      if (isClosed) this.#rejectPending();
+      else if ((outcome.settle as unknown) === undefined) {
+        const woken = Atomics.wait(this.#signals, REPLIES, seen, CHECK_AFTER_MS);
+        // A thread that was terminated could not set CLOSED.
         if (woken === 'timed-out') this.#post({ type: 'ping' });
       }
     }
@@ -144,17 +150,21 @@ class Line {
     return id;
   }
 
-  /** @returns false if nobody is there any more: the portal counts as closed then */
+  /** @returns false if the portal's port is closed: the portal then counts as closed, too */
   #post(request: PortalRequest): boolean {
-    // Node tells, though its declarations do not; elsewhere nothing is known.
-    const isThere =
-      (this.#port as { postMessage(message: PortalRequest): unknown }).postMessage(request) !==
-      false;
-    if (!isThere) Atomics.store(this.#signals, STATE, CLOSED);
-    return isThere;
+    const delivered = postMessage(this.#port, request);
+    if (delivered === true || !postMessageReportsPeer()) return true;
+    Atomics.store(this.#signals, STATE, CLOSED);
+    return false;
   }
 
-  /** Takes what has arrived. */
+  #rejectPending(): void {
+    for (const { reject } of this.#pending.values()) reject(notRunning());
+    this.#pending.clear();
+    this.#updateRef();
+  }
+
+  /** Settles the calls whose replies have arrived. */
   #drain(): void {
     for (
       let next = receiveMessageOnPort(this.#port);
@@ -167,7 +177,7 @@ class Line {
 
   #settle(reply: PortalReply): void {
     const pending = this.#pending.get(reply.id);
-    // A call that was cancelled here: its result is dropped.
+    // The call was cancelled in this thread: the result is dropped.
     if (pending === undefined) return;
     this.#pending.delete(reply.id);
     this.#updateRef();
@@ -187,7 +197,7 @@ class Line {
     }
   }
 
-  /** A thread with calls under way stays alive for their results. */
+  /** A pending call keeps its thread alive. */
   #updateRef(): void {
     if (this.#pending.size > 0) this.#port.ref();
     else this.#port.unref();
@@ -198,4 +208,26 @@ function notRunning(): InvalidStateError {
   return new InvalidStateError(
     'ThreadsPortal not running: it is not open yet, or it has closed, or its thread has ended',
   );
+}
+
+/**
+ * What `postMessage` of Node.js returns, against its declaration: true if the other port is open,
+ * false if it is closed, and undefined if *this* port is closing. `receiveMessageOnPort` makes it
+ * close when it meets the close message of the other port, and an unfinished close emits no event
+ * in a blocked thread. Hence only true means that the portal is there.
+ */
+function postMessage(port: MessagePort, message: unknown): unknown {
+  return (port as { postMessage(value: unknown): unknown }).postMessage(message);
+}
+
+let reportsPeer: boolean | undefined;
+
+/** False in a runtime that always returns undefined: there, only `CLOSED` and 'close' tell. */
+function postMessageReportsPeer(): boolean {
+  if (reportsPeer === undefined) {
+    const { port1, port2 } = new MessageChannel();
+    reportsPeer = postMessage(port1, null) === true;
+    port2.close();
+  }
+  return reportsPeer;
 }

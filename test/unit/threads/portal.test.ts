@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { connectThreadsPortal, newBuiltinBackend, type PortalHandle } from '#lib/index';
 import { threadFunction } from '#lib/conformance/thread-functions';
+import { runCode } from '../../support/child';
 import { expectNoLeaks } from '../../support/fds';
 
 expectNoLeaks();
@@ -14,7 +15,7 @@ describe('a thread that waits for a portal', () => {
     await backend.bootstrap(async () => {
       let used = Infinity;
       const portal = backend.createThreadsPortal({
-        // The thread has been started, and is blocked now: what is used from here on is the wait's.
+        // The thread has been started and is blocked now: only its wait can use time from here on.
         async wait() {
           begun.set();
           await backend.coroYield();
@@ -32,7 +33,7 @@ describe('a thread that waits for a portal', () => {
           { transfer: [handle.port] },
         );
       });
-      // A busy wait would have used all of it.
+      // A busy wait would have used all of the 300 ms.
       expect(used).toBeLessThan(200_000);
     });
   });
@@ -49,7 +50,7 @@ describe('a thread that waits for a portal', () => {
     });
   `;
 
-  it('is told when the thread of the portal dies, by each way to call', async () => {
+  it('gets InvalidStateError from every kind of call when the thread of the portal dies', async () => {
     const worker = new Worker(mortal, { eval: true });
     const handles: PortalHandle[] = [];
     worker.on('message', (handle: PortalHandle) => handles.push(handle));
@@ -61,12 +62,44 @@ describe('a thread that waits for a portal', () => {
     expect(one?.runSync('add', 1, 2)).toBe(3);
     const notRunning = expect.objectContaining({ code: 'ERR_INVALID_STATE' }) as Error;
     const soon = one?.runCoroutineSoon('die');
-    // This thread is blocked, and learns nothing from its event loop.
+    // This thread is blocked: its event loop cannot report the death.
     expect(() => one?.runSync('die')).toThrow(notRunning);
     await expect(soon).rejects.toEqual(notRunning);
     expect(() => one?.runSync('add', 1, 2)).toThrow(notRunning);
     expect(() => other?.runCoroutine('add', 1, 2)).toThrow(notRunning);
     await expect(other?.runSyncSoon('add', 1, 2)).rejects.toEqual(notRunning);
     expect(await exited).toEqual([3]);
+  });
+
+  // In a child process: a thread that waits for ever would block the test runner, too.
+  it('notices a death between the call and the first look for its reply', async () => {
+    const { code, stdout, stderr } = await runCode(
+      `
+      import { once } from 'node:events';
+      import { Worker } from 'node:worker_threads';
+      import { connectThreadsPortal } from 'sockscope';
+      const worker = new Worker(${JSON.stringify(mortal)}, { eval: true, execArgv: [] });
+      const [handle] = await once(worker, 'message');
+      const { port } = handle;
+      const post = port.postMessage.bind(port);
+      port.postMessage = (request) => {
+        delete port.postMessage;
+        const delivered = post(request);
+        while (post({ type: 'ping' })); // until the dying thread has closed its port
+        return delivered;
+      };
+      try {
+        connectThreadsPortal(handle).runSync('die');
+      } catch (error) {
+        console.log(error.code);
+      }
+      `,
+      { timeout: 15_000 },
+    );
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: 'ERR_INVALID_STATE\n',
+      stderr: '',
+    });
   });
 });
