@@ -78,6 +78,17 @@ for (const errorClass of ERROR_CLASSES) {
   });
 }
 
+/**
+ * The error of a send that failed after `packetsSent` datagrams. The CancelledError of a scope
+ * belongs to all operations in it: a send that has to count gets its own, with that as the cause.
+ */
+export function withPacketsSent(error: unknown, packetsSent: number): unknown {
+  if (packetsSent === 0 || !(error instanceof Error)) return error;
+  const own =
+    error instanceof CancelledError ? new CancelledError(error.message, { cause: error }) : error;
+  return Object.assign(own, { packetsSent });
+}
+
 /** Where a system call was aimed: what a Node error carries beside its code. */
 export interface SystemErrorTarget {
   readonly address?: string;

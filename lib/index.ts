@@ -75,6 +75,7 @@ export {
   TimeoutError,
   UnsupportedOperationError,
 } from './errors';
+export { BaseDatagramListener, BaseListener } from './networking/base-listener';
 export { ancillaryBufferSize, closeReceivedFds } from './socket/ancillary';
 export { nativeInfo, type NativeInfo } from './socket/native-info';
 export { type KeepAlive, SocketOptions } from './socket/options';
@@ -87,5 +88,16 @@ export type { ThreadPoolOptions } from './threads/thread-pool';
 export { type BackendOptions, ThreadedBackend } from './threads/threaded-backend';
 export { transferResult } from './threads/transfer';
 export { acloseForcefully } from './transports/aclose-forcefully';
-export { SocketAttribute, typedAttribute } from './transports/attributes';
+export { type AttributeGetters, SocketAttribute, typedAttribute } from './transports/attributes';
+export {
+  BaseDatagramReadTransport,
+  BaseDatagramTransport,
+  BaseDatagramWriteTransport,
+} from './transports/base-datagram-transport';
+export {
+  BaseStreamReadTransport,
+  BaseStreamTransport,
+  BaseStreamWriteTransport,
+} from './transports/base-stream-transport';
+export { BaseTransport } from './transports/base-transport';
 export { StapledDatagramTransport, StapledStreamTransport } from './transports/stapled';

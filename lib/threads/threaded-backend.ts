@@ -4,14 +4,15 @@ import { ConcurrencyBackend, type ConcurrencyOptions } from '../concurrency/back
 import { ThreadPool, type ThreadPoolOptions } from './thread-pool';
 import { ThreadsPortal } from './threads-portal';
 
-/** What a built-in backend can be given. */
+/** Options of a built-in backend. */
 export interface BackendOptions extends ConcurrencyOptions {
-  /** The threads of `runInThread`. */
+  /** The worker threads of `runInThread`. */
   readonly threads?: ThreadPoolOptions;
 }
 
 /**
- * The half of a backend that has no sockets, with its threads. Both built-in backends extend it.
+ * The half of a backend that needs no sockets, with its threads. Both built-in backends extend it, and
+ * a custom backend can. Its methods are those of `AsyncBackend`.
  */
 export class ThreadedBackend extends ConcurrencyBackend {
   readonly #pool: ThreadPool;
@@ -32,6 +33,7 @@ export class ThreadedBackend extends ConcurrencyBackend {
     }
   }
 
+  /** As `AsyncBackend.runInThread`. A checkpoint. */
   runInThread<R = unknown>(
     fn: ThreadFunction,
     args: readonly unknown[] = [],
@@ -40,6 +42,7 @@ export class ThreadedBackend extends ConcurrencyBackend {
     return this.#pool.run<R>(fn, args, options);
   }
 
+  /** As `AsyncBackend.createThreadsPortal`. */
   createThreadsPortal<F extends PortalFunctions>(functions: F): ThreadsPortal<F> {
     return new ThreadsPortal(this, functions);
   }

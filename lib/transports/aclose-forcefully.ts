@@ -1,11 +1,16 @@
 import type { AsyncBackend } from '../contract/backend';
 
 /**
- * Closes without waiting: `aclose` in a scope that is cancelled already. What was not sent is
- * dropped.
+ * Closes without waiting, by `aclose` in a scope that is already cancelled. Data that was not sent
+ * yet is dropped.
  *
- * No checkpoint: it is not felt if a scope around the caller is cancelled too. An error of `aclose`
- * itself goes on.
+ * Not a checkpoint: it works in a cancelled scope, too. Rejects with the error of `aclose`, if that
+ * is not the cancellation.
+ *
+ * @example
+ * const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
+ * await acloseForcefully(listener);
+ * console.log(listener.isClosing()); // → true
  */
 export async function acloseForcefully(resource: {
   aclose(): Promise<void>;

@@ -1,9 +1,5 @@
 import type { AncillaryData } from '../contract/ancillary';
-import type { TypedAttribute } from '../contract/attributes';
-import type { AsyncBackend } from '../contract/backend';
-import { InvalidStateError, UnsupportedOperationError } from '../errors';
 import type { Bytes } from '../contract/bytes';
-import { acloseForcefully } from './aclose-forcefully';
 import type {
   AsyncBaseTransport,
   AsyncDatagramReadTransport,
@@ -13,14 +9,17 @@ import type {
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
 } from '../contract/transports';
+import { InvalidStateError, UnsupportedOperationError } from '../errors';
+import { BaseTransport } from './base-transport';
 
 /**
- * What stapled transports do alike: they close both parts, and answer with the attributes of both.
+ * What stapled transports have in common: they close the sending part, then the receiving part, and
+ * have the attributes of both; of two, the receiving part's.
  */
 abstract class StapledTransport<
   S extends AsyncBaseTransport,
   R extends AsyncBaseTransport,
-> implements AsyncBaseTransport {
+> extends BaseTransport {
   readonly sendTransport: S;
   readonly receiveTransport: R;
 
@@ -31,48 +30,15 @@ abstract class StapledTransport<
         'transport backend inconsistency: both parts must be made by one backend',
       );
     }
+    super(sendTransport.backend(), [receiveTransport, sendTransport]);
     this.sendTransport = sendTransport;
     this.receiveTransport = receiveTransport;
-  }
-
-  /**
-   * Closes the sending part, then the receiving part. If the first fails or is cancelled, the other
-   * is closed all the same, forcefully, and the error goes on.
-   */
-  async aclose(): Promise<void> {
-    try {
-      await this.sendTransport.aclose();
-    } catch (error) {
-      await acloseForcefully(this.receiveTransport);
-      throw error;
-    }
-    await this.receiveTransport.aclose();
-  }
-
-  /** True if both parts are. */
-  isClosing(): boolean {
-    return this.sendTransport.isClosing() && this.receiveTransport.isClosing();
-  }
-
-  backend(): AsyncBackend {
-    return this.sendTransport.backend();
-  }
-
-  /** The receiving part's attribute, or else the sending part's. */
-  extra<T>(attribute: TypedAttribute<T>, fallback?: T): T {
-    const missing = {} as T;
-    const received = this.receiveTransport.extra(attribute, missing);
-    return received === missing ? this.sendTransport.extra(attribute, fallback) : received;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.aclose();
   }
 }
 
 /**
- * One stream made of two halves: sends through one transport, receives through the other. It owns
- * both.
+ * One stream made of two transports: it sends through one and receives through the other. It owns
+ * both. Cancellation is that of the part that works.
  */
 export class StapledStreamTransport
   extends StapledTransport<AsyncStreamWriteTransport, AsyncStreamReadTransport>
@@ -104,7 +70,6 @@ export class StapledStreamTransport
     return this.receiveTransport.recvWithAncillaryInto(buffer, ancillaryBufsize);
   }
 
-  /** The sending part's. */
   sendAll(data: Bytes): Promise<void> {
     return this.sendTransport.sendAll(data);
   }
@@ -118,8 +83,8 @@ export class StapledStreamTransport
   }
 
   /**
-   * The end of the stream, by the sending part's `sendEof`; one that has none, or cannot, is closed
-   * instead.
+   * Calls `sendEof` of the sending part. A sending part without it, or where it is not supported,
+   * is closed instead.
    */
   async sendEof(): Promise<void> {
     const { sendTransport } = this;
@@ -139,7 +104,10 @@ function isFullDuplex(transport: AsyncStreamWriteTransport): transport is AsyncS
   return typeof (transport as Partial<AsyncStreamTransport>).sendEof === 'function';
 }
 
-/** One datagram transport made of two halves. It owns both. */
+/**
+ * One datagram transport made of two: it sends through one and receives through the other. It owns
+ * both. Cancellation is that of the part that works.
+ */
 export class StapledDatagramTransport
   extends StapledTransport<AsyncDatagramWriteTransport, AsyncDatagramReadTransport>
   implements AsyncDatagramTransport
@@ -166,7 +134,6 @@ export class StapledDatagramTransport
     return this.sendTransport.send(data);
   }
 
-  /** The sending part's. */
   sendWithAncillary(data: Bytes, ancillary: AncillaryData): Promise<void> {
     return this.sendTransport.sendWithAncillary(data, ancillary);
   }

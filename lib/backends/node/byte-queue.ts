@@ -1,4 +1,4 @@
-import type { Bytes } from '../../contract/bytes';
+export { bytesOf } from '../../arguments/buffers';
 
 const EMPTY = new Uint8Array(0);
 /**
@@ -11,11 +11,6 @@ const OVERHEAD_BYTES = 256;
  * it.
  */
 const HANDOVER_BYTES = 16_384;
-
-/** A view as the bytes of its memory: the same, not a copy. */
-export function bytesOf(view: Bytes): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
 
 /** Bytes in their order, as they came in chunks. */
 export class ByteQueue {

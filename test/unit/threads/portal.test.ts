@@ -45,16 +45,15 @@ describe('a thread that waits for a portal', () => {
     const backend = newBuiltinBackend('node');
     const portal = backend.createThreadsPortal({ add: (a, b) => a + b, die: () => process.exit(3) });
     portal.run(async () => {
-      for (const handle of [portal.handle(), portal.handle()]) parentPort.postMessage(handle, [handle.port]);
+      const handles = [portal.handle(), portal.handle()];
+      parentPort.postMessage(handles, handles.map(({ port }) => port));
       await backend.sleepForever();
     });
   `;
 
   it('gets InvalidStateError from every kind of call when the thread of the portal dies', async () => {
     const worker = new Worker(mortal, { eval: true });
-    const handles: PortalHandle[] = [];
-    worker.on('message', (handle: PortalHandle) => handles.push(handle));
-    await expect.poll(() => handles.length).toBe(2);
+    const [handles] = (await once(worker, 'message')) as [PortalHandle[]];
     const [one, other] = handles.map((handle) =>
       connectThreadsPortal<{ add: (a: number, b: number) => number; die: () => void }>(handle),
     );
@@ -79,7 +78,7 @@ describe('a thread that waits for a portal', () => {
       import { Worker } from 'node:worker_threads';
       import { connectThreadsPortal } from 'sockscope';
       const worker = new Worker(${JSON.stringify(mortal)}, { eval: true, execArgv: [] });
-      const [handle] = await once(worker, 'message');
+      const [[handle]] = await once(worker, 'message');
       const { port } = handle;
       const post = port.postMessage.bind(port);
       port.postMessage = (request) => {
