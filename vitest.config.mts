@@ -1,10 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Runs under the poll reactor only: the other project has the same suites under its own reactor. */
+const POLL_ONLY = 'test/conformance/native-poll.test.ts';
 
 export default defineConfig({
   // The tests run what users run: the compiled output, loaded by Node itself.
   resolve: { alias: [{ find: /^#lib\/(.+)$/, replacement: `${import.meta.dirname}/dist/$1.js` }] },
   test: {
-    include: ['test/**/*.test.ts'],
     // A fork per file: a native crash ends one file's process, not the run, and execArgv may hold
     // --expose-gc.
     pool: 'forks',
@@ -12,5 +14,29 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//, /\.node$/] } },
     testTimeout: 20_000,
     reporters: ['default', './test/support/summary-reporter.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'default',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, POLL_ONLY],
+        },
+      },
+      {
+        // The reactor of systems without epoll, on Linux too: what waits runs once more with it.
+        extends: true,
+        test: {
+          name: 'poll',
+          env: { SOCKSCOPE_REACTOR: 'poll' },
+          include: [
+            POLL_ONLY,
+            'test/native/reactor.test.ts',
+            'test/unit/socket/{io-operation,readiness,stream-io}.test.ts',
+            'test/integration/native-{cancel-datagram,cancel-stream,stream}.test.ts',
+          ],
+        },
+      },
+    ],
   },
 });

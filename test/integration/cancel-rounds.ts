@@ -1,0 +1,91 @@
+import { expect } from 'vitest';
+import type { AsyncStreamTransport, CancelScope } from '#lib/index';
+import { nativeBinding } from '#lib/binding';
+import { backend } from './native-kit';
+
+/** With a handle per fd, each round costs more: fewer of them take as long. */
+export const rounds = nativeBinding().reactorKind() === 'epoll' ? 10_000 : 2_000;
+
+/**
+ * Of the rounds, so many at least must have been cancelled while they waited, and so many must have
+ * come through.
+ */
+export const ENOUGH = 100;
+
+export interface Tally {
+  cancelled: number;
+  completed: number;
+}
+
+/** What the next tick of a peer cancels: it comes with the data, and so in one batch of events. */
+let onTick: CancelScope | null = null;
+
+/** Cancels at each tick, until the stream of ticks ends. */
+export async function followTicks(ticker: AsyncStreamTransport): Promise<void> {
+  const buffer = new Uint8Array(1);
+  while ((await ticker.recvInto(buffer)) > 0) onTick?.cancel();
+}
+
+/**
+ * Runs `operation` in a scope that is cancelled at some time: before its next step, a few
+ * microtasks or a turn of the loop later, or only when it is through. Resolves to undefined if the
+ * cancellation ended it.
+ */
+export async function cancelSometime<T>(
+  random: (limit: number) => number,
+  tally: Tally,
+  operation: () => Promise<T>,
+): Promise<T | undefined> {
+  const scope = backend.openCancelScope();
+  const running = scope.run(operation);
+  switch (random(6)) {
+    case 0:
+      scope.cancel();
+      break;
+    case 1:
+      for (let i = random(6); i > 0; i--) await Promise.resolve();
+      scope.cancel();
+      break;
+    case 2:
+      await backend.coroYield();
+      scope.cancel();
+      break;
+    case 3:
+      scope.reschedule(backend.currentTime() + random(3) / 4);
+      break;
+    case 4:
+      onTick = scope;
+      break;
+    default:
+      break;
+  }
+  const result = await running;
+  onTick = null;
+  tally[scope.cancelledCaught() ? 'cancelled' : 'completed']++;
+  return result;
+}
+
+/**
+ * Serves for no time, a few microtasks, some turns of the loop, or (seldom, since a timer takes a
+ * millisecond) a while.
+ */
+export async function serveForAWhile(
+  random: (limit: number) => number,
+  tally: Tally,
+  serve: () => Promise<never>,
+): Promise<void> {
+  const scope = random(20) === 0 ? backend.moveOnAfter(1) : backend.openCancelScope();
+  const serving = scope.run(serve);
+  if (scope.when() === Infinity) {
+    if (random(2) === 0) for (let i = random(6); i > 0; i--) await Promise.resolve();
+    else for (let i = random(6); i > 0; i--) await backend.coroYield();
+    scope.cancel();
+  }
+  await serving;
+  tally.cancelled++;
+}
+
+export function expectBoth({ cancelled, completed }: Tally): void {
+  expect(cancelled).toBeGreaterThan(ENOUGH);
+  expect(completed).toBeGreaterThan(ENOUGH);
+}

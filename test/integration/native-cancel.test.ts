@@ -1,3 +1,0 @@
-import { cancelSuite } from './native-cancel-suite';
-
-cancelSuite(10_000);

@@ -1,4 +1,0 @@
-import '../unit/socket/use-poll-reactor';
-import { streamSuite } from './native-stream-suite';
-
-streamSuite();

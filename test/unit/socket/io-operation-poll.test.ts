@@ -1,4 +1,0 @@
-import './use-poll-reactor';
-import { operationSuite } from './io-operation-suite';
-
-operationSuite();

@@ -1,4 +1,0 @@
-import './use-poll-reactor';
-import { readinessSuite } from './readiness-suite';
-
-readinessSuite('poll');

@@ -1,4 +1,0 @@
-import './use-poll-reactor';
-import { streamSuite } from './stream-io-suite';
-
-streamSuite();
