@@ -103,7 +103,7 @@ export function expectedFiles() {
     ],
     ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
     ...modules.flatMap((module) => [`${module}.js`, `${module}.d.ts`]),
-    ...['dist/index', 'dist/testing/index'].flatMap((module) => [
+    ...['dist/index', 'dist/conformance/index', 'dist/testing/index'].flatMap((module) => [
       `${module}.mjs`,
       `${module}.d.mts`,
     ]),

@@ -10,18 +10,16 @@ import {
   bytes,
   CANCELLED,
   CLOSED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
   hasSettled,
-  lacks,
   rejectsWith,
-  type Scenario,
   text,
-  type TestRunner,
   until,
-} from './harness';
-import { type DatagramKind, localAddress } from './datagram-kinds';
+} from './expectations';
+import { defineSuite, lacks, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
+import { localAddress } from './datagram-kinds';
+import { UNIX_DATAGRAMS } from './unix-datagrams';
 
 /** Room for some fds and their header, on every platform. */
 const ROOM = 256;
@@ -64,14 +62,10 @@ function receivedFd(scenario: Scenario, { fds = [] }: AncillaryData): number {
 }
 
 /**
- * Defines what control messages have to do, over Unix streams and, where a kind is given, Unix
- * datagrams. Backends that have none refuse: other suites see to that.
+ * Defines the tests of control messages over Unix streams and Unix datagrams. That a backend
+ * without control messages refuses them is tested with the transports.
  */
-export function testAncillaryData(
-  runner: TestRunner,
-  subject: ConformanceSubject,
-  datagrams?: DatagramKind,
-): void {
+export function testAncillaryData(runner: TestRunner, subject: ConformanceSubject): void {
   if (lacks(subject, 'ancillary data')) return;
   defineSuite(runner, subject, 'control messages on a Unix stream', (test) => {
     test('pass an fd with data: another fd of the same file, while the sender keeps his', async (scenario) => {
@@ -160,11 +154,11 @@ export function testAncillaryData(
     });
   });
 
-  if (datagrams === undefined) return;
+  if (lacks(subject, 'Unix datagrams')) return;
   defineSuite(runner, subject, 'control messages on Unix datagrams', (test) => {
     test('pass an fd from a transport to a listener', async (scenario) => {
       const { backend } = scenario;
-      const listener = await datagrams.listen(scenario);
+      const listener = await UNIX_DATAGRAMS.listen(scenario);
       const path = localAddress(listener) as UnixPath;
       const transport = scenario.own(
         await backend.createUnixDatagramEndpoint(path, { localPath: scenario.freshPath() }),

@@ -4,22 +4,21 @@ import { writeFileSync } from 'node:fs';
 import { SocketAttribute } from '../transports/attributes';
 import { udpPeer } from './datagram-kinds';
 import {
-  BAD_RANGE, BAD_TYPE, bytes, CANCELLED, type ConformanceSubject, defineSuite, endsQuietly, hasSettled, lacks, rejectsWith, type Scenario, text, type TestRunner, turns, UNSUPPORTED,
-} from './harness'; // prettier-ignore
+  BAD_RANGE,
+  BAD_TYPE,
+  bytes,
+  CANCELLED,
+  endsQuietly,
+  hasSettled,
+  rejectsWith,
+  text,
+  turns,
+  UNSUPPORTED,
+} from './expectations';
+import { defineSuite, lacks, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
+import { fullUnix, hangingTcp } from './slow-listeners';
 import { portOf, rawServer } from './stream-peer';
-
-/** What the tests of connecting need beside a backend. Nothing in it is a checkpoint. */
-export interface ConnectingOptions {
-  /**
-   * An address of this machine where a TCP connection neither succeeds nor fails, closed with the
-   * scenario. Without it, what hangs is not tested.
-   */
-  hangingTcp?(scenario: Scenario): Promise<{ readonly host: string; readonly port: number }>;
-  /** A Unix listener whose backlog is full, and what makes room in it. */
-  fullUnix?(
-    scenario: Scenario,
-  ): Promise<{ readonly path: string; readonly makeRoom: () => Promise<void> }>;
-}
 
 /** A port of 127.0.0.1 where nobody listens. */
 async function freePort(scenario: Scenario): Promise<number> {
@@ -30,11 +29,7 @@ async function freePort(scenario: Scenario): Promise<number> {
 }
 
 /** Defines what dialling has to do: TCP, Unix streams, UDP; addresses, errors, cancelling. */
-export function testConnecting(
-  runner: TestRunner,
-  subject: ConformanceSubject,
-  options: ConnectingOptions = {},
-): void {
+export function testConnecting(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'connecting by TCP', (test) => {
     test('connects by address and by name', async (scenario) => {
       const { server, next } = await rawServer(scenario, { host: '127.0.0.1', port: 0 });
@@ -152,8 +147,7 @@ export function testConnecting(
     });
 
     test('a connection that hangs can be cancelled', async (scenario) => {
-      if (options.hangingTcp === undefined) return;
-      const { host, port } = await options.hangingTcp(scenario);
+      const { host, port } = await hangingTcp(scenario);
       const scope = scenario.backend.openCancelScope();
       const dialling = scope.run(() => scenario.backend.createTcpConnection(host, port));
       assert.equal(await hasSettled(dialling, 20), false);
@@ -297,8 +291,7 @@ export function testConnecting(
       });
 
       test('waits while the backlog of the listener is full', async (scenario) => {
-        if (options.fullUnix === undefined) return;
-        const { path, makeRoom } = await options.fullUnix(scenario);
+        const { path, makeRoom } = await fullUnix(scenario);
         const scope = scenario.backend.openCancelScope();
         const cancelled = scope.run(() => scenario.backend.createUnixStreamConnection(path));
         const dialling = scenario.backend.createUnixStreamConnection(path);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AsyncDatagramListener } from '../contract/listeners';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncDatagramTransport } from '../contract/transports';
-import type { Scenario } from './harness';
+import type { Scenario } from './scenario';
 
 /**
  * The other end: a datagram socket that no code of the backend under test touches. Nothing in it is

@@ -4,8 +4,23 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { SocketAttribute } from '../transports/attributes';
 import { type DatagramKind, localAddress } from './datagram-kinds';
 import {
-  BAD_RANGE, BAD_TYPE, BUSY, bytes, CANCELLED, CLOSED, type ConformanceSubject, defineSuite, endsQuietly, lacks, NO_ATTRIBUTE, rejectsWith, text, type TestRunner, throwsWith, turns, UNSUPPORTED, until,
-} from './harness'; // prettier-ignore
+  BAD_RANGE,
+  BAD_TYPE,
+  BUSY,
+  bytes,
+  CANCELLED,
+  CLOSED,
+  endsQuietly,
+  NO_ATTRIBUTE,
+  rejectsWith,
+  text,
+  throwsWith,
+  turns,
+  UNSUPPORTED,
+  until,
+} from './expectations';
+import { defineSuite, lacks } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 /**
  * Defines what every bound datagram socket has to do: serving, its handlers' tasks, answering,

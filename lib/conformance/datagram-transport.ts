@@ -4,8 +4,24 @@ import { acloseForcefully } from '../transports/aclose-forcefully';
 import type { AsyncDatagramTransport } from '../contract/transports';
 import { type DatagramKind, type DatagramPeer, localAddress } from './datagram-kinds';
 import {
-  BAD_RANGE, BAD_TYPE, BUSY, bytes, CANCELLED, CLOSED, type ConformanceSubject, defineSuite, endsQuietly, hasSettled, lacks, NO_ATTRIBUTE, numbered, rejectsWith, type Scenario, text, type TestRunner, throwsWith, turns, UNSUPPORTED,
-} from './harness'; // prettier-ignore
+  BAD_RANGE,
+  BAD_TYPE,
+  BUSY,
+  bytes,
+  CANCELLED,
+  CLOSED,
+  endsQuietly,
+  hasSettled,
+  NO_ATTRIBUTE,
+  numbered,
+  rejectsWith,
+  text,
+  throwsWith,
+  turns,
+  UNSUPPORTED,
+} from './expectations';
+import { defineSuite, lacks, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 interface Link {
   readonly transport: AsyncDatagramTransport;

@@ -6,15 +6,13 @@ import {
   BAD_TYPE,
   CANCELLED,
   CLOSED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
   hasSettled,
   rejectsWith,
-  type Scenario,
-  type TestRunner,
   throwsWith,
-} from './harness';
+} from './expectations';
+import { defineSuite, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { threadFunction } from './thread-functions';
 import { ThreadGate } from './thread-gate';
 

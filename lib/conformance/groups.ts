@@ -5,14 +5,13 @@ import {
   BAD_STATE,
   BAD_TYPE,
   CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
   hasSettled,
   rejectsWith,
-  type TestRunner,
   throwsWith,
-} from './harness';
+} from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 async function failuresOf(running: Promise<unknown>): Promise<unknown[]> {
   const error: unknown = await running.then(

@@ -4,18 +4,9 @@ import { chmodSync, existsSync, rmSync, statSync, unlinkSync, writeFileSync } fr
 import { createServer } from 'node:net';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncBaseTransport } from '../contract/transports';
-import {
-  BAD_RANGE,
-  BAD_TYPE,
-  CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
-  lacks,
-  rejectsWith,
-  type Scenario,
-  type TestRunner,
-  UNSUPPORTED,
-} from './harness';
+import { BAD_RANGE, BAD_TYPE, CANCELLED, rejectsWith, UNSUPPORTED } from './expectations';
+import { defineSuite, lacks, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { portOf, rawConnect, rawServer } from './stream-peer';
 
 function addressOf(listener: AsyncBaseTransport): InetAddress {

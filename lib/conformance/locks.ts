@@ -5,15 +5,14 @@ import {
   BAD_STATE,
   BAD_TYPE,
   CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
   hasSettled,
   rejectsWith,
-  type TestRunner,
   throwsWith,
   turns,
-} from './harness';
+} from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 const LOCKS: readonly (readonly [string, (backend: AsyncBackend) => ILock])[] = [
   ['a lock', (backend) => backend.createLock()],

@@ -4,14 +4,12 @@ import {
   BAD_RANGE,
   BAD_TYPE,
   CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
-  lacks,
   rejectsWith,
-  type TestRunner,
   UNSUPPORTED,
-} from './harness';
+} from './expectations';
+import { defineSuite, lacks } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 /**
  * Defines what name look-ups have to do. Nothing in it asks a name server: names are numeric,

@@ -6,14 +6,13 @@ import {
   BAD_STATE,
   BAD_TYPE,
   CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
   endsQuietly,
   hasSettled,
   rejectsWith,
-  type TestRunner,
   throwsWith,
-} from './harness';
+} from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 /** Defines what running, sleeping, yielding and waiting for foreign promises have to do. */
 export function testRunning(runner: TestRunner, subject: ConformanceSubject): void {

@@ -1,15 +1,9 @@
 import type { CancelScope } from '../contract/scopes';
 import assert from 'node:assert/strict';
 import { CancelledError, TimeoutError } from '../errors';
-import {
-  BAD_STATE,
-  CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
-  endsQuietly,
-  rejectsWith,
-  type TestRunner,
-} from './harness';
+import { BAD_STATE, CANCELLED, endsQuietly, rejectsWith } from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 type Flags = { cancelCalled(): boolean; cancelledCaught(): boolean };
 

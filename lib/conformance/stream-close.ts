@@ -8,17 +8,16 @@ import {
   bytes,
   CANCELLED,
   CLOSED,
-  type DefineTest,
   endsQuietly,
   hasSettled,
-  lacks,
   NO_ATTRIBUTE,
   numbered,
   rejectsWith,
   text,
   throwsWith,
   turns,
-} from './harness';
+} from './expectations';
+import { type DefineTest, lacks } from './scenario';
 import type { StreamKind } from './stream-kinds';
 
 const TOO_MUCH = 16_000_000;

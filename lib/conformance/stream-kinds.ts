@@ -2,7 +2,7 @@ import type { InetAddress } from '../contract/addresses';
 import type { AsyncListener } from '../contract/listeners';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../contract/transports';
-import type { Scenario } from './harness';
+import type { Scenario } from './scenario';
 import { portOf, rawConnect, rawServer, type StreamPeer } from './stream-peer';
 
 /** A stream transport under test, and the other end. */

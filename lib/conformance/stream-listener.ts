@@ -6,14 +6,28 @@ import type { AsyncListener } from '../contract/listeners';
 import { SocketAttribute } from '../transports/attributes';
 import type { AsyncStreamTransport } from '../contract/transports';
 import {
-  BAD_TYPE, BUSY, bytes, CANCELLED, CLOSED, type ConformanceSubject, defineSuite, endsQuietly, hasSettled, NO_ATTRIBUTE, rejectsWith, type Scenario, text, type TestRunner, throwsWith, until,
-} from './harness'; // prettier-ignore
+  BAD_TYPE,
+  BUSY,
+  bytes,
+  CANCELLED,
+  CLOSED,
+  endsQuietly,
+  hasSettled,
+  NO_ATTRIBUTE,
+  rejectsWith,
+  text,
+  throwsWith,
+  until,
+} from './expectations';
+import { defineSuite, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { rawConnect, type StreamPeer } from './stream-peer';
 
 /** A kind of stream listener. Opening one is a checkpoint, as the backend's methods are. */
 export interface StreamListenerKind {
-  /** For the names of the tests. */
+  /** Stands in the names of the tests. */
   readonly name: string;
+  readonly family: 'inet' | 'unix';
   /** Opens one; it is closed with the scenario. */
   readonly listen: (scenario: Scenario, options?: { backlog?: number }) => Promise<ListeningEnd>;
 }
@@ -29,6 +43,7 @@ export interface ListeningEnd {
 export const STREAM_LISTENER_KINDS: readonly StreamListenerKind[] = [
   {
     name: 'a TCP listener',
+    family: 'inet',
     listen: async (scenario, options) => {
       const [listener] = await scenario.backend.createTcpListeners('127.0.0.1', 0, options);
       assert.ok(listener !== undefined);
@@ -38,6 +53,7 @@ export const STREAM_LISTENER_KINDS: readonly StreamListenerKind[] = [
   },
   {
     name: 'a Unix stream listener',
+    family: 'unix',
     listen: async (scenario, options) => {
       const path = scenario.freshPath();
       const listener = scenario.own(await scenario.backend.createUnixStreamListener(path, options));

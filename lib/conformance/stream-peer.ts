@@ -8,7 +8,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import type { Scenario } from './harness';
+import type { Scenario } from './scenario';
 
 /**
  * The other end of a stream: a net.Socket, which no code of the backend under test touches. It

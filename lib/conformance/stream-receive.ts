@@ -6,14 +6,14 @@ import {
   bytes,
   CANCELLED,
   CLOSED,
-  type DefineTest,
   endsQuietly,
   hasSettled,
   numbered,
   rejectsWith,
   text,
   until,
-} from './harness';
+} from './expectations';
+import type { DefineTest } from './scenario';
 import type { StreamKind } from './stream-kinds';
 
 /**

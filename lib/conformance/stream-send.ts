@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict';
 import {
-  BAD_STATE, BAD_TYPE, BUSY, bytes, CANCELLED, CLOSED, type DefineTest, endsQuietly, hasSettled, lacks, numbered, rejectsWith, text, turns, UNSUPPORTED,
-} from './harness'; // prettier-ignore
+  BAD_STATE,
+  BAD_TYPE,
+  BUSY,
+  bytes,
+  CANCELLED,
+  CLOSED,
+  endsQuietly,
+  hasSettled,
+  numbered,
+  rejectsWith,
+  text,
+  turns,
+  UNSUPPORTED,
+} from './expectations';
+import { type DefineTest, lacks } from './scenario';
 import type { StreamKind } from './stream-kinds';
 
 /** More than the kernel takes of a peer that does not read. */

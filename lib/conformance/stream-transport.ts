@@ -1,4 +1,5 @@
-import { type ConformanceSubject, defineSuite, type TestRunner } from './harness';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { defineStreamClosing } from './stream-close';
 import type { StreamKind } from './stream-kinds';
 import { defineStreamReceiving } from './stream-receive';

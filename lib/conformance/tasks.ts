@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
-import {
-  CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
-  endsQuietly,
-  hasSettled,
-  rejectsWith,
-  type TestRunner,
-} from './harness';
+import { CANCELLED, endsQuietly, hasSettled, rejectsWith } from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 
 /** Defines what task handles have to do. */
 export function testTasks(runner: TestRunner, subject: ConformanceSubject): void {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { AsyncBackend } from '../contract/backend';
 import { CancelledError } from '../errors';
-import { CANCELLED, type ConformanceSubject, defineSuite, type TestRunner, until } from './harness';
+import { CANCELLED, until } from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import type { Outcome } from './thread-functions';
 import { callFromThread, inThread } from './threads-portal-calls';
 

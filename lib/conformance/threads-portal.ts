@@ -3,16 +3,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { connectThreadsPortal } from '../threads/connect-portal';
-import {
-  BAD_STATE,
-  BAD_TYPE,
-  type ConformanceSubject,
-  defineSuite,
-  hasSettled,
-  rejectsWith,
-  type TestRunner,
-  throwsWith,
-} from './harness';
+import { BAD_STATE, BAD_TYPE, hasSettled, rejectsWith, throwsWith } from './expectations';
+import { defineSuite } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { type Call, type Outcome, threadFunction, threadFunctionsFile } from './thread-functions';
 import { callFromThread } from './threads-portal-calls';
 import { testPortalCancelling } from './threads-portal-cancelling';

@@ -4,17 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { threadId } from 'node:worker_threads';
 import { BusyResourceError } from '../errors';
-import {
-  BAD_TYPE,
-  CANCELLED,
-  type ConformanceSubject,
-  defineSuite,
-  hasSettled,
-  rejectsWith,
-  type Scenario,
-  type TestRunner,
-  UNSUPPORTED,
-} from './harness';
+import { BAD_TYPE, CANCELLED, hasSettled, rejectsWith, UNSUPPORTED } from './expectations';
+import { defineSuite, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
 import { threadFunction, threadFunctionsFile } from './thread-functions';
 import { ThreadGate } from './thread-gate';
 

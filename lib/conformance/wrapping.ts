@@ -7,40 +7,15 @@ import {
   bytes,
   CANCELLED,
   CLOSED,
-  type ConformanceSubject,
-  defineSuite,
   rejectsWith,
-  type Scenario,
   text,
-  type TestRunner,
   UNSUPPORTED,
-} from './harness';
-import { type DatagramPeer, localAddress } from './datagram-kinds';
-import type { StreamPeer } from './stream-peer';
-
-/**
- * A socket from elsewhere, that a backend can take over: an fd, or an object. Making one is no
- * checkpoint.
- */
-export interface Offer<T> {
-  /** For the names of the tests: 'the fd of a TCP connection'. */
-  readonly name: string;
-  /** Makes one, with what else the tests need. The socket itself is theirs, to wrap. */
-  open(scenario: Scenario): Promise<{ readonly socket: unknown } & T>;
-}
-
-/** Sockets that the backend is to take over. */
-export interface WrappingOffers {
-  readonly connectedStreams: readonly Offer<{ readonly peer: StreamPeer }>[];
-  readonly listeningStreams: readonly Offer<{ readonly dial: () => Promise<StreamPeer> }>[];
-  readonly connectedDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
-  readonly boundDatagrams: readonly Offer<{ readonly peer: DatagramPeer }>[];
-  /**
-   * What no method takes, with the codes that it may reject with. They stay open: whoever made them
-   * closes them.
-   */
-  readonly strangers: readonly Offer<{ readonly codes: readonly string[] }>[];
-}
+} from './expectations';
+import { defineSuite, type Scenario } from './scenario';
+import type { ConformanceSubject, TestRunner } from './subject';
+import type { InetAddress } from '../contract/addresses';
+import { localAddress, udpPeer } from './datagram-kinds';
+import { rawConnect, StreamPeer } from './stream-peer';
 
 type Method =
   | 'wrapStreamSocket'
@@ -49,11 +24,8 @@ type Method =
   | 'wrapDatagramListenerSocket';
 
 /** Defines what taking over sockets has to do. */
-export function testWrapping(
-  runner: TestRunner,
-  subject: ConformanceSubject,
-  offers: WrappingOffers,
-): void {
+export function testWrapping(runner: TestRunner, subject: ConformanceSubject): void {
+  const offers = subject.sockets;
   const methods: readonly Method[] = [
     'wrapStreamSocket',
     'wrapListenerSocket',
@@ -88,10 +60,11 @@ export function testWrapping(
     );
 
   defineSuite(runner, subject, 'wrapping', (test) => {
-    for (const offer of offers.connectedStreams) {
+    for (const offer of offers?.connectedStreams ?? []) {
       test(`${offer.name} becomes a stream transport, and nothing else`, async (scenario) => {
         const right = 'wrapStreamSocket';
-        const { socket, peer } = await offer.open(scenario);
+        const { socket, peer: end } = await offer.open(scenario);
+        const peer = new StreamPeer(end);
         await isLeftInCancelledScope(scenario, socket, right);
         await isRefusedElsewhere(scenario, socket, right);
         await peer.write('early');
@@ -111,10 +84,11 @@ export function testWrapping(
       });
     }
 
-    for (const offer of offers.listeningStreams) {
+    for (const offer of offers?.listeningStreams ?? []) {
       test(`${offer.name} becomes a stream listener, and nothing else`, async (scenario) => {
         const right = 'wrapListenerSocket';
-        const { socket, dial } = await offer.open(scenario);
+        const { socket, address } = await offer.open(scenario);
+        const dial = (): Promise<StreamPeer> => rawConnect(scenario, address);
         await isLeftInCancelledScope(scenario, socket, right);
         await isRefusedElsewhere(scenario, socket, right);
         const early = await dial();
@@ -139,10 +113,11 @@ export function testWrapping(
       });
     }
 
-    for (const offer of offers.connectedDatagrams) {
+    for (const offer of offers?.connectedDatagrams ?? []) {
       test(`${offer.name} becomes a datagram transport, and nothing else`, async (scenario) => {
         const right = 'wrapConnectedDatagramSocket';
-        const { socket, peer } = await offer.open(scenario);
+        const peer = await udpPeer(scenario);
+        const { socket } = await offer.open(scenario, peer.address as InetAddress);
         await isLeftInCancelledScope(scenario, socket, right);
         await isRefusedElsewhere(scenario, socket, right);
         const transport = scenario.own(await scenario.backend[right](socket as number));
@@ -157,10 +132,11 @@ export function testWrapping(
       });
     }
 
-    for (const offer of offers.boundDatagrams) {
+    for (const offer of offers?.boundDatagrams ?? []) {
       test(`${offer.name} becomes a datagram listener, and nothing else`, async (scenario) => {
         const right = 'wrapDatagramListenerSocket';
-        const { socket, peer } = await offer.open(scenario);
+        const peer = await udpPeer(scenario);
+        const { socket } = await offer.open(scenario);
         await isLeftInCancelledScope(scenario, socket, right);
         await isRefusedElsewhere(scenario, socket, right);
         const listener = scenario.own(await scenario.backend[right](socket as number));
@@ -176,7 +152,7 @@ export function testWrapping(
       });
     }
 
-    for (const offer of offers.strangers) {
+    for (const offer of offers?.strangers ?? []) {
       test(`${offer.name} is refused by all methods, and stays the caller's`, async (scenario) => {
         const { socket, codes } = await offer.open(scenario);
         for (const method of methods)

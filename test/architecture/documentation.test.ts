@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../support/child';
 import { textOf } from './source-tree';
 
-/** The public surface, as the compiler sees it: what `sockscope` and `sockscope/testing` export. */
+/** The public surface, as the compiler sees it: what `sockscope`, `sockscope/testing` and `sockscope/conformance` export. */
 function surfaceOf(
   entries: readonly string[],
   host?: ts.CompilerHost,
@@ -111,7 +111,9 @@ function complaints({
 }
 
 describe('documentation', () => {
-  const entries = ['lib/index.ts', 'lib/testing/index.ts'].map((file) => join(packageRoot, file));
+  const entries = ['lib/index.ts', 'lib/testing/index.ts', 'lib/conformance/index.ts'].map((file) =>
+    join(packageRoot, file),
+  );
 
   it(
     'every public symbol and method has a doc comment, and every asynchronous one speaks of cancellation',

@@ -1,11 +1,13 @@
 import { newBuiltinBackend } from '#lib/backends/builtin';
+import type { ConformanceSubject } from '#lib/conformance/index';
 import { constants } from '#lib/socket/platform-constants';
-import type { ConformanceSubject } from '#lib/conformance/harness';
+import { NATIVE_SOCKETS, NODE_SOCKETS } from './sockets';
 
 export const native: ConformanceSubject = {
   name: 'native',
   constants,
   newBackend: () => newBuiltinBackend('native'),
+  sockets: NATIVE_SOCKETS,
 };
 
 const nodeHasAbstractNames = Number(process.versions.node.split('.')[0]) >= 22;
@@ -17,6 +19,7 @@ export const node: ConformanceSubject = {
   name: 'node',
   constants,
   newBackend: () => newBuiltinBackend('node'),
+  sockets: NODE_SOCKETS,
   lacks: [
     'ancillary data',
     'canonical names',

@@ -163,7 +163,7 @@ describe('the package', () => {
       import { createRequire } from 'node:module';
       const require = createRequire(import.meta.url);
       const different = [];
-      for (const entry of ['sockscope', 'sockscope/testing']) {
+      for (const entry of ['sockscope', 'sockscope/conformance', 'sockscope/testing']) {
         const imported = await import(entry), required = require(entry);
         const names = new Set([...Object.keys(imported), ...Object.keys(required)]);
         for (const name of names)
@@ -177,6 +177,7 @@ describe('the package', () => {
   it('has types for both kinds of module, in strict mode', { timeout: 90_000 }, async () => {
     const use = `
       import { CancelledError, newBuiltinBackend, Socket, type AsyncBackend } from 'sockscope';
+      import { testBackend, type ConformanceSubject } from 'sockscope/conformance';
       import * as testing from 'sockscope/testing';
       const backend: AsyncBackend = newBuiltinBackend('native');
       const socket: Socket = Socket.create(1, 1);
@@ -184,7 +185,8 @@ describe('the package', () => {
       export const error: Error & { code: 'ABORT_ERR' } = new CancelledError();
       // @ts-expect-error There is no such backend.
       newBuiltinBackend('other');
-      export { backend, testing };`;
+      export const subject: ConformanceSubject = { name: 'mine', constants: {}, newBackend: () => backend };
+      export { backend, testBackend, testing };`;
     writeFileSync(join(app, 'esm.mts'), use);
     writeFileSync(join(app, 'commonjs.cts'), use);
     mkdirSync(join(app, 'node_modules', '@types'));

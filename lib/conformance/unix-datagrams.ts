@@ -1,5 +1,5 @@
-import type { DatagramKind } from '#lib/conformance/datagram-kinds';
-import { startPython } from '../support/python';
+import type { DatagramKind } from './datagram-kinds';
+import { startPython } from './python-peer';
 
 /** Unix datagrams, with a peer in Python: node:dgram has none. */
 export const UNIX_DATAGRAMS: DatagramKind = {
@@ -9,6 +9,7 @@ export const UNIX_DATAGRAMS: DatagramKind = {
   peer: async (scenario) => {
     const path = scenario.freshPath();
     const python = startPython(
+      scenario,
       `
 peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 peer.bind(sys.argv[1])
@@ -22,16 +23,15 @@ while True:
         data, source = peer.recvfrom(1 << 20)
         say([data.hex(), source or ''])
 `,
-      { args: [path] },
+      path,
     );
-    scenario.atEnd(() => python[Symbol.asyncDispose]());
     await python.hear();
     // One order at a time: it answers in their order.
     let turn: Promise<unknown> = Promise.resolve();
     const ask = <T>(order: unknown): Promise<T> => {
       const answer = turn.then(() => {
         python.tell(order);
-        return python.hear<T>();
+        return python.hear() as Promise<T>;
       });
       turn = answer.catch(() => undefined);
       return answer;
@@ -45,9 +45,7 @@ while True:
         const [data, from] = await ask<[string, string]>({ take: 1 });
         return { data: Buffer.from(data, 'hex'), from };
       },
-      close: async () => {
-        await python[Symbol.asyncDispose]();
-      },
+      close: python.close,
     };
   },
   connect: async (scenario, peer) =>

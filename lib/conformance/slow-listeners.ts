@@ -1,12 +1,14 @@
-import type { Scenario } from '#lib/conformance/harness';
-import { startPython } from '../support/python';
+import { startPython } from './python-peer';
+import type { Scenario } from './scenario';
 
 /**
  * A TCP listener in Python that accepts nothing, and whose backlog is full: the kernel leaves
  * further connections without an answer.
  */
 export async function hangingTcp(scenario: Scenario): Promise<{ host: string; port: number }> {
-  const python = startPython(`
+  const python = startPython(
+    scenario,
+    `
 listener = socket.socket()
 listener.bind(('127.0.0.1', 0))
 listener.listen(0)
@@ -19,9 +21,9 @@ for _ in range(8):
 time.sleep(0.1)
 say(listener.getsockname()[1])
 hear()
-`);
-  scenario.atEnd(() => python[Symbol.asyncDispose]());
-  return { host: '127.0.0.1', port: await python.hear<number>() };
+`,
+  );
+  return { host: '127.0.0.1', port: (await python.hear()) as number };
 }
 
 /** A Unix listener in Python, likewise; it accepts everything once it is told to. */
@@ -30,6 +32,7 @@ export async function fullUnix(
 ): Promise<{ path: string; makeRoom: () => Promise<void> }> {
   const path = scenario.freshPath();
   const python = startPython(
+    scenario,
     `
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
@@ -45,9 +48,8 @@ hear()
 say('room')
 while True: held.append(listener.accept())
 `,
-    { args: [path] },
+    path,
   );
-  scenario.atEnd(() => python[Symbol.asyncDispose]());
   await python.hear();
   return {
     path,

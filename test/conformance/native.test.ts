@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
-import { testResolving } from '#lib/conformance/resolving';
+import { testBackend } from '#lib/conformance/index';
 import { expectNoLeaks } from '../support/fds';
 import { native } from './subjects';
 
 expectNoLeaks();
-testResolving({ describe, it }, native);
+testBackend({ describe, it }, native);

@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
-import { testResolving } from '#lib/conformance/resolving';
+import { testBackend } from '#lib/conformance/index';
 import { expectNoLeaks } from '../support/fds';
 import { node } from './subjects';
 
 expectNoLeaks();
-testResolving({ describe, it }, node);
+testBackend({ describe, it }, node);
