@@ -22,6 +22,13 @@ export interface TaskTreeNode {
  * All that runs in this thread: what has no task or scope around it is at the top. For finding out
  * why a program does not go on, or not end. It walks through everything; it costs nothing while it
  * is not called.
+ *
+ * @example
+ * await backend.createTaskGroup().run(async (group) => {
+ *   await group.start(() => backend.sleepForever(), { name: 'ticker' });
+ *   console.log(formatTaskTree(taskTree()).includes('task "ticker"')); // → true
+ *   group.cancelScope.cancel();
+ * });
  */
 export function taskTree(): TaskTreeNode[] {
   const top: TaskTreeNode[] = [];

@@ -95,6 +95,23 @@ export interface AsyncBackend extends Concurrency {
    * @param options.backlog connections that may wait to be accepted; default 511, at least 1
    * @param options.reusePort SO_REUSEPORT: several sockets of this user share the port, and the
    *   kernel spreads connections
+   *
+   * @example
+   * const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
+   * const { port } = listener.extra(SocketAttribute.localAddress);
+   * await backend.createTaskGroup().run(async (group) => {
+   *   group.startSoon(() =>
+   *     listener.serve(async (connection) => {
+   *       await connection.sendAll(Buffer.from('hello'));
+   *       await connection.aclose();
+   *     }),
+   *   );
+   *   const client = await backend.createTcpConnection('127.0.0.1', port);
+   *   console.log(Buffer.from(await client.recv(100)).toString()); // → hello
+   *   await client.aclose();
+   *   group.cancelScope.cancel();
+   * });
+   * await listener.aclose();
    */
   createTcpListeners(
     host: string | readonly string[] | null,

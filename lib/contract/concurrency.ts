@@ -58,6 +58,15 @@ export interface Concurrency {
    * Runs `fn` shielded, in the same task; `fn` begins at once. No scope outside of it reaches its
    * checkpoints. Settles as `fn` does. The call itself is no checkpoint: a cancellation from
    * outside is felt at the next checkpoint after it.
+   *
+   * @example
+   * const scope = backend.moveOnAfter(5);
+   * await scope.run(() =>
+   *   backend.ignoreCancellation(async () => {
+   *     await backend.sleep(20);
+   *     console.log('flushed'); // → flushed
+   *   }),
+   * );
    */
   ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R>;
   /**
@@ -65,6 +74,11 @@ export interface Concurrency {
    * the promise: its work goes on, and its late result or rejection is dropped. If the source of
    * the promise takes an AbortSignal, give it `scope.signal`.
    * @throws TypeError, as a rejection, if `promise` is not a thenable
+   *
+   * @example
+   * const scope = backend.moveOnAfter(5);
+   * const answer = await scope.run(() => backend.waitFor(new Promise(() => {})));
+   * console.log(answer, scope.cancelledCaught()); // → undefined true
    */
   waitFor<R>(promise: PromiseLike<R>): Promise<R>;
 
@@ -126,11 +140,36 @@ export interface Concurrency {
   createLock(): ILock;
   /** A new lock, free, that waiting tasks get strictly in order of arrival. */
   createFairLock(): ILock;
-  /** A new event, not set. A set event stays set. */
+  /**
+   * A new event, not set. A set event stays set.
+   *
+   * @example
+   * const ready = backend.createEvent();
+   * await backend.gather(
+   *   () => ready.wait().then(() => console.log('ready')), // → ready
+   *   () => ready.set(),
+   * );
+   */
   createEvent(): IEvent;
   /**
    * A new condition on `lock`, or on a lock of its own.
    * @throws TypeError for a lock that `createLock` or `createFairLock` did not make
+   *
+   * @example
+   * const queue = [];
+   * const arrived = backend.createConditionVar();
+   * await backend.gather(
+   *   () =>
+   *     arrived.runExclusive(async () => {
+   *       while (queue.length === 0) await arrived.wait();
+   *       console.log(queue.shift()); // → first
+   *     }),
+   *   () =>
+   *     arrived.runExclusive(() => {
+   *       queue.push('first');
+   *       arrived.notify();
+   *     }),
+   * );
    */
   createConditionVar(lock?: ILock): ICondition;
 }

@@ -95,6 +95,16 @@ export interface Socket extends Disposable {
    * sendmsg(2): gathers `buffers` into one message without concatenation. Returns the number of
    * bytes taken. On a stream, the kernel may take a part, as it does of more than IOV_MAX buffers;
    * a datagram socket sends all or throws.
+   *
+   * @example
+   * const [left, right] = Socket.pair();
+   * left.sendmsg([Buffer.from('head'), Buffer.from('body')], { ancillary: { fds: [0] } });
+   * const data = Buffer.alloc(100);
+   * const { bytes, ancillary } = right.recvmsg([data], ancillaryBufferSize(1));
+   * console.log(data.toString('latin1', 0, bytes), ancillary.fds.length); // → headbody 1
+   * closeReceivedFds(ancillary);
+   * left.close();
+   * right.close();
    */
   sendmsg(buffers: readonly Bytes[], options?: SendMessageOptions): number | null;
   /**

@@ -96,12 +96,25 @@ export interface TaskGroup {
    *
    * @throws InvalidStateError (`ERR_INVALID_STATE`) unless the group is open; TypeError if `fn` is
    *   not a function
+   *
+   * @example
+   * await backend.createTaskGroup().run((group) => {
+   *   group.startSoon(() => console.log('task')); // → body
+   *   console.log('body'); // → task
+   * });
    */
   startSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): void;
   /**
    * A checkpoint: starts a task and resolves when it has begun to run, even if it failed at once.
    * Cancelled, it has started no task.
    * @throws InvalidStateError and TypeError as `startSoon` does, as rejections
+   *
+   * @example
+   * const answer = await backend.createTaskGroup().run(async (group) => {
+   *   const task = await group.start(() => backend.sleep(5).then(() => 42));
+   *   return task.join();
+   * });
+   * console.log(answer); // → 42
    */
   start<R>(fn: () => Awaitable<R>, options?: TaskOptions): Promise<Task<R>>;
 }

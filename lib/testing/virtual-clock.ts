@@ -45,18 +45,6 @@ const PATIENCE = 1;
  * `currentTime()` of that backend follows it. Several backends may share one. What keeps time on
  * its own, as `setTimeout` and `Date.now()` do, is not touched.
  *
- * ```js
- * const clock = new VirtualClock();
- * const backend = newBuiltinBackend('node', { clock });
- *
- * await backend.bootstrap(async () => {
- *   const limit = backend.moveOnAfter(60_000);
- *   await limit.run(() => backend.sleep(3_600_000));
- *   assert.equal(limit.cancelledCaught(), true); // at once,
- *   assert.equal(clock.now(), 60_000); // and to the millisecond
- * });
- * ```
- *
  * **Idle** is the moment when nothing could go on by itself, and the only one at which the clock
  * jumps. It has come when, for a whole round of the event loop (and `settle` real milliseconds):
  *  - no task is ready: no `coroYield()` is under way, and no deadline was set, moved or taken back;
@@ -72,6 +60,15 @@ const PATIENCE = 1;
  * tested. Nor do `setTimeout`, and other work in threads and processes: for these use `settle`, or
  * `freeze()` while it lasts. When all wait and there is no deadline, time stands still; the clock
  * alone does not keep the process alive then.
+ *
+ * @example
+ * const clock = new VirtualClock();
+ * const backend = newBuiltinBackend('node', { clock });
+ * await backend.bootstrap(async () => {
+ *   const limit = backend.moveOnAfter(60_000);
+ *   await limit.run(() => backend.sleep(3_600_000));
+ *   console.log(limit.cancelledCaught(), clock.now()); // → true 60000
+ * });
  */
 export class VirtualClock implements Clock {
   readonly #autojump: boolean;

@@ -48,6 +48,12 @@ export class AsyncExecutor implements AsyncDisposable {
    * begun are taken back, and the others end unheard.
    *
    * @throws InvalidStateError after shutdown
+   *
+   * @example
+   * const executor = new AsyncExecutor(backend, { maxThreads: 2 });
+   * const basename = { module: 'node:path', name: 'basename' };
+   * for await (const name of executor.map(basename, ['/a/b', '/c/d'])) console.log(name); // → b
+   * await executor.shutdown(); // → d
    */
   map<R = unknown>(fn: ThreadFunction, items: Iterable<unknown>): AsyncGenerator<R, void, void> {
     const calls = [...items].map((item) => encodeCall(fn, [item]));

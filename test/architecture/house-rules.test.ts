@@ -43,6 +43,23 @@ describe('files', () => {
   });
 });
 
+describe('comments', () => {
+  /** A line of 101 columns or more that is a comment, or ends in one. */
+  const tooWide = /^(?=.{101})(\s*(\/\/|\/?\*)|.*[;,{}()[\]]\s+\/\/ )/;
+
+  it('end at column 100', () => {
+    expect([...lib, ...native, ...programs].flatMap((file) => grep(file, tooWide))).toEqual([]);
+  });
+
+  it('that are wider are found, and strings are not', () => {
+    const words = 'word '.repeat(20);
+    for (const line of [`  // ${words}`, `   * ${words}`, `/** ${words}*/`, `f(1); // ${words}`])
+      expect(grep('x', tooWide, line), line).toHaveLength(1);
+    for (const line of [`f('${words}');`, `f('http://${words}');`, '// short'])
+      expect(grep('x', tooWide, line), line).toEqual([]);
+  });
+});
+
 describe('platform differences', () => {
   /**
    * Where TypeScript may ask which platform or runtime it runs on, and what for. Everywhere else a

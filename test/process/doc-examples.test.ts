@@ -1,60 +1,72 @@
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import * as surface from '#lib/index';
-import { filesUnder, parse, walk } from '../architecture/source-tree';
-import { runCode } from '../support/child';
+import * as testing from '#lib/testing/index';
+import { filesUnder, textOf } from '../architecture/source-tree';
+import { expectExample, promised } from '../support/examples';
 
-/** The `@example`s of the doc comments in lib/: JavaScript in a task of `backend`. */
-function examples(): { readonly title: string; readonly code: string }[] {
-  const found: { title: string; code: string }[] = [];
-  for (const file of filesUnder('lib', /\.ts$/)) {
-    walk(parse(file), (node) => {
-      // A comment belongs to each node that begins at it: of these, the declaration has a name.
-      const { name } = node as ts.Node & { readonly name?: ts.Node };
-      if (name === undefined || ts.isParameter(node)) return;
-      for (const { tagName, comment } of ts.getJSDocTags(node)) {
-        if (tagName.text === 'example')
-          found.push({
-            title: `${name.getText()} in ${file}`,
-            code: ts.getTextOfJSDocComment(comment) ?? '',
-          });
-      }
-    });
-  }
-  return found;
+interface Example {
+  /** `contract/tasks, startSoon`. */
+  readonly name: string;
+  readonly code: string;
 }
 
-/** What an example says that it prints: the comments that begin with an arrow, in order. */
-const promised = (code: string): string[] =>
-  [...code.matchAll(/\/\/ → (.*)$/gm)].map(([, line = '']) => line);
+/** The `@example` blocks in the doc comments of a file, each with the name of what it documents. */
+function examplesIn(file: string, text = textOf(file)): Example[] {
+  const comments = text.matchAll(/\/\*\*([^]*?)\*\/\s*(?:export |async |class |function )*(\w+)/g);
+  return [...comments].flatMap(([, comment = '', name = '']) => {
+    const lines = comment.replace(/^ *\* ?/gm, '');
+    const blocks = lines.split(/^@example\n/m).slice(1);
+    return blocks.map((block) => ({
+      name: `${file.slice('lib/'.length, -'.ts'.length)}, ${name}`,
+      code: block.split(/^@/m)[0]?.trimEnd() ?? '',
+    }));
+  });
+}
 
-/** `await using` is newer than some Node.js that runs the tests: the compiler rewrites it. */
-function programOf(code: string): string {
+/**
+ * The example as a program, with the exports and a backend in scope. The compiler rewrites `await
+ * using`, which not every Node.js that runs the tests has.
+ */
+function programOf(code: string, backend: string): string {
+  // In a block of its own, an example may call its variables as the exports are called.
   const source = `
     import { ${Object.keys(surface).join(', ')} } from 'sockscope';
-    const backend = newBuiltinBackend('node');
-    await backend.bootstrap(async () => {
-      ${code}
-    });`;
+    import { ${Object.keys(testing).join(', ')} } from 'sockscope/testing';
+    const backend = newBuiltinBackend('${backend}');
+    await (async () => {
+      { ${code}
+      }
+    })();`;
   const { ES2022: target } = ts.ScriptTarget;
   const { ESNext: module } = ts.ModuleKind;
   return ts.transpileModule(source, { compilerOptions: { target, module } }).outputText;
 }
 
-describe('examples in doc comments', () => {
-  const all = examples();
+const examples = filesUnder('lib', /\.ts$/)
+  .filter((file) => !/^lib\/(cli|conformance|backends)\//.test(file))
+  .flatMap((file) => examplesIn(file));
 
-  it('exist, and say what they print', () => {
-    expect(all.length).toBeGreaterThan(5);
-    expect(all.filter(({ code }) => promised(code).length === 0)).toEqual([]);
+describe('examples in doc comments', () => {
+  it('are found, and each says what it prints', () => {
+    expect(examples.length).toBeGreaterThan(15);
+    for (const { name, code } of examples) expect(promised(code), name).not.toEqual([]);
+    const planted =
+      '/**\n * A.\n *\n * @example\n * f(); // → 1\n * @throws B\n */\nexport function f() {}';
+    expect(examplesIn('lib/x.ts', planted)).toEqual([{ name: 'x, f', code: 'f(); // → 1' }]);
   });
 
-  it.each(all)('$title prints what it says', async ({ code }) => {
-    const { stdout, stderr, code: status } = await runCode(programOf(code));
-    expect({ status, stderr, lines: stdout.trimEnd().split('\n') }).toEqual({
-      status: 0,
-      stderr: '',
-      lines: promised(code),
-    });
+  it('an example that prints something else fails', async () => {
+    const wrong = 'console.log(1); // → 2';
+    await expect(expectExample(wrong, programOf(wrong, 'node'))).rejects.toThrow('to deeply equal');
+  });
+
+  describe.each(['native', 'node'])('with the %s backend', (backend) => {
+    it.each(examples.map(({ name, code }) => [name, code] as const))(
+      '%s prints what it says',
+      async (_name, code) => {
+        await expectExample(code, programOf(code, backend));
+      },
+    );
   });
 });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot, runCode } from '../support/child';
+import { packageRoot } from '../support/child';
+import { expectExample, promised } from '../support/examples';
 
 /** The JavaScript of README.md, block by block, each under the heading that it stands below. */
 function examples(): { readonly heading: string; readonly code: string }[] {
@@ -15,10 +16,6 @@ function examples(): { readonly heading: string; readonly code: string }[] {
   return found;
 }
 
-/** What an example says that it prints: the comments that begin with an arrow, in order. */
-const promised = (code: string): string[] =>
-  [...code.matchAll(/\/\/ → (.*)$/gm)].map(([, line = '']) => line);
-
 describe('README.md', () => {
   it('has examples', () => {
     expect(examples().length).toBeGreaterThan(5);
@@ -30,11 +27,6 @@ describe('README.md', () => {
       ({ heading, code }, index) => [`${String(index + 1)}, ${heading}`, code] as const,
     ),
   )('example %s prints what it says', async (_name, code) => {
-    const { stdout, stderr, code: status } = await runCode(code);
-    expect({ status, stderr, lines: stdout.trimEnd().split('\n') }).toEqual({
-      status: 0,
-      stderr: '',
-      lines: promised(code),
-    });
+    await expectExample(code);
   });
 });
