@@ -2,13 +2,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import {
-  BusyResourceError,
-  CancelledError,
-  type InetAddress,
-  Socket,
-  SocketAttribute,
-} from '#lib/index';
+import { BusyResourceError, type InetAddress, Socket, SocketAttribute } from '#lib/index';
 import { openFdCount } from '../support/fds';
 import {
   abstractSocketName,
@@ -130,34 +124,6 @@ describe('createTcpConnection', () => {
         }),
       ),
     ).toBeInstanceOf(RangeError);
-  });
-
-  it('connects nowhere in a cancelled scope', async () => {
-    let connections = 0;
-    const { target } = await netServer('tcp', () => connections++);
-    const scope = backend.openCancelScope();
-    scope.cancel();
-    await scope.run(async () => {
-      expect(
-        await rejection(backend.createTcpConnection('127.0.0.1', target as number)),
-      ).toBeInstanceOf(CancelledError);
-      expect(await rejection(backend.createUnixStreamConnection('/nonexistent'))).toBeInstanceOf(
-        CancelledError,
-      );
-      expect(await rejection(backend.createUdpEndpoint('127.0.0.1', 9))).toBeInstanceOf(
-        CancelledError,
-      );
-      expect(await rejection(backend.createTcpListeners('127.0.0.1', 0))).toBeInstanceOf(
-        CancelledError,
-      );
-      expect(await rejection(backend.createUnixStreamListener('/nonexistent/x'))).toBeInstanceOf(
-        CancelledError,
-      );
-    });
-    const other = track(await backend.createTcpConnection('127.0.0.1', target as number));
-    await until(() => connections > 0);
-    expect(connections).toBe(1);
-    await other.aclose();
   });
 });
 

@@ -4,7 +4,6 @@ import { connect as netConnect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import {
   type AsyncStreamTransport,
-  BusyResourceError,
   ClosedResourceError,
   InvalidStateError,
   SocketAttribute,
@@ -111,20 +110,6 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     });
   });
 
-  it('a second serve is refused, and does not disturb the first', async () => {
-    const { listener, target } = await listen(kind);
-    const scope = backend.openCancelScope();
-    const first = scope.run(() => listener.serve(echo));
-    expect(await rejection(listener.serve(echo))).toBeInstanceOf(BusyResourceError);
-    await turns(1);
-    expect(await rejection(listener.serve(echo))).toBeInstanceOf(BusyResourceError);
-    const client = await connectTo(target);
-    await client.sendAll(Buffer.from('x'));
-    await readExactly(client, 1);
-    scope.cancel();
-    await first;
-  });
-
   it('rejects when the listener is closed, before or meanwhile, and cancels its handlers', async () => {
     const { listener, target } = await listen(kind);
     let wasCancelled = false;
@@ -181,14 +166,6 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     expect(openFdCount()).toBe(before);
     // It is as it was before: another serve works.
     expect(await acceptOneFrom(listener, target)).toBe(true);
-  });
-
-  it('a connection that its handler keeps is not closed behind its back', async () => {
-    const { listener, target } = await listen(kind);
-    const client = await connectTo(target);
-    const kept = await acceptOne(listener);
-    await client.sendAll(Buffer.from('hi'));
-    expect((await readExactly(kept, 2)).toString()).toBe('hi');
   });
 
   it('leaks nothing where the group takes no more tasks', async () => {

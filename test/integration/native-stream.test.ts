@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect as netConnect, type Socket as NetSocket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import {
@@ -11,14 +9,10 @@ import {
   SocketAttribute,
 } from '#lib/index';
 import {
-  acceptOne,
   backend,
-  connectTo,
   expectCleanEnd,
   fillUp,
   isPending,
-  listen,
-  netServer,
   readAll,
   readExactly,
   rejection,
@@ -305,50 +299,6 @@ while True:
       await pending;
     });
 
-    it('close wakes whoever waits to receive, and everything rejects afterwards', async () => {
-      const { transport, peer } = await withPython(kind, `say(peer.recv(1) == b'')`);
-      const waiting = transport.recv(10);
-      expect(await isPending(waiting)).toBe(true);
-      await transport.aclose();
-      expect(await rejection(waiting)).toBeInstanceOf(ClosedResourceError);
-      expect(transport.isClosing()).toBe(true);
-      await transport.aclose();
-      await transport.sendEof();
-      for (const late of [
-        transport.recv(1),
-        transport.recv(0),
-        transport.recvInto(new Uint8Array(1)),
-        transport.recvIntoMany([new Uint8Array(1)]),
-        transport.sendAll(bytes('x')),
-        transport.sendAllFromIterable([bytes('x')]),
-      ]) {
-        expect(await rejection(late)).toMatchObject({ code: 'ERR_CLOSED_RESOURCE' });
-      }
-      expect(await peer.hear()).toBe(true);
-      await peer.end();
-    });
-
-    it('a graceful close waits for the send under way, and the peer gets everything', async () => {
-      const { transport, peer } = await withPython(
-        kind,
-        `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`,
-      );
-      const size = 32 * 1024 * 1024;
-      const sending = transport.sendAll(new Uint8Array(size));
-      const receiving = transport.recv(1);
-      await turns(2);
-      const closing = transport.aclose();
-      const closingToo = transport.aclose();
-      expect(await rejection(receiving)).toBeInstanceOf(ClosedResourceError);
-      expect(await rejection(transport.recv(1))).toBeInstanceOf(ClosedResourceError);
-      expect(await isPending(closing)).toBe(true);
-      expect(transport.isClosing()).toBe(true);
-      peer.tell('read');
-      await Promise.all([sending, closing, closingToo]);
-      expect(await peer.hear()).toBe(size);
-      await peer.end();
-    });
-
     it('a cancelled close cuts the send off, at once', async () => {
       const { transport } = await withPython(kind, `hear()`);
       const sending = transport.sendAll(new Uint8Array(64 * 1024 * 1024));
@@ -378,17 +328,6 @@ while True:
       await acloseForcefully(transport);
     });
 
-    it('await using closes it', async () => {
-      const { transport, peer } = await withPython(kind, `say(peer.recv(1) == b'')`);
-      {
-        await using connection = transport;
-        expect(connection.isClosing()).toBe(false);
-      }
-      expect(transport.isClosing()).toBe(true);
-      expect(await peer.hear()).toBe(true);
-      await peer.end();
-    });
-
     it('a send to a peer that has gone fails, and does not close', async () => {
       const { transport, peer } = await withPython(kind, `peer.close()`);
       await peer.end();
@@ -403,78 +342,6 @@ while True:
         syscall: 'send',
       });
       expect(transport.isClosing()).toBe(false);
-    });
-
-    it('speaks to a node:net server and client', async () => {
-      const { target } = await netServer(kind, (socket) => socket.pipe(socket));
-      const transport = await connectTo(target);
-      const data = pattern(3_000_000);
-      const [received] = await backend.gather(
-        () => readExactly(transport, data.length),
-        () => transport.sendAll(data),
-      );
-      expect(received.equals(data)).toBe(true);
-
-      const served = await listen(kind);
-      const client: NetSocket =
-        typeof served.target === 'number'
-          ? netConnect(served.target, '127.0.0.1')
-          : netConnect(served.target);
-      const accepted = await acceptOne(served.listener);
-      client.end('hello');
-      expect(text(await readAll(accepted))).toBe('hello');
-      await accepted.sendAll(bytes('and you'));
-      await accepted.aclose();
-      const [answer] = (await once(client, 'data')) as [Buffer];
-      expect(text(answer)).toBe('and you');
-      if (!client.closed) await once(client, 'close');
-    });
-
-    it('one task receives while another sends', async () => {
-      const { transport, peer } = await withPython(
-        kind,
-        `
-import hashlib
-def drain():
-    say(len(b''.join(iter(lambda: peer.recv(1<<16), b''))))
-t = threading.Thread(target=drain); t.start()
-peer.sendall(bytes(5_000_000)); peer.shutdown(socket.SHUT_WR); t.join()`,
-      );
-      const [received] = await backend.gather(
-        () => readAll(transport),
-        async () => {
-          await transport.sendAll(new Uint8Array(5_000_000));
-          await transport.sendEof();
-        },
-      );
-      expect(received).toHaveLength(5_000_000);
-      expect(await peer.hear()).toBe(5_000_000);
-      await peer.end();
-    });
-
-    it('rejects what is no size, no buffer, no list of buffers', async () => {
-      const { transport } = await withPython(kind, `hear()`);
-      for (const size of [-1, 1.5, NaN, 2 ** 31, Infinity])
-        expect(await rejection(transport.recv(size))).toBeInstanceOf(RangeError);
-      expect(await rejection(transport.recv('1' as never))).toBeInstanceOf(TypeError);
-      for (const wrong of ['text', null, undefined, 5, new ArrayBuffer(5), [1]]) {
-        expect(await rejection(transport.recvInto(wrong as never))).toMatchObject({
-          code: 'ERR_INVALID_ARG_TYPE',
-        });
-        expect(await rejection(transport.recvIntoMany([wrong] as never))).toBeInstanceOf(TypeError);
-        expect(await rejection(transport.sendAll(wrong as never))).toBeInstanceOf(TypeError);
-        expect(await rejection(transport.sendAllFromIterable([wrong] as never))).toBeInstanceOf(
-          TypeError,
-        );
-      }
-      expect(await rejection(transport.sendAllFromIterable(5 as never))).toBeInstanceOf(TypeError);
-      expect(await rejection(transport.recvIntoMany(bytes('x') as never))).toBeInstanceOf(
-        TypeError,
-      );
-      const detached = new Uint8Array(8);
-      structuredClone(detached, { transfer: [detached.buffer] });
-      expect(await rejection(transport.recvInto(detached))).toBeInstanceOf(TypeError);
-      expect(await rejection(transport.sendAll(detached))).toBeInstanceOf(TypeError);
     });
 
     it('a buffer that is detached while it is waited for takes nothing with it', async () => {
