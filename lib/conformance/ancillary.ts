@@ -24,7 +24,7 @@ import { UNIX_DATAGRAMS } from './unix-datagrams';
 /** Room for some fds and their header, on every platform. */
 const ROOM = 256;
 
-/** Both ends are of the backend: what node:net receives, it drops the fds of. */
+/** Both ends belong to the backend, since node:net drops the fds that it receives. */
 async function pair(scenario: Scenario): Promise<[AsyncStreamTransport, AsyncStreamTransport]> {
   const { backend } = scenario;
   const path = scenario.freshPath();
@@ -68,7 +68,7 @@ function receivedFd(scenario: Scenario, { fds = [] }: AncillaryData): number {
 export function testAncillaryData(runner: TestRunner, subject: ConformanceSubject): void {
   if (lacks(subject, 'ancillary data')) return;
   defineSuite(runner, subject, 'control messages on a Unix stream', (test) => {
-    test('pass an fd with data: another fd of the same file, while the sender keeps his', async (scenario) => {
+    test('pass an fd with data: the receiver gets another fd of the same file, and the sender keeps its own', async (scenario) => {
       const [a, b] = await pair(scenario);
       const fd = openFile(scenario, 'of the file');
       await a.sendAllWithAncillary([bytes('he'), bytes('re')], { fds: [fd] });
@@ -81,7 +81,7 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       fstatSync(fd);
     });
 
-    test('come into a buffer, too; and plain data comes without any', async (scenario) => {
+    test('arrive with data in a buffer; plain data has none', async (scenario) => {
       const [a, b] = await pair(scenario);
       const buffer = new Uint8Array(8);
       await a.sendAllWithAncillary([bytes('with')], { fds: [openFile(scenario, '')] });
@@ -96,7 +96,7 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       assert.deepEqual((await b.recvWithAncillary(100, ROOM)).ancillary.fds, undefined);
     });
 
-    test('that find no room are told as truncated, and leave no fd behind', async (scenario) => {
+    test('that do not fit are reported as truncated, and no fd stays open', async (scenario) => {
       const [a, b] = await pair(scenario);
       await a.sendAllWithAncillary([bytes('x')], { fds: [openFile(scenario, '')] });
       const { data, ancillary } = await b.recvWithAncillary(100, 0);
@@ -124,7 +124,7 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       receivedFd(scenario, ancillary);
     });
 
-    test('more data than one message takes is EMSGSIZE, with what has gone', async (scenario) => {
+    test('more data than one message takes is EMSGSIZE, with bytesSent', async (scenario) => {
       const [a] = await pair(scenario);
       const { bytesSent = 0 } = await rejectsWith<Error & { bytesSent?: number }>('EMSGSIZE', () =>
         a.sendAllWithAncillary([new Uint8Array(16_000_000)], {}),
@@ -132,7 +132,7 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       assert.ok(bytesSent > 0 && bytesSent < 16_000_000, String(bytesSent));
     });
 
-    test('refuse what is none', async (scenario) => {
+    test('reject invalid arguments', async (scenario) => {
       const [a, b] = await pair(scenario);
       await rejectsWith(BAD_RANGE, () => b.recvWithAncillary(-1, ROOM));
       await rejectsWith(BAD_RANGE, () => b.recvWithAncillary(8, -1));
@@ -145,7 +145,7 @@ export function testAncillaryData(runner: TestRunner, subject: ConformanceSubjec
       await rejectsWith(CLOSED, () => b.recvWithAncillary(8, ROOM));
     });
 
-    test('receiving nothing waits for nothing', async (scenario) => {
+    test('a receive of no bytes does not wait', async (scenario) => {
       const [a, b] = await pair(scenario);
       await a.sendAll(bytes('x'));
       await b.recv(100);

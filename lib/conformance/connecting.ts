@@ -28,7 +28,7 @@ async function freePort(scenario: Scenario): Promise<number> {
   return port;
 }
 
-/** Defines what dialling has to do: TCP, Unix streams, UDP; addresses, errors, cancelling. */
+/** Defines the tests of connecting by TCP, UDP and Unix sockets. */
 export function testConnecting(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'connecting by TCP', (test) => {
     test('connects by address and by name', async (scenario) => {
@@ -113,7 +113,7 @@ export function testConnecting(runner: TestRunner, subject: ConformanceSubject):
       assert.match(message, /no matching local address with family=/);
     });
 
-    test('refuses arguments that are none, by rejecting', async ({ backend }) => {
+    test('rejects invalid arguments', async ({ backend }) => {
       for (const host of [undefined, null, 5, ''])
         await rejectsWith(BAD_TYPE, () => backend.createTcpConnection(host as never, 80));
       for (const port of [-1, 65536, 1.5, NaN])
@@ -146,7 +146,7 @@ export function testConnecting(runner: TestRunner, subject: ConformanceSubject):
       assert.equal(connections, 0);
     });
 
-    test('a connection that hangs can be cancelled', async (scenario) => {
+    test('a connection attempt without an answer can be cancelled', async (scenario) => {
       const { host, port } = await hangingTcp(scenario);
       const scope = scenario.backend.openCancelScope();
       const dialling = scope.run(() => scenario.backend.createTcpConnection(host, port));
@@ -198,7 +198,7 @@ export function testConnecting(runner: TestRunner, subject: ConformanceSubject):
       );
     });
 
-    test('refuses arguments that are none, by rejecting', async (scenario) => {
+    test('rejects invalid arguments', async (scenario) => {
       const { backend } = scenario;
       for (const host of [undefined, null, 5, ''])
         await rejectsWith(BAD_TYPE, () => backend.createUdpEndpoint(host as never, 80));
@@ -237,7 +237,7 @@ export function testConnecting(runner: TestRunner, subject: ConformanceSubject):
         );
       });
 
-      test('refuses paths that are none, and does nothing in a cancelled scope', async (scenario) => {
+      test('rejects invalid paths, and does nothing in a cancelled scope', async (scenario) => {
         const { backend } = scenario;
         for (const path of [undefined, null, 5, {}, 'a\0b'])
           await rejectsWith(BAD_TYPE, () => backend.createUnixStreamConnection(path as never));

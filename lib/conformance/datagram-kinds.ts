@@ -13,9 +13,9 @@ import type { Scenario } from './scenario';
 export interface DatagramPeer {
   /** Where it is bound. */
   readonly address: InetAddress | UnixPath;
-  /** Resolves when the kernel has it. */
+  /** Resolves when the kernel has taken the datagram. */
   send(data: Uint8Array, to: InetAddress | UnixPath): Promise<void>;
-  /** The next datagram that came, or is coming. */
+  /** The next datagram: one that arrived, or the next to arrive. */
   take(): Promise<{ readonly data: Uint8Array; readonly from: InetAddress | UnixPath }>;
   /** Closes it before the end of the scenario. */
   close(): Promise<void>;

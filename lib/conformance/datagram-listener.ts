@@ -71,7 +71,7 @@ export function testDatagramListener(
       });
     });
 
-    test('what came before anybody served is handled, in order', async (scenario) => {
+    test('datagrams that arrived before serve are handled in order', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -149,7 +149,7 @@ export function testDatagramListener(
       );
     });
 
-    test('handlers are tasks of the group that was given, and outlive serve there', async (scenario) => {
+    test('handlers are tasks of the given group, and outlive serve there', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -173,7 +173,7 @@ export function testDatagramListener(
       });
     });
 
-    test('serves again after it was cancelled, and no datagram of the time between is lost', async (scenario) => {
+    test('serves again after it was cancelled, and no datagram is lost in between', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -199,7 +199,7 @@ export function testDatagramListener(
       );
     });
 
-    test('a second serve is refused, and the first does not notice', async (scenario) => {
+    test('a second serve is refused, and the first is not disturbed', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -212,7 +212,7 @@ export function testDatagramListener(
       });
     });
 
-    test('a handler that fails, fails its group: the others are cancelled, and serve ends with the error', async (scenario) => {
+    test('a handler that fails makes its group fail: the other handlers are cancelled, and serve rejects with the error', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -236,7 +236,7 @@ export function testDatagramListener(
       assert.equal(listener.isClosing(), false);
     });
 
-    test("handlers run in the context of serve's caller", async (scenario) => {
+    test('handlers run in the async context of the caller of serve', async (scenario) => {
       const { backend } = scenario;
       const listener = await kind.listen(scenario);
       const peer = await kind.peer(scenario);
@@ -291,7 +291,7 @@ export function testDatagramListener(
       await rejectsWith(CLOSED, () => listener.serve(() => undefined));
     });
 
-    test('refuses handlers, buffers and addresses that are none', async (scenario) => {
+    test('rejects invalid handlers, buffers and addresses', async (scenario) => {
       const listener = await kind.listen(scenario);
       const { address } = await kind.peer(scenario);
       for (const handler of [undefined, null, 'echo', {}])
@@ -313,7 +313,7 @@ export function testDatagramListener(
         );
     });
 
-    test('knows its own address, and no peer', async (scenario) => {
+    test('has a local address, and no remote address', async (scenario) => {
       const listener = await kind.listen(scenario);
       assert.equal(
         listener.extra(SocketAttribute.family),
@@ -325,7 +325,7 @@ export function testDatagramListener(
       throwsWith(NO_ATTRIBUTE, () => listener.extra(SocketAttribute.localAddress));
     });
 
-    test('ancillary data is refused where there is none', async (scenario) => {
+    test('rejects ancillary data where the socket or the backend has none', async (scenario) => {
       if (!lacks(subject, 'ancillary data')) return;
       const listener = await kind.listen(scenario);
       const { address } = await kind.peer(scenario);

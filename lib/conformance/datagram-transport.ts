@@ -26,7 +26,7 @@ import type { ConformanceSubject, TestRunner } from './subject';
 interface Link {
   readonly transport: AsyncDatagramTransport;
   readonly peer: DatagramPeer;
-  /** From the peer to the transport. */
+  /** Sends from the peer to the transport. */
   readonly deliver: (data: string | Uint8Array) => Promise<void>;
 }
 
@@ -89,7 +89,7 @@ export function testDatagramTransport(
       assert.deepEqual(received, expected);
     });
 
-    test('recv gives memory of its own', async (scenario) => {
+    test('recv returns new memory each time', async (scenario) => {
       const { transport, deliver } = await open(scenario);
       await deliver('aaaa');
       const first = await transport.recv();
@@ -99,7 +99,7 @@ export function testDatagramTransport(
       assert.equal(text(first), 'aaaa');
     });
 
-    test('recvInto gives the count; what does not fit is EMSGSIZE, and lost', async (scenario) => {
+    test('recvInto resolves to the count; a datagram that does not fit is EMSGSIZE, and lost', async (scenario) => {
       const { transport, deliver } = await open(scenario);
       const memory = new Uint8Array(8).fill(0x2e);
       await deliver('abc');
@@ -116,7 +116,7 @@ export function testDatagramTransport(
       assert.equal(text(memory.subarray(0, 4)), 'next');
     });
 
-    test('recvMany waits for one, and gives what is there, in order, up to its limit', async (scenario) => {
+    test('recvMany waits for one datagram, and resolves to those that arrived, in order, up to its limit', async (scenario) => {
       const { transport, deliver } = await open(scenario);
       const sent = Array.from({ length: 30 }, (_, i) => String(i));
       const receiving = transport.recvMany(4);
@@ -147,7 +147,7 @@ export function testDatagramTransport(
       );
     });
 
-    test('sendMany that fails tells how many have gone', async (scenario) => {
+    test('sendMany that fails reports packetsSent', async (scenario) => {
       if (kind.mostBytes === null) return;
       const { transport, peer } = await open(scenario);
       const packets = [bytes('a'), bytes('b'), new Uint8Array(kind.mostBytes + 1), bytes('c')];
@@ -178,7 +178,7 @@ export function testDatagramTransport(
         await rejectsWith('EMSGSIZE', () => transport.send(new Uint8Array(most + 1)));
     });
 
-    test('a second receiver is refused, and the first does not notice', async (scenario) => {
+    test('a second receiver is refused, and the first is not disturbed', async (scenario) => {
       const { transport, deliver } = await open(scenario);
       const receiving = transport.recv();
       assert.equal(await hasSettled(receiving), false);
@@ -244,7 +244,7 @@ export function testDatagramTransport(
       );
     });
 
-    test('refuses buffers and sizes that are none, by rejecting', async (scenario) => {
+    test('rejects invalid buffers and sizes', async (scenario) => {
       const { transport, peer } = await open(scenario);
       const detached = new Uint8Array(8);
       structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -267,7 +267,7 @@ export function testDatagramTransport(
       assert.equal(text((await peer.take()).data), 'x');
     });
 
-    test('once closed it refuses everything, and closing again does nothing', async (scenario) => {
+    test('a closed transport rejects everything, and closing it again does nothing', async (scenario) => {
       const { transport } = await open(scenario);
       const receiving = transport.recv();
       assert.equal(await hasSettled(receiving), false);
@@ -288,14 +288,14 @@ export function testDatagramTransport(
       }
     });
 
-    test('in a cancelled scope aclose closes at once, and rejects', async (scenario) => {
+    test('in a cancelled scope aclose closes at once, and rejects with CancelledError', async (scenario) => {
       const { transport } = await open(scenario);
       await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => transport.aclose()));
       assert.equal(transport.isClosing(), true);
       await rejectsWith(CLOSED, () => transport.recv());
     });
 
-    test('hears nobody but its peer', async (scenario) => {
+    test('receives only from its peer', async (scenario) => {
       if (kind.family !== 'inet') return;
       const { transport, deliver } = await open(scenario);
       const stranger = await kind.peer(scenario);
@@ -304,7 +304,7 @@ export function testDatagramTransport(
       assert.equal(text(await transport.recv()), 'from the peer');
     });
 
-    test('a peer that is gone is ECONNREFUSED, and the socket can be used after that', async (scenario) => {
+    test('a send to a peer that closed is ECONNREFUSED, and the transport can be used afterwards', async (scenario) => {
       const { transport, peer } = await open(scenario);
       await peer.close();
       await rejectsWith('ECONNREFUSED', async () => {
@@ -322,7 +322,7 @@ export function testDatagramTransport(
       await rejectsWith([CLOSED, 'ECONNREFUSED'], () => receiving);
     });
 
-    test('a refusal ends a receive that waits, once', async (scenario) => {
+    test('a refused datagram rejects one waiting receive', async (scenario) => {
       if (kind.family !== 'inet') return;
       const { transport, peer } = await open(scenario);
       await peer.close();
@@ -332,14 +332,14 @@ export function testDatagramTransport(
       assert.equal(await hasSettled(transport.recv()), false);
     });
 
-    test('sends and receives that never stop starve no timer', async (scenario) => {
+    test('sends that never stop do not starve timers', async (scenario) => {
       const { backend } = scenario;
       const { transport } = await open(scenario);
       let sends = 0;
       await backend.moveOnAfter(5).run(async () => {
         for (; sends < 300_000; sends++) await transport.send(bytes('x')).catch(rethrowCancelled);
       });
-      assert.ok(sends < 300_000, 'the deadline never got its turn');
+      assert.ok(sends < 300_000, 'the deadline was starved');
     });
 
     test('knows its addresses, its family and its backend', async (scenario) => {
@@ -360,14 +360,14 @@ export function testDatagramTransport(
       );
     });
 
-    test('ancillary data is refused where there is none', async (scenario) => {
+    test('rejects ancillary data where the socket or the backend has none', async (scenario) => {
       if (!lacks(subject, 'ancillary data')) return;
       const { transport } = await open(scenario);
       await rejectsWith(UNSUPPORTED, () => transport.recvWithAncillary(64));
       await rejectsWith(UNSUPPORTED, () => transport.sendWithAncillary(bytes('x'), {}));
     });
 
-    test('a full queue of the receiver makes the sender wait, and loses nothing', async (scenario) => {
+    test('a full queue of the receiver makes sends wait, and no datagram is lost', async (scenario) => {
       if (kind.family !== 'unix') return;
       const { backend } = scenario;
       const { transport, peer } = await open(scenario);
@@ -392,7 +392,7 @@ export function testDatagramTransport(
   });
 }
 
-/** A full receiver may refuse in other ways. */
+/** Ignores other errors: a full receiver may refuse a datagram. */
 function rethrowCancelled(error: Error & { code?: unknown }): void {
   if (error.code === CANCELLED) throw error;
 }

@@ -29,7 +29,7 @@ async function collect(results: AsyncIterable<unknown>): Promise<unknown[]> {
   return values;
 }
 
-/** Defines what an AsyncExecutor over the backend has to do. */
+/** Defines the tests of an AsyncExecutor over the backend. */
 export function testExecutor(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'an executor', (test) => {
     test('runs functions in threads of its own, and knows its backend', async (scenario) => {
@@ -41,7 +41,7 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       throwsWith(BAD_TYPE, () => new AsyncExecutor({} as AsyncBackend));
     });
 
-    test('runs as many calls at once as it has threads, and the others after them', async (scenario) => {
+    test('runs as many calls at once as it has threads, and queues the others', async (scenario) => {
       const executor = executorOf(scenario, 2);
       const gate = new ThreadGate();
       const calls = Array.from({ length: 3 }, () =>
@@ -72,7 +72,7 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       assert.equal(gate.count, 1);
     });
 
-    test('has its thread back when a call is cancelled with abandonOnCancel', async (scenario) => {
+    test('replaces the thread of a call that is cancelled with abandonOnCancel', async (scenario) => {
       const executor = executorOf(scenario);
       const gate = new ThreadGate();
       const scope = scenario.backend.openCancelScope();
@@ -99,7 +99,7 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       assert.deepEqual(await collect(executor.map(threadFunction('add'), [])), []);
     });
 
-    test('makes all calls of a map at once, before anybody iterates', async (scenario) => {
+    test('makes all calls of a map at once, before the iteration begins', async (scenario) => {
       const executor = executorOf(scenario, 2);
       const gate = new ThreadGate();
       const results = executor.map(threadFunction('passGate'), [gate.shared, gate.shared]);
@@ -119,7 +119,7 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       assert.deepEqual(seen, []);
     });
 
-    test('takes calls back that have not begun when a map is left early', async (scenario) => {
+    test('does not make queued calls of a map whose iteration ends early', async (scenario) => {
       const executor = executorOf(scenario);
       const gate = new ThreadGate();
       gate.open();
@@ -184,7 +184,7 @@ export function testExecutor(runner: TestRunner, subject: ConformanceSubject): v
       assert.equal(await first, 1);
     });
 
-    test('is shut down, all of it, by a task that is cancelled', async (scenario) => {
+    test('shuts down completely even in a cancelled scope', async (scenario) => {
       const executor = executorOf(scenario);
       const gate = new ThreadGate();
       const call = executor.run(threadFunction('passGate'), [gate.shared]);

@@ -14,12 +14,11 @@ export async function until(condition: () => boolean, what: string): Promise<voi
     if (condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  assert.fail(`it never came to be: ${what}`);
+  assert.fail(`did not happen within 2,000 checks: ${what}`);
 }
 
 /**
- * Whether a promise has settled after some turns of the event loop. It is nobody's unhandled
- * rejection.
+ * Whether a promise has settled after some turns of the event loop. A rejection counts as handled.
  */
 export async function hasSettled(promise: Promise<unknown>, count?: number): Promise<boolean> {
   let settled = false;
@@ -31,7 +30,7 @@ export async function hasSettled(promise: Promise<unknown>, count?: number): Pro
   return settled;
 }
 
-/** The call rejects (it does not throw) with an error of that `code`, which is returned. */
+/** Expects the call to reject, not to throw, with an error of that `code`. Returns the error. */
 export async function rejectsWith<E extends Error = Error & { code: string }>(
   code: string | readonly string[],
   call: () => Promise<unknown>,
@@ -40,7 +39,7 @@ export async function rejectsWith<E extends Error = Error & { code: string }>(
   let error: unknown;
   try {
     const value = await promise;
-    assert.fail(`it resolved, to ${String(value)}, and should have rejected with ${String(code)}`);
+    assert.fail(`expected a rejection with ${String(code)}, but it resolved to ${String(value)}`);
   } catch (caught) {
     error = caught;
   }
@@ -50,12 +49,12 @@ export async function rejectsWith<E extends Error = Error & { code: string }>(
   return error as E;
 }
 
-/** It resolves to undefined: a scope has ended its body. */
+/** Expects undefined, which `run` of a scope resolves to when it ended its body. */
 export async function endsQuietly(running: Promise<unknown>): Promise<void> {
   assert.equal(await running, undefined);
 }
 
-/** The call throws at once with an error of that `code`. */
+/** Expects the call to throw at once, with an error of that `code`. */
 export function throwsWith(code: string, call: () => unknown): void {
   assert.throws(call, (error: { code?: unknown }) => error.code === code);
 }
@@ -69,7 +68,7 @@ export const BAD_RANGE = 'ERR_OUT_OF_RANGE';
 export const BAD_STATE = 'ERR_INVALID_STATE';
 export const NO_ATTRIBUTE = 'ERR_ATTRIBUTE_LOOKUP';
 
-/** Bytes that tell their place: a number every four bytes. */
+/** Bytes that show their position: a big-endian counter in each four bytes. */
 export function numbered(length: number, first = 0): Uint8Array {
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);

@@ -15,14 +15,14 @@ import type { ConformanceSubject, TestRunner } from './subject';
 
 async function failuresOf(running: Promise<unknown>): Promise<unknown[]> {
   const error: unknown = await running.then(
-    () => assert.fail('it resolved'),
+    () => assert.fail('expected a rejection, but it resolved'),
     (reason: unknown) => reason,
   );
   assert.ok(error instanceof AggregateError, String(error));
   return error.errors as unknown[];
 }
 
-/** Defines what task groups and gather have to do. */
+/** Defines the tests of task groups and gather. */
 export function testGroups(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a task group', (test) => {
     test('resolves to what its body returns, when every task has ended, also those that tasks started', async ({
@@ -64,7 +64,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('start resolves when the task has begun, to its handle, also if it failed at once', async ({
+    test('start resolves to the handle when the task has begun, even if the task failed at once', async ({
       backend,
     }) => {
       const failure = new Error('at once');
@@ -92,7 +92,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(failures, [failure]);
     });
 
-    test('cannot be used before, after, or twice', async ({ backend }) => {
+    test('cannot be used before run, after run, or run twice', async ({ backend }) => {
       const group = backend.createTaskGroup();
       let began = 0;
       const begin = (): number => began++;
@@ -109,7 +109,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(began, 0);
     });
 
-    test('the first failure of a task cancels the others and the body, and arrives as an AggregateError', async ({
+    test('the first failure of a task cancels the other tasks and the body, and run rejects with an AggregateError', async ({
       backend,
     }) => {
       const failure = new Error('of a task');
@@ -137,7 +137,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(cancelled.sort(), ['body', 'sibling']);
     });
 
-    test('failures while the rest is being cancelled are told too', async ({ backend }) => {
+    test('failures of tasks that are being cancelled are in the AggregateError too', async ({
+      backend,
+    }) => {
       const [first, second, third] = [new Error('1'), new Error('2'), new Error('3')];
       const failures = await failuresOf(
         backend.createTaskGroup().run(async (group) => {
@@ -158,7 +160,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(new Set(failures), new Set([first, second, third]));
     });
 
-    test("the body's failure alone is that error; with others, it is in the AggregateError", async ({
+    test('if only the body fails, run rejects with its error; with other failures, that error is in the AggregateError', async ({
       backend,
     }) => {
       const [ofBody, ofTask] = [new Error('of the body'), new Error('of a task')];
@@ -183,7 +185,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(new Set(failures), new Set([ofBody, ofTask]));
     });
 
-    test('cancelled from outside, its tasks end before the scope around it does', async ({
+    test('if an outer scope is cancelled, all tasks end before that scope does', async ({
       backend,
     }) => {
       for (const where of ['in the body', 'at the end']) {
@@ -212,7 +214,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       }
     });
 
-    test('its own scope ends it quietly', async ({ backend }) => {
+    test('if its own scope is cancelled, run resolves to undefined', async ({ backend }) => {
       const group = backend.createTaskGroup();
       let ended = 0;
       const result = await group.run(async () => {
@@ -234,7 +236,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.ok(group.cancelScope.cancelledCaught());
     });
 
-    test('cancelling one task disturbs no other', async ({ backend }) => {
+    test('cancelling one task does not disturb the others', async ({ backend }) => {
       const result = await backend.createTaskGroup().run(async (group) => {
         const doomed = await group.start(() => backend.sleepForever());
         const other = await group.start(() => backend.sleep(2).then(() => 5));
@@ -246,7 +248,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(result, 5);
     });
 
-    test('takes tasks while it is cancelled, which feel it at their first checkpoint', async ({
+    test('takes tasks while it is cancelled, and they are cancelled at their first checkpoint', async ({
       backend,
     }) => {
       const steps: string[] = [];
@@ -262,7 +264,9 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.deepEqual(steps, ['began', 'without a checkpoint']);
     });
 
-    test('a task that ends with a CancelledError of its own is no failure', async ({ backend }) => {
+    test('a task that throws a CancelledError of its own making does not fail the group', async ({
+      backend,
+    }) => {
       const result = await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => Promise.reject(new CancelledError()));
         await task.wait();
@@ -274,7 +278,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
   });
 
   defineSuite(runner, subject, 'gather', (test) => {
-    test('gives all results, in order, whichever is ready first', async ({ backend }) => {
+    test('resolves to all results in the order of the functions', async ({ backend }) => {
       assert.deepEqual(await backend.gather(), []);
       assert.deepEqual(
         await backend.gather(
@@ -286,7 +290,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('the first failure cancels the rest, and failures are an AggregateError', async ({
+    test('the first failure cancels the other functions, and gather rejects with an AggregateError', async ({
       backend,
     }) => {
       const [first, second] = [new Error('1'), new Error('2')];
@@ -312,7 +316,7 @@ export function testGroups(runner: TestRunner, subject: ConformanceSubject): voi
       assert.ok(cancelled[0] instanceof CancelledError);
     });
 
-    test('cancelled, it cancels all; before the beginning, it begins none', async (scenario) => {
+    test('a cancelled gather cancels all functions; in a cancelled scope it begins none', async (scenario) => {
       const { backend } = scenario;
       const scope = backend.openCancelScope();
       let ended = 0;

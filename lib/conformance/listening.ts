@@ -13,7 +13,7 @@ function addressOf(listener: AsyncBaseTransport): InetAddress {
   return listener.extra(SocketAttribute.localAddress) as InetAddress;
 }
 
-/** Defines what binding has to do: hosts, ports and their errors, for TCP and UDP; socket files. */
+/** Defines the tests of binding: hosts, ports and their errors for TCP and UDP; socket files. */
 export function testListening(runner: TestRunner, subject: ConformanceSubject): void {
   for (const transport of ['TCP', 'UDP'] as const) {
     defineSuite(runner, subject, `listening on ${transport}`, (test) => {
@@ -32,7 +32,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       ): Promise<AsyncBaseTransport[]> =>
         (await listen(scenario, ...args)).map((listener) => scenario.own(listener));
 
-      test('null and the empty string are every interface, each family with a port of its own', async (scenario) => {
+      test('null and the empty string listen on every interface, and each family has its own port', async (scenario) => {
         for (const host of [null, '']) {
           const listeners = await listenAndOwn(scenario, host, 0);
           const addresses = listeners.map(addressOf);
@@ -111,7 +111,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
         assert.equal(addressOf(second).port, addressOf(first).port);
       });
 
-      test('refuses hosts and ports that are none', async (scenario) => {
+      test('rejects invalid hosts and ports', async (scenario) => {
         for (const host of [5, {}, [], [5], ['127.0.0.1', undefined]])
           await rejectsWith(BAD_TYPE, () => listen(scenario, host as never, 0));
         for (const port of [-1, 65536, 1.5, NaN])
@@ -119,7 +119,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
         await rejectsWith(BAD_TYPE, () => listen(scenario, '127.0.0.1', '80' as unknown as number));
       });
 
-      test('a host that is no address is an error of the resolver', async (scenario) => {
+      test('a host that cannot be resolved rejects with the error of the resolver', async (scenario) => {
         // Too long to be looked up.
         await assert.rejects(
           listen(scenario, `${'x'.repeat(300)}.invalid`, 0),
@@ -135,7 +135,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
 
       if (transport === 'UDP') return;
 
-      test('refuses a backlog that is none', async ({ backend }) => {
+      test('rejects an invalid backlog', async ({ backend }) => {
         for (const backlog of [0, -1, 1.5, NaN])
           await rejectsWith(BAD_RANGE, () =>
             backend.createTcpListeners('127.0.0.1', 0, { backlog }),
@@ -174,7 +174,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       }
     });
 
-    test('removes no file but its own', async (scenario) => {
+    test('removes only its own file', async (scenario) => {
       const path = scenario.freshPath();
       const listener = scenario.own(await scenario.backend.createUnixStreamListener(path));
       rmSync(path);
@@ -191,7 +191,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       await next();
     });
 
-    test('a file that is gone already does not hinder closing', async (scenario) => {
+    test('closes even if its file was removed before', async (scenario) => {
       const path = scenario.freshPath();
       const listener = scenario.own(await scenario.backend.createUnixStreamListener(path));
       unlinkSync(path);
@@ -214,7 +214,7 @@ export function testListening(runner: TestRunner, subject: ConformanceSubject): 
       assert.ok(existsSync(path));
     });
 
-    test('failing leaves no file', async (scenario) => {
+    test('a listener that fails to open leaves no file', async (scenario) => {
       const path = scenario.freshPath();
       await rejectsWith(BAD_RANGE, () =>
         scenario.backend.createUnixStreamListener(path, { mode: -1 }),

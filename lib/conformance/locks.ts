@@ -19,7 +19,7 @@ const LOCKS: readonly (readonly [string, (backend: AsyncBackend) => ILock])[] = 
   ['a fair lock', (backend) => backend.createFairLock()],
 ];
 
-/** Defines what locks, events and conditions have to do. */
+/** Defines the tests of locks, events and conditions. */
 export function testLocks(runner: TestRunner, subject: ConformanceSubject): void {
   for (const [name, create] of LOCKS) {
     defineSuite(runner, subject, name, (test) => {
@@ -48,7 +48,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         lock.release();
       });
 
-      test('refuses to be released by who does not hold it, and to be acquired twice by one', async ({
+      test('cannot be released by a task that does not hold it, nor acquired twice by one task', async ({
         backend,
       }) => {
         const lock = create(backend);
@@ -61,7 +61,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         throwsWith(BAD_STATE, () => lock.release());
       });
 
-      test('one holds it at a time, whatever they wait for', async ({ backend }) => {
+      test('only one task holds it at a time, however its holders wait', async ({ backend }) => {
         const lock = create(backend);
         let inside = 0;
         let most = 0;
@@ -81,7 +81,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         assert.equal(lock.locked(), false);
       });
 
-      test('runExclusive gives the result, or the error, and releases in either case', async ({
+      test('runExclusive settles as its function does, and always releases', async ({
         backend,
       }) => {
         const lock = create(backend);
@@ -94,13 +94,15 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         assert.equal(lock.locked(), false);
       });
 
-      test('in a cancelled scope it is not taken, also when it is free', async (scenario) => {
+      test('in a cancelled scope acquire rejects, even if the lock is free', async (scenario) => {
         const lock = create(scenario.backend);
         await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => lock.acquire()));
         assert.equal(lock.locked(), false);
       });
 
-      test('a waiter that is cancelled goes away, and the next gets it', async ({ backend }) => {
+      test('a cancelled waiter leaves the queue, and the next waiter gets the lock', async ({
+        backend,
+      }) => {
         const lock = create(backend);
         const got: string[] = [];
         const scope = backend.openCancelScope();
@@ -121,7 +123,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
         assert.equal(lock.locked(), false);
       });
 
-      test('a waiter that was woken and is cancelled in the same turn passes it on', async ({
+      test('a waiter that is woken and cancelled in the same turn passes the lock on', async ({
         backend,
       }) => {
         const lock = create(backend);
@@ -146,7 +148,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
   }
 
   defineSuite(runner, subject, 'a fair lock, in order', (test) => {
-    test('is given strictly in the order of asking', async ({ backend }) => {
+    test('is acquired strictly in the order of the calls', async ({ backend }) => {
       const lock = backend.createFairLock();
       const order: number[] = [];
       await backend.createTaskGroup().run(async (group) => {
@@ -160,7 +162,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
           );
         }
         lock.release();
-        // Who asks now is behind all of them.
+        // This call comes after all of them.
         await lock.runExclusive(() => void order.push(5));
       });
       assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
@@ -168,7 +170,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
   });
 
   defineSuite(runner, subject, 'an event', (test) => {
-    test('wakes all who wait, and lets through who comes later', async ({ backend }) => {
+    test('wakes all waiters, and later waits resolve at once', async ({ backend }) => {
       const event = backend.createEvent();
       assert.equal(event.isSet(), false);
       const woken: number[] = [];
@@ -186,7 +188,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
       await event.wait();
     });
 
-    test('a waiter that is cancelled concerns no other', async (scenario) => {
+    test('a cancelled waiter does not disturb the others', async (scenario) => {
       const { backend } = scenario;
       const event = backend.createEvent();
       const scope = backend.openCancelScope();
@@ -202,14 +204,14 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
   });
 
   defineSuite(runner, subject, 'a condition', (test) => {
-    test('cannot be notified nor waited for without its lock', async ({ backend }) => {
+    test('cannot be notified or waited for without holding its lock', async ({ backend }) => {
       const condition = backend.createConditionVar();
       throwsWith(BAD_STATE, () => condition.notify());
       throwsWith(BAD_STATE, () => condition.notifyAll());
       await rejectsWith(BAD_STATE, () => condition.wait());
     });
 
-    test('takes either kind of lock of the library, shares it, and takes nothing else', async ({
+    test('shares either kind of lock of the library, and refuses other locks', async ({
       backend,
     }) => {
       for (const lock of [backend.createLock(), backend.createFairLock()]) {
@@ -228,7 +230,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
       throwsWith(BAD_TYPE, () => backend.createConditionVar(foreign as never));
     });
 
-    test('notify wakes as many as it says, notifyAll the rest; each holds the lock when it goes on', async ({
+    test('notify wakes the given number of waiters, notifyAll the rest; each holds the lock when its wait resolves', async ({
       backend,
     }) => {
       const condition = backend.createConditionVar();
@@ -257,7 +259,7 @@ export function testLocks(runner: TestRunner, subject: ConformanceSubject): void
       assert.equal(condition.locked(), false);
     });
 
-    test('a waiter that is cancelled holds the lock again when it is told', async ({ backend }) => {
+    test('a cancelled waiter holds the lock again when its wait rejects', async ({ backend }) => {
       const condition = backend.createConditionVar();
       const scope = backend.openCancelScope();
       let told = false;

@@ -98,7 +98,7 @@ export function testResolving(runner: TestRunner, subject: ConformanceSubject): 
       );
     });
 
-    test('what cannot be resolved is an error in the shape of Node', async (scenario) => {
+    test('a failed look-up rejects with an error as Node has it', async (scenario) => {
       const { backend } = scenario;
       const flags = scenario.constant('AI_NUMERICHOST');
       const error = await rejectsWith<NodeJS.ErrnoException & { hostname?: string }>(
@@ -136,7 +136,7 @@ export function testResolving(runner: TestRunner, subject: ConformanceSubject): 
       );
     });
 
-    test('refuses arguments that are none, by rejecting', async ({ backend }) => {
+    test('rejects invalid arguments', async ({ backend }) => {
       for (const host of [undefined, 5, {}, 'a\0b'])
         await rejectsWith(BAD_TYPE, () => backend.getaddrinfo(host as never, 80));
       for (const port of [undefined, {}, true])
@@ -168,7 +168,7 @@ export function testResolving(runner: TestRunner, subject: ConformanceSubject): 
   defineSuite(runner, subject, 'getnameinfo', (test) => {
     const address: InetAddress = { address: '127.0.0.1', port: 64_999, family: 'IPv4' };
 
-    test('gives numbers where they are asked for', async (scenario) => {
+    test('resolves to numbers where the flags ask for them', async (scenario) => {
       const { backend } = scenario;
       const host = scenario.constant('NI_NUMERICHOST');
       const service = scenario.constant('NI_NUMERICSERV');
@@ -181,13 +181,13 @@ export function testResolving(runner: TestRunner, subject: ConformanceSubject): 
       assert.equal((await backend.getnameinfo({ ...address, port: 80 }, service))[1], '80');
     });
 
-    test('gives names where there are some', async (scenario) => {
+    test('resolves to names where there are any', async (scenario) => {
       const [host, service] = await scenario.backend.getnameinfo({ ...address, port: 80 });
       assert.notEqual(host, '');
       assert.ok(['http', 'www', '80'].includes(service), service);
     });
 
-    test('refuses what is no address, and rejects in a cancelled scope', async (scenario) => {
+    test('rejects an invalid address, and in a cancelled scope', async (scenario) => {
       const { backend } = scenario;
       for (const other of [
         null,

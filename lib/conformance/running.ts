@@ -14,25 +14,22 @@ import {
 import { defineSuite } from './scenario';
 import type { ConformanceSubject, TestRunner } from './subject';
 
-/** Defines what running, sleeping, yielding and waiting for foreign promises have to do. */
+/** Defines the tests of bootstrap, sleeping, yielding, waitFor and ignoreCancellation. */
 export function testRunning(runner: TestRunner, subject: ConformanceSubject): void {
   runner.describe(`bootstrap (${subject.name})`, () => {
-    runner.it(
-      'resolves to what main returns, and rejects with the very error that it throws',
-      async () => {
-        const backend = subject.newBackend();
-        assert.equal(await backend.bootstrap(() => 5), 5);
-        assert.equal(await backend.bootstrap(async () => 6), 6);
-        const failure = new Error('of main');
-        await assert.rejects(
-          backend.bootstrap(() => Promise.reject(failure)),
-          (error) => error === failure,
-        );
-      },
-    );
+    runner.it('settles with the result of main, or with the same error object', async () => {
+      const backend = subject.newBackend();
+      assert.equal(await backend.bootstrap(() => 5), 5);
+      assert.equal(await backend.bootstrap(async () => 6), 6);
+      const failure = new Error('of main');
+      await assert.rejects(
+        backend.bootstrap(() => Promise.reject(failure)),
+        (error) => error === failure,
+      );
+    });
 
     runner.it(
-      'is cancelled by its signal, whose reason is the cause; before the beginning, main does not begin',
+      'is cancelled by its signal, and the reason becomes the cause; main does not begin if the signal has aborted before',
       async () => {
         const backend = subject.newBackend();
         const controller = new AbortController();
@@ -49,7 +46,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       },
     );
 
-    runner.it('names its task, and there is none outside', async () => {
+    runner.it('gives its task a name, and outside there is no current task', async () => {
       const backend = subject.newBackend();
       throwsWith(BAD_STATE, () => backend.getCurrentTask());
       assert.equal(
@@ -59,13 +56,13 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       throwsWith(BAD_STATE, () => backend.getCurrentTask());
     });
 
-    runner.it('two backends are two', () => {
+    runner.it('each call makes another backend', () => {
       assert.notEqual(subject.newBackend(), subject.newBackend());
       assert.equal(subject.newBackend().getCancelledErrorClass(), CancelledError);
       return Promise.resolve();
     });
 
-    runner.it('everything works outside of any task, with no scope around it', async () => {
+    runner.it('all operations work outside of any task and scope', async () => {
       const backend = subject.newBackend();
       await backend.sleep(0);
       await backend.coroYield();
@@ -84,12 +81,12 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
     });
   });
 
-  defineSuite(runner, subject, 'tasks of their own', (test) => {
+  defineSuite(runner, subject, 'tasks and their ids', (test) => {
     test('bootstrap inside a task is an error', async ({ backend }) => {
       await rejectsWith(BAD_STATE, () => backend.bootstrap(() => 5));
     });
 
-    test('each task has an id of its own, which stays', async ({ backend }) => {
+    test('each task has its own id, which does not change', async ({ backend }) => {
       const { id } = backend.getCurrentTask();
       const others = await backend.gather(
         () => backend.getCurrentTask().id,
@@ -106,7 +103,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
   });
 
   defineSuite(runner, subject, 'sleeping and yielding', (test) => {
-    test('the clock never goes back, and a sleep is never shorter than it says', async ({
+    test('the clock never goes back, and a sleep is never shorter than its delay', async ({
       backend,
     }) => {
       let before = backend.currentTime();
@@ -121,7 +118,9 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       assert.ok(backend.currentTime() >= deadline);
     });
 
-    test('sleep(0), coroYield and a deadline in the past let others run', async ({ backend }) => {
+    test('sleep(0), coroYield and sleepUntil a past time let other tasks run', async ({
+      backend,
+    }) => {
       for (const pass of [
         () => backend.sleep(0),
         () => backend.coroYield(),
@@ -150,7 +149,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       assert.ok(ticks >= 3);
     });
 
-    test('refuses times that are none', async ({ backend }) => {
+    test('refuses times that are not numbers, or negative', async ({ backend }) => {
       await rejectsWith(BAD_RANGE, () => backend.sleep(NaN));
       await rejectsWith(BAD_RANGE, () => backend.sleep(-1));
       await rejectsWith(BAD_RANGE, () => backend.sleepUntil(NaN));
@@ -162,7 +161,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       throwsWith(BAD_RANGE, () => backend.openCancelScope({ deadline: NaN }));
     });
 
-    test('every checkpoint rejects in a cancelled scope, but the shielded one', async (scenario) => {
+    test('every checkpoint but cancelShieldedCoroYield rejects in a cancelled scope', async (scenario) => {
       const { backend } = scenario;
       await scenario.inCancelledScope(async () => {
         await rejectsWith(CANCELLED, () => backend.sleep(0));
@@ -176,9 +175,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       });
     });
 
-    test('sleepForever, and a sleep of Infinity, end by cancellation alone', async ({
-      backend,
-    }) => {
+    test('sleepForever and a sleep of Infinity end only by cancellation', async ({ backend }) => {
       for (const sleep of [
         () => backend.sleepForever(),
         () => backend.sleep(Infinity),
@@ -195,14 +192,14 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
   });
 
   defineSuite(runner, subject, 'waitFor', (test) => {
-    test('gives the result, or the error, of a foreign promise', async ({ backend }) => {
+    test('settles as the given promise does', async ({ backend }) => {
       assert.equal(await backend.waitFor(Promise.resolve(5)), 5);
       const failure = new Error('of the driver');
       await assert.rejects(backend.waitFor(Promise.reject(failure)), (error) => error === failure);
       await rejectsWith(BAD_TYPE, () => backend.waitFor(5 as never));
     });
 
-    test('abandons it when cancelled, and its late end is nobody’s unhandled rejection', async ({
+    test('abandons the promise when cancelled, and its late rejection is not reported as unhandled', async ({
       backend,
     }) => {
       let reject = (_error: Error): void => undefined;
@@ -218,7 +215,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
   });
 
   defineSuite(runner, subject, 'ignoreCancellation', (test) => {
-    test('goes through with its function, in the same task, however often it is cancelled', async ({
+    test('runs its function to the end, in the same task, however often the scope is cancelled', async ({
       backend,
     }) => {
       const { id } = backend.getCurrentTask();
@@ -263,7 +260,7 @@ export function testRunning(runner: TestRunner, subject: ConformanceSubject): vo
       });
     });
 
-    test('a scope within it works as anywhere', async (scenario) => {
+    test('a scope inside it can be cancelled as usual', async (scenario) => {
       const { backend } = scenario;
       await scenario.inCancelledScope(async () => {
         await backend.ignoreCancellation(async () => {

@@ -67,7 +67,7 @@ export class Scenario implements TestResources {
       }
     }
     if (errors.length > 0)
-      throw new AggregateError(errors, 'What the test opened could not be closed');
+      throw new AggregateError(errors, 'Some of what the test opened could not be closed');
   }
 }
 

@@ -14,10 +14,10 @@ function is(scope: Flags, called: boolean, caught: boolean): void {
   );
 }
 
-/** Defines what cancel scopes and timeouts have to do. */
+/** Defines the tests of cancel scopes and timeouts. */
 export function testScopes(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a cancel scope', (test) => {
-    test('that is not cancelled does not show', async ({ backend }) => {
+    test('that is not cancelled passes on the result or error of its body', async ({ backend }) => {
       const scope = backend.openCancelScope();
       assert.equal(await scope.run(async () => backend.sleep(0).then(() => 5)), 5);
       is(scope, false, false);
@@ -30,7 +30,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(other, false, false);
     });
 
-    test('that is cancelled ends its body at the next checkpoint, quietly', async ({ backend }) => {
+    test('that is cancelled ends its body at the next checkpoint, and run resolves to undefined', async ({
+      backend,
+    }) => {
       const scope = backend.openCancelScope();
       let after = false;
       assert.equal(
@@ -47,7 +49,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       await backend.coroYield();
     });
 
-    test('cancelled before it is entered takes effect there', async ({ backend }) => {
+    test('that is cancelled before it is entered ends its body at the first checkpoint', async ({
+      backend,
+    }) => {
       const scope = backend.openCancelScope();
       scope.cancel();
       await backend.coroYield();
@@ -55,7 +59,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(scope, true, true);
     });
 
-    test('whose body has no further checkpoint completes', async ({ backend }) => {
+    test('lets a body complete that has no further checkpoint', async ({ backend }) => {
       const cancelled = backend.openCancelScope();
       assert.equal(
         await cancelled.run(async () => {
@@ -72,7 +76,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       await backend.coroYield();
     });
 
-    test('rejects every checkpoint, again and again', async ({ backend }) => {
+    test('that is cancelled rejects every further checkpoint', async ({ backend }) => {
       const scope = backend.openCancelScope();
       let count = 0;
       const result = await scope.run(async () => {
@@ -105,7 +109,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(scope, true, true);
     });
 
-    test('is entered once', async ({ backend }) => {
+    test('can be entered only once', async ({ backend }) => {
       const scope = backend.openCancelScope();
       await scope.run(async () => {
         await rejectsWith(BAD_STATE, () => scope.run(() => undefined));
@@ -113,7 +117,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       await rejectsWith(BAD_STATE, () => scope.run(() => undefined));
     });
 
-    test('lets other errors through, and takes its own out of an AggregateError', async ({
+    test('passes other errors on, and removes its own from an AggregateError', async ({
       backend,
     }) => {
       const failure = new Error('while cleaning up');
@@ -150,7 +154,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(mixed, true, true);
     });
 
-    test('absorbs an error that its own caused', async ({ backend }) => {
+    test('absorbs an error whose cause is its own CancelledError', async ({ backend }) => {
       const scope = backend.openCancelScope();
       assert.equal(
         await scope.run(async () => {
@@ -164,7 +168,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(scope, true, true);
     });
 
-    test('lets a CancelledError that belongs to no scope through', async ({ backend }) => {
+    test('passes a CancelledError that belongs to no scope on', async ({ backend }) => {
       const scope = backend.openCancelScope();
       const stray = new CancelledError();
       await assert.rejects(
@@ -206,8 +210,8 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
     });
   });
 
-  defineSuite(runner, subject, 'scopes in each other', (test) => {
-    test('only the inner one cancelled: only it catches, and what comes after it goes on', async ({
+  defineSuite(runner, subject, 'nested cancel scopes', (test) => {
+    test('if only the inner scope is cancelled, it catches, and the outer body goes on', async ({
       backend,
     }) => {
       const outer = backend.openCancelScope();
@@ -225,7 +229,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(outer, false, false);
     });
 
-    test('whenever the outer one is cancelled too, in either order, it alone catches', async ({
+    test('if both are cancelled, in either order, only the outer scope catches', async ({
       backend,
     }) => {
       const orders: ((outer: CancelScope, inner: CancelScope) => void)[] = [
@@ -256,7 +260,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       }
     });
 
-    test('the same deadline on both: the outer one catches, and the inner is no timeout', async ({
+    test('with the same deadline on both, the outer scope catches, and the inner timeout does not throw', async ({
       backend,
     }) => {
       const outer = backend.openCancelScope();
@@ -276,7 +280,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(inner.cancelledCaught(), false);
     });
 
-    test('a deadline that passed unnoticed, while code was busy, counts for the outer scope', async ({
+    test('a deadline that passed during synchronous code counts for the outer scope', async ({
       backend,
     }) => {
       const outer = backend.moveOnAfter(2);
@@ -291,7 +295,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       assert.equal(inner.cancelledCaught(), false);
     });
 
-    test('an inner scope that was left while both were cancelled stays out of it', async ({
+    test('an inner scope that ended while both were cancelled catches nothing', async ({
       backend,
     }) => {
       const outer = backend.openCancelScope();
@@ -311,7 +315,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(inner, true, false);
     });
 
-    test('an expired scope whose last act was shielded lets what follows go on, until the outer deadline', async ({
+    test('after an expired scope with only shielded work, the outer body goes on until its own cancellation', async ({
       backend,
     }) => {
       const outer = backend.openCancelScope();
@@ -329,7 +333,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(outer, true, true);
     });
 
-    test('a swallowed cancellation is felt again after a shield', async ({ backend }) => {
+    test('a swallowed cancellation is thrown again at the first checkpoint after a shield', async ({
+      backend,
+    }) => {
       const scope = backend.openCancelScope();
       let after = false;
       await scope.run(async () => {
@@ -345,7 +351,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
   });
 
   defineSuite(runner, subject, 'deadlines and timeouts', (test) => {
-    test('a move-on scope ends its body quietly, a timeout with TimeoutError', async ({
+    test('a move-on scope resolves to undefined at its deadline, a timeout rejects with TimeoutError', async ({
       backend,
     }) => {
       for (const scope of [backend.moveOnAfter(2), backend.moveOnAt(backend.currentTime() + 2)]) {
@@ -359,20 +365,22 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       }
     });
 
-    test('what is done in time is not disturbed', async ({ backend }) => {
+    test('a body that ends before the deadline is not disturbed', async ({ backend }) => {
       assert.equal(await backend.timeout(60_000).run(() => backend.sleep(0).then(() => 5)), 5);
       assert.equal(await backend.moveOnAfter(Infinity).run(() => 6), 6);
       assert.equal(backend.moveOnAfter(Infinity).when(), Infinity);
     });
 
-    test('a relative deadline counts from the call, not from the entry', async ({ backend }) => {
+    test('a relative deadline counts from the call that made the scope, not from run', async ({
+      backend,
+    }) => {
       const scope = backend.moveOnAfter(2);
       await backend.sleep(6);
       await endsQuietly(scope.run(() => backend.coroYield().then(() => 5)));
       is(scope, true, true);
     });
 
-    test('can be moved: later, for ever, into the past; but a cancelled scope stays so', async ({
+    test('a deadline can be moved later, to Infinity and into the past, but a cancelled scope stays cancelled', async ({
       backend,
     }) => {
       const later = backend.timeout(3);
@@ -398,7 +406,9 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(past, true, true);
     });
 
-    test('a timeout that is cancelled by hand is a TimeoutError too', async ({ backend }) => {
+    test('a timeout that is cancelled by its own cancel() rejects with TimeoutError too', async ({
+      backend,
+    }) => {
       const scope = backend.timeout(60_000);
       await rejectsWith('ETIMEDOUT', () =>
         scope.run(async () => {
@@ -408,7 +418,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       );
     });
 
-    test('a cancellation from outside goes through a timeout as a cancellation', async ({
+    test('a cancellation of an outer scope passes through a timeout as CancelledError', async ({
       backend,
     }) => {
       const outer = backend.openCancelScope();
@@ -426,7 +436,7 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       is(outer, true, true);
     });
 
-    test('no timeout where only shielded work outlasted it, or the body swallowed it', async ({
+    test('a timeout does not throw if only shielded work was late, or the body swallowed the cancellation', async ({
       backend,
     }) => {
       const shielded = backend.timeout(0);

@@ -26,7 +26,7 @@ hear()
   return { host: '127.0.0.1', port: (await python.hear()) as number };
 }
 
-/** A Unix listener in Python, likewise; it accepts everything once it is told to. */
+/** A Unix listener in Python whose backlog is full; `makeRoom` has it accept everything. */
 export async function fullUnix(
   scenario: Scenario,
 ): Promise<{ path: string; makeRoom: () => Promise<void> }> {

@@ -33,7 +33,7 @@ async function refusesAll(transport: AsyncStreamTransport): Promise<void> {
 }
 
 export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
-  test('once closed it refuses everything, and closing again does nothing', async (scenario) => {
+  test('a closed transport rejects everything, and closing it again does nothing', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('unread');
     assert.equal(transport.isClosing(), false);
@@ -55,7 +55,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     assert.equal(peer.error, null);
   });
 
-  test('aclose waits for the send under way, and lets nothing else begin', async (scenario) => {
+  test('aclose waits for the send under way, and other operations reject meanwhile', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const sent = numbered(TOO_MUCH);
@@ -76,7 +76,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     assert.ok(received.equals(sent));
   });
 
-  test('an aclose that is cancelled while it waits cuts the send off', async (scenario) => {
+  test('an aclose that is cancelled while it waits ends the send', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const sending = transport.sendAll(new Uint8Array(TOO_MUCH));
@@ -110,7 +110,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     assert.ok((await peer.takeAll()).length < TOO_MUCH);
   });
 
-  test('in a cancelled scope aclose closes at once, and rejects', async (scenario) => {
+  test('in a cancelled scope aclose closes at once, and rejects with CancelledError', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await scenario.inCancelledScope(() => rejectsWith(CANCELLED, () => transport.aclose()));
     assert.equal(transport.isClosing(), true);
@@ -127,7 +127,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     assert.ok((await peer.takeAll()).length < TOO_MUCH);
   });
 
-  test('a connection that the peer resets is an error, again and again, and is not closing', async (scenario) => {
+  test('after a reset by the peer every receive rejects with ECONNRESET, and the transport stays open', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     if (kind.family === 'inet') {
       const receiving = transport.recv(100);
@@ -156,7 +156,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     await refusesAll(transport);
   });
 
-  test('what came before a reset can be received, in part at least, and then comes the error', async (scenario) => {
+  test('data that arrived before a reset may be received, and then a receive rejects', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('before');
     await transport.sendAll(bytes('unread'));
@@ -177,7 +177,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     assert.ok('before'.startsWith(received), received);
   });
 
-  test('knows its addresses and its family, until it is closed', async (scenario) => {
+  test('has addresses and a family until it is closed', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const { subject } = scenario;
     assert.equal(
@@ -218,7 +218,7 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     );
   });
 
-  test('has the attributes that others define only by their fallback', async (scenario) => {
+  test('resolves an attribute that it does not have to the fallback', async (scenario) => {
     const { transport } = await kind.open(scenario);
     const unknown = typedAttribute<number>('unknown');
     throwsWith(NO_ATTRIBUTE, () => transport.extra(unknown));

@@ -20,7 +20,7 @@ export interface StreamKind {
   open(scenario: Scenario): Promise<StreamLink>;
 }
 
-/** The next connection of a listener, which then serves no more. */
+/** The next connection of a listener, which is then closed. */
 async function acceptOne(
   scenario: Scenario,
   listener: AsyncListener<AsyncStreamTransport>,
@@ -46,7 +46,7 @@ async function acceptOne(
   return { transport, peer };
 }
 
-/** The four ways that every backend has (or, without Unix streams, the first two). */
+/** How each backend gets connected streams; a backend without Unix streams has the first two. */
 export const STREAM_KINDS: readonly StreamKind[] = [
   {
     name: 'a TCP connection that was dialled',

@@ -110,7 +110,7 @@ export function testStreamListener(
       assert.equal(tasks.size, 200);
     });
 
-    test('connections that came before anybody served are served', async (scenario) => {
+    test('connections that arrived before serve are served', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       const peers = [await dial(), await dial(), await dial()];
@@ -122,7 +122,7 @@ export function testStreamListener(
       });
     });
 
-    test('handlers are tasks of the group that was given, and outlive serve there', async (scenario) => {
+    test('handlers are tasks of the given group, and outlive serve there', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
@@ -167,7 +167,7 @@ export function testStreamListener(
       for (const peer of peers) await peer.takeAll();
     });
 
-    test('serves again after it was cancelled, and no connection of the time between is lost', async (scenario) => {
+    test('serves again after it was cancelled, and no connection is lost in between', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       for (let round = 0; round < 3; round++) {
@@ -184,7 +184,7 @@ export function testStreamListener(
       }
     });
 
-    test('a second serve is refused, and the first does not notice', async (scenario) => {
+    test('a second serve is refused, and the first is not disturbed', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
@@ -198,7 +198,7 @@ export function testStreamListener(
       });
     });
 
-    test('a handler that fails, fails its group: the others are cancelled, and serve ends with the error', async (scenario) => {
+    test('a handler that fails makes its group fail: the other handlers are cancelled, and serve rejects with the error', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       const failure = new Error('of the handler');
@@ -234,7 +234,7 @@ export function testStreamListener(
       await dial();
     });
 
-    test('a group of another make runs the handlers, too: a connection whose handler fails is closed', async (scenario) => {
+    test('a custom task group can run the handlers: a connection whose handler fails is closed', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       const failure = Object.assign(new Error('of the handler'), { code: 'EILSEQ' });
@@ -264,7 +264,7 @@ export function testStreamListener(
       }
     });
 
-    test('a handler that returns may have given its connection to somebody else', async (scenario) => {
+    test('a connection stays open when its handler returns', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
@@ -281,7 +281,7 @@ export function testStreamListener(
       });
     });
 
-    test('connections that were given up before they were served do not disturb it', async (scenario) => {
+    test('connections that the peer closed before they were served do not disturb it', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       for (let i = 0; i < 20; i++) {
@@ -307,7 +307,7 @@ export function testStreamListener(
       });
     });
 
-    test("handlers run in the context of serve's caller", async (scenario) => {
+    test('handlers run in the async context of the caller of serve', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       const storage = new AsyncLocalStorage<string>();
@@ -333,7 +333,7 @@ export function testStreamListener(
       });
     });
 
-    test('closing it ends serve, and leaves connections alone', async (scenario) => {
+    test('closing the listener ends serve, and connections stay open', async (scenario) => {
       const { backend } = scenario;
       const { listener, dial } = await kind.listen(scenario);
       await backend.createTaskGroup().run(async (group) => {
@@ -376,7 +376,7 @@ export function testStreamListener(
       await rejectsWith(CLOSED, () => listener.serve(echo));
     });
 
-    test('refuses what is no handler, and stays ready', async (scenario) => {
+    test('rejects what is not a handler, and can still serve', async (scenario) => {
       const { listener } = await kind.listen(scenario);
       for (const handler of [undefined, null, 'echo', {}])
         await rejectsWith(BAD_TYPE, () => listener.serve(handler as never));
@@ -387,7 +387,7 @@ export function testStreamListener(
       await told;
     });
 
-    test('knows its own address, and no peer', async (scenario) => {
+    test('has a local address, and no remote address', async (scenario) => {
       const { listener } = await kind.listen(scenario);
       listener.extra(SocketAttribute.localAddress);
       throwsWith(NO_ATTRIBUTE, () => listener.extra(SocketAttribute.remoteAddress));

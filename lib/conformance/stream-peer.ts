@@ -19,7 +19,7 @@ export class StreamPeer {
   #chunks: Buffer[] = [];
   #length = 0;
   #hasEnded = false;
-  /** Why the connection is no more; null after a proper end. */
+  /** Why the connection ended; null if it was closed without an error. */
   error: Error | null = null;
   #isClosed = false;
   #onChange = (): void => undefined;
@@ -43,19 +43,19 @@ export class StreamPeer {
     });
   }
 
-  /** Reads on until `count` bytes have come, and takes them. */
+  /** Reads until `count` bytes have arrived, and takes them. */
   async take(count: number): Promise<Buffer> {
     await this.#readUntil(() => this.#length >= count, `${String(count)} bytes`);
     return this.#cut(count);
   }
 
-  /** Reads on to the end of the stream, be it proper or not, and takes what had not been taken. */
+  /** Reads to the end of the stream, or to a reset, and takes what was not taken before. */
   async takeAll(): Promise<Buffer> {
     await this.#readUntil(() => this.#hasEnded || this.#isClosed, 'the end of the stream');
     return this.#cut(this.#length);
   }
 
-  /** Resolves when Node has handed it all to the kernel. */
+  /** Resolves when Node has handed all of `data` to the kernel. */
   write(data: Uint8Array | string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.socket.write(data, (error) => {
@@ -88,7 +88,7 @@ export class StreamPeer {
     while (!condition()) {
       if (this.#isClosed)
         assert.fail(
-          `the peer was waiting for ${what}, and the connection was closed (${String(this.error)})`,
+          `the connection was closed while the peer waited for ${what} (${String(this.error)})`,
         );
       await new Promise<void>((resolve) => (this.#onChange = resolve));
     }

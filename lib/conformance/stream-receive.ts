@@ -17,8 +17,7 @@ import type { DefineTest } from './scenario';
 import type { StreamKind } from './stream-kinds';
 
 /**
- * What a process may hold of a stream that nobody reads: the kernel's buffers, and a transport's
- * own.
+ * The most that may be buffered of a stream without a reader, by the kernel and the transport.
  */
 const MOST_READ_AHEAD_MB = 24;
 
@@ -31,7 +30,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(text(await transport.recv(100)), 'efgh');
   });
 
-  test('recv gives memory of its own', async (scenario) => {
+  test('recv returns new memory each time', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('aaaabbbb');
     const first = await transport.recv(4);
@@ -43,7 +42,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(text(await transport.recv(4)), 'cccc');
   });
 
-  test('recvInto fills the buffer at most, and gives the count', async (scenario) => {
+  test('recvInto fills at most the buffer, and resolves to the count', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('abcdefgh');
     const memory = new Uint8Array(16).fill(0x2e);
@@ -69,7 +68,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     }
   });
 
-  test('recvIntoMany scatters in order, and passes empty views by', async (scenario) => {
+  test('recvIntoMany fills the views in order, and skips empty ones', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('abcdefgh');
     const views = [
@@ -85,7 +84,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     );
   });
 
-  test('receiving no bytes waits for nothing, before data, after it and at the end', async (scenario) => {
+  test('a receive of no bytes does not wait: before data, after it and at the end', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const receiveNothing = async (): Promise<void> => {
       assert.equal((await transport.recv(0)).length, 0);
@@ -105,7 +104,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     await receiveNothing();
   });
 
-  test('refuses sizes and buffers that are none, by rejecting', async (scenario) => {
+  test('rejects invalid sizes and buffers', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const detached = new Uint8Array(8);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -130,7 +129,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(text(await transport.recv(100)), 'still there');
   });
 
-  test('a buffer that is detached while the receive waits is an error, and loses nothing', async (scenario) => {
+  test('a receive rejects if its buffer is detached while it waits, and no data is lost', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const buffer = new Uint8Array(8);
     const receiving = transport.recvInto(buffer);
@@ -141,7 +140,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(text(await transport.recv(8)), 'abc');
   });
 
-  test('at the end of the stream it gives nothing, for ever, and the transport is not closing', async (scenario) => {
+  test('every receive at the end of the stream is empty, and the transport stays open', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('last words');
     peer.end();
@@ -156,7 +155,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(String(await peer.take(9)), 'and still');
   });
 
-  test('a second receiver is refused, and the first does not notice', async (scenario) => {
+  test('a second receiver is refused, and the first is not disturbed', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const receiving = transport.recv(100);
     assert.equal(await hasSettled(receiving), false);
@@ -169,7 +168,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.equal(text(await transport.recv(100)), 'for the next');
   });
 
-  test('in a cancelled scope a receive rejects, and takes nothing of what is there', async (scenario) => {
+  test('in a cancelled scope a receive rejects, and consumes nothing', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('untouched');
     await scenario.inCancelledScope(async () => {
@@ -196,7 +195,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
       async () => {
         for (let round = 0; offset < length; round++) {
           const scope = backend.openCancelScope();
-          // Sometimes before anything can have come, sometimes in the midst of it.
+          // Some cancellations come before any data, some in the middle of it.
           if (round < 500) setTimeout(() => scope.cancel(), 0);
           await scope.run(async () => {
             for (;;) {
@@ -216,7 +215,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.ok(received.equals(sent), 'bytes were lost, or came twice');
   });
 
-  test('a receive that is cancelled and another that begins at once are told apart', async (scenario) => {
+  test('a receive that begins right after a cancelled one gets the data', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const scope = backend.openCancelScope();
@@ -266,7 +265,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     assert.ok(Buffer.concat(received).equals(there));
   });
 
-  test('a peer that floods has to wait for a reader that does not come', async (scenario) => {
+  test('a peer that floods has to wait while nothing is received', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('x');
     assert.equal(text(await transport.recv(1)), 'x');
@@ -280,13 +279,13 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
       same = written === before ? same + 1 : 0;
       before = written;
       return same > 50;
-    }, 'the peer stands still');
+    }, 'the peer stops writing');
     assert.ok(written < MOST_READ_AHEAD_MB, `${String(written)} MB were read ahead`);
     await transport.aclose();
     await assert.rejects(writing);
   });
 
-  test('a peer that floods starves no timer', async (scenario) => {
+  test('a peer that floods does not starve timers', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const writing = peer.write(Buffer.alloc(50_000_000));
@@ -295,7 +294,7 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     await backend.moveOnAfter(5).run(async () => {
       for (; receives < 2_000_000; receives++) await transport.recvInto(buffer);
     });
-    assert.ok(receives < 2_000_000, 'the deadline never got its turn');
+    assert.ok(receives < 2_000_000, 'the deadline was starved');
     await transport.aclose();
     await writing.catch(() => undefined);
   });

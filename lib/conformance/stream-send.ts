@@ -17,7 +17,7 @@ import {
 import { type DefineTest, lacks } from './scenario';
 import type { StreamKind } from './stream-kinds';
 
-/** More than the kernel takes of a peer that does not read. */
+/** More than the kernel buffers for a peer that does not read. */
 const TOO_MUCH = 16_000_000;
 
 export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
@@ -44,7 +44,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(19)), '234-456789abcdefxyz');
   });
 
-  test('sending nothing is done at once', async (scenario) => {
+  test('a send of no bytes resolves at once', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await transport.sendAll(new Uint8Array(0));
     await transport.sendAllFromIterable([]);
@@ -53,7 +53,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(1)), 'x');
   });
 
-  test('sendAllFromIterable sends the pieces as one, however many and however wide', async (scenario) => {
+  test('sendAllFromIterable sends the bytes of all pieces, however many and of whatever type', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     function* pieces(): Generator<ArrayBufferView> {
       for (let i = 0; i < 3000; i++) {
@@ -69,7 +69,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(received.subarray(12_000)), 'wideie');
   });
 
-  test('sendAllFromIterable goes on where the kernel has stopped, in the midst of a piece', async (scenario) => {
+  test('sendAllFromIterable goes on inside a piece where the kernel stopped', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const sizes = Array.from({ length: 200 }, (_, i) => 4 * (1 + ((i * 7919) % 30_000)));
@@ -108,7 +108,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(1)), 'd');
   });
 
-  test('refuses what is no buffer, by rejecting', async (scenario) => {
+  test('rejects what is not a buffer', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const detached = new Uint8Array(8);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -128,7 +128,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(1)), 'x');
   });
 
-  test('a second sender is refused, and the first does not notice', async (scenario) => {
+  test('a second sender is refused, and the first is not disturbed', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     const sent = numbered(TOO_MUCH);
     const sending = transport.sendAll(sent);
@@ -153,7 +153,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(9)), 'only this');
   });
 
-  test('a send that is cancelled half-way tells how much has gone, and leaves a broken stream', async (scenario) => {
+  test('a send that is cancelled half-way reports bytesSent, and breaks the stream', async (scenario) => {
     for (const send of ['sendAll', 'sendAllFromIterable'] as const) {
       const { backend } = scenario;
       const { transport, peer } = await kind.open(scenario);
@@ -191,9 +191,9 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     }
   });
 
-  test('a send that is cancelled before anything was taken', async (scenario) => {
+  test('a send that is cancelled before the kernel took a byte reports 0 bytes', async (scenario) => {
     const { backend, subject } = scenario;
-    // Where single bytes fill the kernel's buffer soon, none is ever taken in part.
+    // Single bytes fill the buffer of a Unix socket soon, and none is ever sent in part.
     if (kind.family !== 'unix') return;
     const { transport, peer } = await kind.open(scenario);
     let sent = 0;
@@ -222,7 +222,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(String(await peer.take(7)), 'goes on');
   });
 
-  test('a cancelled send does not hold up who receives in the same scope, nor fail him', async (scenario) => {
+  test('a cancelled send does not delay or fail a receive in the same scope', async (scenario) => {
     const { backend } = scenario;
     const { transport } = await kind.open(scenario);
     const scope = backend.openCancelScope();
@@ -238,7 +238,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.ok(scope.cancelledCaught());
   });
 
-  test('sendEof ends the stream for the peer, who may go on sending', async (scenario) => {
+  test('sendEof ends the stream for the peer, which can go on sending', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await transport.sendAll(bytes('all of it'));
     await transport.sendEof();
@@ -260,7 +260,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal((await peer.takeAll()).length, 0);
   });
 
-  test('sendEof after the peer has gone, and after aclose, does nothing', async (scenario) => {
+  test('sendEof does nothing after the peer closed, and after aclose', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     peer.socket.destroy();
     assert.equal((await transport.recv(100)).length, 0);
@@ -269,7 +269,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     await transport.sendEof();
   });
 
-  test('sending to a peer that has gone fails, sooner or later, and every time from then on', async (scenario) => {
+  test('sends to a peer that closed fail after a while, and from then on every time', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     peer.socket.destroy();
     assert.equal((await transport.recv(100)).length, 0);
@@ -289,7 +289,7 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     assert.equal(transport.isClosing(), false);
   });
 
-  test('a sender that never stops starves no timer', async (scenario) => {
+  test('a sender that never stops does not starve timers', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
     const reading = peer.takeAll();
@@ -297,12 +297,12 @@ export function defineStreamSending(test: DefineTest, kind: StreamKind): void {
     await backend.moveOnAfter(5).run(async () => {
       for (; sends < 1_000_000; sends++) await transport.sendAll(new Uint8Array(1));
     });
-    assert.ok(sends < 1_000_000, 'the deadline never got its turn');
+    assert.ok(sends < 1_000_000, 'the deadline was starved');
     await transport.aclose();
     assert.equal((await reading).length, sends);
   });
 
-  test('ancillary data is refused where there is none', async (scenario) => {
+  test('rejects ancillary data where the socket or the backend has none', async (scenario) => {
     const { transport } = await kind.open(scenario);
     if (kind.family === 'unix' && !lacks(scenario.subject, 'ancillary data')) return;
     await rejectsWith(UNSUPPORTED, () => transport.recvWithAncillary(8, 64));

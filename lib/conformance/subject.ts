@@ -2,7 +2,7 @@ import type { NetConnectOpts, Socket } from 'node:net';
 import type { InetAddress } from '../contract/addresses';
 import type { AsyncBackend } from '../contract/backend';
 
-/** The test runner that the tests are defined in: the `describe` and `it` of node:test or vitest. */
+/** Where the tests are defined: the `describe` and `it` of node:test, vitest or mocha. */
 export interface TestRunner {
   /** Groups tests. */
   describe(name: string, define: () => void): void;
@@ -85,7 +85,7 @@ export interface SocketOffer<T = object, Given extends readonly unknown[] = []> 
 
 /** What a test gives to a function that opens sockets for it. */
 export interface TestResources {
-  /** Has `close` called at the end of the test. The function that was given last is called first. */
+  /** Calls `close` at the end of the test; of several functions, the last one first. */
   atEnd(close: () => unknown): void;
   /** Gives a path in a new folder, where no file is. The folder is removed with the test. */
   freshPath(): string;

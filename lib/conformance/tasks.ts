@@ -3,12 +3,10 @@ import { CANCELLED, endsQuietly, hasSettled, rejectsWith } from './expectations'
 import { defineSuite } from './scenario';
 import type { ConformanceSubject, TestRunner } from './subject';
 
-/** Defines what task handles have to do. */
+/** Defines the tests of task handles. */
 export function testTasks(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a task', (test) => {
-    test('that returns gives its value to all who join, any number of times', async ({
-      backend,
-    }) => {
+    test('that returns gives its value to every join, any number of times', async ({ backend }) => {
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => backend.sleep(1).then(() => 5));
         assert.equal(task.done(), false);
@@ -25,7 +23,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('that fails gives its error to who joins, and not to who waits', async ({ backend }) => {
+    test('that fails rejects join with its error, and wait resolves', async ({ backend }) => {
       const failure = new Error('of the task');
       const joined: unknown[] = [];
       const running = backend.createTaskGroup().run(async (group) => {
@@ -44,7 +42,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       assert.deepEqual(joined, [failure, failure, failure]);
     });
 
-    test('that is cancelled gives CancelledError to who joins, and not to who waits', async ({
+    test('that is cancelled rejects join with CancelledError, and wait resolves', async ({
       backend,
     }) => {
       await backend.createTaskGroup().run(async (group) => {
@@ -60,7 +58,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('that swallows its cancellation was not cancelled', async ({ backend }) => {
+    test('that swallows its cancellation does not count as cancelled', async ({ backend }) => {
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => backend.sleepForever().catch(() => 42));
         task.cancel();
@@ -69,7 +67,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('is left alone when who waits or joins is cancelled', async ({ backend }) => {
+    test('goes on if a task that waits for it or joins it is cancelled', async ({ backend }) => {
       await backend.createTaskGroup().run(async (group) => {
         const goOn = backend.createEvent();
         const task = await group.start(() => goOn.wait().then(() => 5));
@@ -87,7 +85,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('is cancelled with who joins or cancels, and its end is waited for', async ({
+    test('is cancelled with the caller of joinOrCancel, which waits for its end', async ({
       backend,
     }) => {
       await backend.createTaskGroup().run(async (group) => {
@@ -111,7 +109,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('that swallows it gives its value to who joins or cancels, whose scope has then caught nothing', async ({
+    test('that swallows this cancellation gives joinOrCancel its value, and the scope of the caller caught nothing', async ({
       backend,
     }) => {
       await backend.createTaskGroup().run(async (group) => {
@@ -125,7 +123,7 @@ export function testTasks(runner: TestRunner, subject: ConformanceSubject): void
       });
     });
 
-    test('waiting and joining are checkpoints, also of a task that is done', async (scenario) => {
+    test('wait and join are checkpoints, even if the task is done', async (scenario) => {
       const { backend } = scenario;
       await backend.createTaskGroup().run(async (group) => {
         const task = await group.start(() => 5);

@@ -10,7 +10,7 @@ import { connectThreadsPortal } from '../threads/connect-portal';
 import { transferResult } from '../threads/transfer';
 import type * as own from './thread-functions';
 
-/** What the suites run in other threads is exported by this file. */
+/** The file with the functions that the tests run in other threads. */
 export const threadFunctionsFile = __filename;
 
 /** One of the functions of this file, as `runInThread` takes it. */
@@ -26,7 +26,7 @@ export const where = (): { readonly isMainThread: boolean; readonly threadId: nu
   threadId,
 });
 
-/** Of a ThreadGate: counts itself in, and blocks until the gate is open. The count at the end. */
+/** For a ThreadGate: counts itself, and blocks until the gate opens. Returns the final count. */
 export function passGate(shared: SharedArrayBuffer): number {
   const cells = new Int32Array(shared);
   Atomics.add(cells, 0, 1);
@@ -38,7 +38,7 @@ class OwnClass extends RangeError {
   override readonly name = 'OwnClass';
 }
 
-/** Throws what `kind` says; anything else, it throws as it is. */
+/** Throws the error that `kind` names; any other value is thrown as it is. */
 export function fail(kind: unknown): never {
   switch (kind) {
     case 'of the language':
@@ -71,7 +71,7 @@ export type Call = readonly [
   ...args: readonly unknown[],
 ];
 
-/** What came of it: a value, or an error's name, message and code. */
+/** The outcome of a call: a value, or the name, message and code of an error. */
 export type Outcome =
   readonly ['returned', unknown] | readonly ['thrown', string, string, string | undefined];
 
@@ -106,7 +106,7 @@ export async function cancelAmongOthers(handle: PortalHandle, name: string): Pro
   return [await outcomeOf(() => call), await outcomeOf(() => other), blocking];
 }
 
-/** Begins a call, and cancels it before the portal's thread has heard of it. */
+/** Begins a call, and cancels it before the portal's thread receives it. */
 export async function cancelAtOnce(handle: PortalHandle, name: string): Promise<Outcome> {
   const call = connectThreadsPortal<PortalFunctions>(handle).runCoroutineSoon(name);
   call.cancel();

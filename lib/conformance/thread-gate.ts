@@ -5,16 +5,16 @@ import assert from 'node:assert/strict';
  * opens.
  */
 export class ThreadGate {
-  /** Their argument. */
+  /** The argument of `passGate`. */
   readonly shared = new SharedArrayBuffer(8);
   readonly #cells = new Int32Array(this.shared);
 
-  /** How many have begun. */
+  /** How many calls have begun. */
   get count(): number {
     return Atomics.load(this.#cells, 0);
   }
 
-  /** Waits, ten seconds at least, until so many have begun: a thread takes its time to start. */
+  /** Waits until `count` calls have begun, for at least ten seconds: threads start slowly. */
   async reached(count: number): Promise<void> {
     for (let i = 0; this.count < count; i++) {
       assert.ok(i < 10_000, `only ${this.count} of ${count} threads have begun`);

@@ -29,7 +29,7 @@ function sleeper(backend: AsyncBackend) {
   return { begun, ended, caught, functions };
 }
 
-/** The part of `testThreadsPortal` that is about calls which are cancelled. */
+/** Defines the tests of cancelled calls of the portal. */
 export function testPortalCancelling(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'cancelling calls of a threads portal', (test) => {
     test('by their caller, between others, is felt by the function', async ({ backend }) => {
@@ -53,7 +53,7 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       assert.ok(caught[0] instanceof CancelledError);
     });
 
-    test('at once, before they were heard of, leaves none behind', async ({ backend }) => {
+    test('right after the call leaves no function running', async ({ backend }) => {
       const { functions, caught } = sleeper(backend);
       const portal = backend.createThreadsPortal(functions);
       await portal.run(async () => {
@@ -65,7 +65,9 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       for (const error of caught) assert.ok(error instanceof CancelledError);
     });
 
-    test('drops what a function gives that takes no notice', async ({ backend }) => {
+    test('the result of a function that ignores the cancellation is dropped', async ({
+      backend,
+    }) => {
       const ended = backend.createEvent();
       const portal = backend.createThreadsPortal({
         add: (a: number, b: number) => a + b,
@@ -84,7 +86,7 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       });
     });
 
-    test('warns of a function that fails all the same, since nobody else sees its error', async (scenario) => {
+    test('warns of a function that fails after its call was cancelled', async (scenario) => {
       const { backend } = scenario;
       const warnings: (Error & { code?: string })[] = [];
       const note = (warning: Error): void => void warnings.push(warning);
@@ -142,7 +144,7 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       assert.deepEqual([outcome?.[0], outcome?.[3]], ['thrown', CANCELLED]);
     });
 
-    test('by the end of their thread leaves nothing behind', async ({ backend }) => {
+    test('by the end of their thread cancels the function', async ({ backend }) => {
       const { functions, begun, ended } = sleeper(backend);
       const portal = backend.createThreadsPortal(functions);
       await portal.run(async () => {

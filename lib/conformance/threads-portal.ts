@@ -21,7 +21,7 @@ function assertNotRunning(outcomes: readonly Outcome[]): void {
   }
 }
 
-/** Defines what the portal between threads has to do. */
+/** Defines the tests of the portal between threads. */
 export function testThreadsPortal(runner: TestRunner, subject: ConformanceSubject): void {
   testCalls(runner, subject);
   testStates(runner, subject);
@@ -211,14 +211,14 @@ function testCalls(runner: TestRunner, subject: ConformanceSubject): void {
 
 function testStates(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'a threads portal', (test) => {
-    test('gives what its body returns, and its very error', async ({ backend }) => {
+    test('settles as its body does, with the same error object', async ({ backend }) => {
       assert.equal(await backend.createThreadsPortal({}).run(() => 5), 5);
       const failure = new Error('of the body');
       const failing = backend.createThreadsPortal({}).run(() => Promise.reject(failure));
       await assert.rejects(failing, (error) => error === failure);
     });
 
-    test('cannot be called before it opens, nor when it has closed', async ({ backend }) => {
+    test('cannot be called before it opens, or after it closed', async ({ backend }) => {
       const portal = backend.createThreadsPortal({ add: (a: number, b: number) => a + b });
       const calls = METHODS.map((method) => [method, 'add', 1, 1] as const);
       assertNotRunning(await callFromThread(backend, portal, ...calls));
@@ -256,7 +256,7 @@ function testStates(runner: TestRunner, subject: ConformanceSubject): void {
       });
     });
 
-    test('refuses functions and handles that are none', async ({ backend }) => {
+    test('refuses invalid functions and handles', async ({ backend }) => {
       throwsWith(BAD_TYPE, () => backend.createThreadsPortal({ x: 1 } as never));
       throwsWith(BAD_TYPE, () => backend.createThreadsPortal(null as never));
       throwsWith(BAD_TYPE, () => connectThreadsPortal({} as never));

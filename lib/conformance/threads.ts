@@ -10,19 +10,19 @@ import type { ConformanceSubject, TestRunner } from './subject';
 import { threadFunction, threadFunctionsFile } from './thread-functions';
 import { ThreadGate } from './thread-gate';
 
-/** Newer than the oldest declarations of Node.js that this compiles with. */
+/** The declarations of Node.js 20 do not have this property. */
 const { typescript: nodeStripsTypes } = process.features as {
   readonly typescript?: false | 'strip' | 'transform';
 };
 
-/** A module of a file of its own: its absolute path. */
+/** Writes a module to a new file, and returns its absolute path. */
 function freshModule(scenario: Scenario, extension: string, source: string): string {
   const path = `${scenario.freshPath()}.${extension}`;
   writeFileSync(path, source);
   return path;
 }
 
-/** Defines what `runInThread` has to do. */
+/** Defines the tests of `runInThread`. */
 export function testThreads(runner: TestRunner, subject: ConformanceSubject): void {
   defineSuite(runner, subject, 'runInThread', (test) => {
     test('calls an exported function in another thread, and gives its result', async ({
@@ -85,7 +85,7 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       assert.equal((cause as { code?: string }).code, 'ERR_UNKNOWN_FILE_EXTENSION');
     });
 
-    test('leaves the event loop free meanwhile', async ({ backend }) => {
+    test('does not block the event loop', async ({ backend }) => {
       const gate = new ThreadGate();
       const call = backend.runInThread(threadFunction('passGate'), [gate.shared]);
       await gate.reached(1);
@@ -100,7 +100,7 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
     }) => {
       const thrownBy = (kind: unknown): Promise<unknown> =>
         backend.runInThread(threadFunction('fail'), [kind]).then(
-          () => assert.fail('it resolved'),
+          () => assert.fail('expected a rejection, but it resolved'),
           (error: unknown) => error,
         );
       const language = (await thrownBy('of the language')) as TypeError & { code: string };
@@ -121,7 +121,9 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       assert.equal(await thrownBy(7), 7);
     });
 
-    test('refuses a function, telling how to do it, and a relative path', async ({ backend }) => {
+    test('refuses a function, with the way to do it in the message, and a relative path', async ({
+      backend,
+    }) => {
       const closure = (() => 1) as unknown as { module: string };
       assert.match(
         (await rejectsWith(BAD_TYPE, () => backend.runInThread(closure))).message,
@@ -171,12 +173,12 @@ export function testThreads(runner: TestRunner, subject: ConformanceSubject): vo
       assert.deepEqual([...moved], [2, 2]);
     });
 
-    test('survives a function that ends its thread', async ({ backend }) => {
+    test('a function that ends its thread rejects, and later calls work', async ({ backend }) => {
       await assert.rejects(backend.runInThread(threadFunction('endThread')));
       assert.equal(await backend.runInThread(threadFunction('add'), [1, 1]), 2);
     });
 
-    test('when cancelled, any number of times, waits for the function; that is felt at the next checkpoint', async ({
+    test('when cancelled, waits for the function, and the next checkpoint rejects', async ({
       backend,
     }) => {
       const gate = new ThreadGate();

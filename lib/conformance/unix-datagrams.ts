@@ -1,7 +1,7 @@
 import type { DatagramKind } from './datagram-kinds';
 import { startPython } from './python-peer';
 
-/** Unix datagrams, with a peer in Python: node:dgram has none. */
+/** Unix datagrams, with a peer in Python, since node:dgram has no Unix sockets. */
 export const UNIX_DATAGRAMS: DatagramKind = {
   name: 'Unix datagram',
   family: 'unix',
@@ -26,7 +26,7 @@ while True:
       path,
     );
     await python.hear();
-    // One order at a time: it answers in their order.
+    // One request at a time: the peer answers them in order.
     let turn: Promise<unknown> = Promise.resolve();
     const ask = <T>(order: unknown): Promise<T> => {
       const answer = turn.then(() => {

@@ -23,7 +23,7 @@ type Method =
   | 'wrapConnectedDatagramSocket'
   | 'wrapDatagramListenerSocket';
 
-/** Defines what taking over sockets has to do. */
+/** Defines the tests of the methods that take over sockets. */
 export function testWrapping(runner: TestRunner, subject: ConformanceSubject): void {
   const offers = subject.sockets;
   const methods: readonly Method[] = [
@@ -32,7 +32,7 @@ export function testWrapping(runner: TestRunner, subject: ConformanceSubject): v
     'wrapConnectedDatagramSocket',
     'wrapDatagramListenerSocket',
   ];
-  /** None of the other methods takes it, and it stays the caller's. */
+  /** Expects every other method to refuse the socket, which stays the caller's. */
   const isRefusedElsewhere = async (
     { backend }: Scenario,
     socket: unknown,
@@ -162,7 +162,7 @@ export function testWrapping(runner: TestRunner, subject: ConformanceSubject): v
       });
     }
 
-    test('what is no socket at all is refused', async ({ backend }) => {
+    test('rejects what is not a socket', async ({ backend }) => {
       for (const method of methods) {
         for (const other of [undefined, null, '5', {}, [], true])
           await rejectsWith(BAD_TYPE, () => backend[method](other as never));

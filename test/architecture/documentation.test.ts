@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../support/child';
 import { textOf } from './source-tree';
 
-/** The public surface, as the compiler sees it: what `sockscope`, `sockscope/testing` and `sockscope/conformance` export. */
+/** The public surface, as the compiler sees it: what the given entries export. */
 function surfaceOf(
   entries: readonly string[],
   host?: ts.CompilerHost,

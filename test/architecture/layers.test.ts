@@ -4,8 +4,8 @@ import { filesUnder, importsOf, parse, resolveInLib, textOf, walk } from './sour
 
 /**
  * Who may import whom: each part, with the parts below it that it may import. A part may always
- * import itself. `concurrency` and `socket` do not know each other; both wait through `waiting`, and
- * only a backend joins them. The two backends do not know each other either.
+ * import itself. `concurrency` and `socket` do not know each other; both wait through `waiting`,
+ * and only a backend joins them. The two backends do not know each other either.
  */
 const ground = ['errors', 'errno', 'debug', 'arguments', 'contract'];
 const wait = ['waiting', ...ground];
