@@ -4,15 +4,14 @@ import { ConcurrencyBackend, type ConcurrencyOptions } from '../concurrency/back
 import { ThreadPool, type ThreadPoolOptions } from './thread-pool';
 import { ThreadsPortal } from './threads-portal';
 
-/** Options of a built-in backend. */
+/** What a built-in backend can be given. */
 export interface BackendOptions extends ConcurrencyOptions {
-  /** The worker threads of `runInThread`. */
+  /** The threads of `runInThread`. */
   readonly threads?: ThreadPoolOptions;
 }
 
 /**
- * The half of a backend that needs no sockets, with its threads. Both built-in backends extend it, and
- * a custom backend can. Its methods are those of `AsyncBackend`.
+ * The half of a backend that has no sockets, with its threads. Both built-in backends extend it.
  */
 export class ThreadedBackend extends ConcurrencyBackend {
   readonly #pool: ThreadPool;
@@ -33,7 +32,7 @@ export class ThreadedBackend extends ConcurrencyBackend {
     }
   }
 
-  /** As `AsyncBackend.runInThread`. A checkpoint. */
+  /** As `AsyncBackend.runInThread`: a cancellation waits for the function, or abandons it. */
   runInThread<R = unknown>(
     fn: ThreadFunction,
     args: readonly unknown[] = [],
