@@ -1,5 +1,8 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import ts from 'typescript';
+import { packageRoot } from '../support/child';
 import { filesUnder, importsOf, parse, resolveInLib, textOf, walk } from './source-tree';
 
 /**
@@ -289,3 +292,60 @@ function makesErrno(file: string, text = textOf(file)): boolean {
   });
   return makes;
 }
+
+/** The folders right below one. */
+function foldersIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+}
+
+describe("CONTRIBUTING's map", () => {
+  const map =
+    textOf('CONTRIBUTING.md').split('\n## Where things are\n')[1]?.split(/^## /m)[0] ?? '';
+  const ticked = (cell: string): string[] =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+
+  it('is of one screen', () => {
+    expect(map.split('\n').length).toBeLessThan(60);
+  });
+
+  it('has the table of who may import whom', () => {
+    const rows = [...map.matchAll(/^\| `([\w/]+)` \| [^|]+ \|(.*)\|$/gm)].map(
+      ([, part = '', cell = '']) => [
+        part,
+        ticked(cell)
+          .flatMap((name) => (name === 'ground' ? ground : [name]))
+          .sort(),
+      ],
+    );
+    const told = Object.entries(layers).map(([part, below]) => [part, [...below].sort()]);
+    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(told));
+  });
+
+  it('has the folders of the project and of the tests, and no others', () => {
+    const block = map.split('```')[1] ?? '';
+    const named = [...block.matchAll(/(?<![\w<])(\w+)\/(?!\w)/g)].map(([, name = '']) => name);
+    const existing = [
+      ...foldersIn('test'),
+      ...['native', 'lib', 'test', 'bench', 'examples', 'scripts'],
+    ];
+    expect([...new Set(named)].sort()).toEqual([...new Set(existing)].sort());
+  });
+
+  it('has no part that is gone', () => {
+    const gone = Object.keys(layers).filter(
+      (part) => !['', '.ts'].some((end) => existsSync(join(packageRoot, `lib/${part}${end}`))),
+    );
+    expect(gone).toEqual([]);
+  });
+
+  it('names files and folders that exist', () => {
+    const changes = map.split('| a change |')[1] ?? '';
+    const paths = ticked(changes).filter((name) => name.includes('/') && !name.includes('<'));
+    expect(paths.length).toBeGreaterThan(8);
+    const missing = paths.filter((path) => !existsSync(join(packageRoot, path)));
+    // It comes with the layer of packets.
+    expect(missing).toEqual(['lib/packets/']);
+  });
+});
