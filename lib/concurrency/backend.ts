@@ -1,8 +1,8 @@
-import type { CancelScopeOptions } from '../contract/scopes';
-import type * as contract from '../contract/concurrency';
 import type { Clock } from '../contract/clock';
-import type { Gathered } from '../contract/concurrency';
+import type * as contract from '../contract/concurrency';
 import type { ICondition, IEvent, ILock } from '../contract/locks';
+import type * as scopes from '../contract/scopes';
+import type * as tasks from '../contract/tasks';
 import { CancelledError, InvalidStateError } from '../errors';
 import { checkTime, invalidArgument, outOfRange } from '../arguments/validate';
 import { ignoreCancellation } from './body-scope';
@@ -15,51 +15,47 @@ import { Event } from './event';
 import { gather } from './gather';
 import { FairLock, Lock } from './lock';
 import { checkSignal } from './signal-link';
-import { sleepUntil, Turns } from './sleep';
+import { sleepUntil, YieldQueue } from './sleep';
 import { TaskGroup } from './task-group';
 import { currentTask } from './task-node';
-import type { Awaitable, BootstrapOptions, TaskInfo } from '../contract/tasks';
 import { waitFor } from './wait-for';
 
-/** What a backend's concurrency can be given. */
+/** Options of a backend's concurrency. */
 export interface ConcurrencyOptions {
-  /** Where time comes from; by default the system's monotonic clock. */
+  /** The source of time. Default: the monotonic clock of the system. */
   readonly clock?: Clock;
 }
 
 /**
- * The half of a backend that has no sockets. It is the same in every backend: they extend this
- * class.
- *
- * Times are milliseconds; `Infinity` means never; NaN is a RangeError. Every method works outside
- * of a task too, with no scope around it; only `getCurrentTask` throws there.
+ * The half of a backend that needs no sockets. Both backends of this library extend it. See
+ * `Concurrency` for what all methods have in common, like what a cancellation does to a checkpoint.
  */
 export class ConcurrencyBackend implements contract.Concurrency {
   readonly #clock: Clock;
   readonly #deadlines: Deadlines;
-  readonly #turns: Turns;
+  readonly #yields: YieldQueue;
 
   constructor(options: ConcurrencyOptions = {}) {
     const { clock = systemClock } = options;
     this.#clock = clock;
     this.#deadlines = new Deadlines(clock);
-    this.#turns = new Turns(this.#deadlines);
+    this.#yields = new YieldQueue(this.#deadlines);
   }
 
   // Runners
 
-  bootstrap<R>(main: () => Awaitable<R>, options?: BootstrapOptions): Promise<R> {
+  bootstrap<R>(main: () => tasks.Awaitable<R>, options?: tasks.BootstrapOptions): Promise<R> {
     return bootstrap(this, this.#clock, main, options);
   }
 
   // Sleeping
 
   coroYield(): Promise<void> {
-    return this.#turns.pass();
+    return this.#yields.yieldTurn();
   }
 
   cancelShieldedCoroYield(): Promise<void> {
-    return this.#turns.passShielded();
+    return this.#yields.yieldShielded();
   }
 
   sleep(delay: number): Promise<void> {
@@ -70,7 +66,7 @@ export class ConcurrencyBackend implements contract.Concurrency {
       return Promise.reject<void>(error);
     }
     return delay === 0
-      ? this.#turns.pass()
+      ? this.#yields.yieldTurn()
       : sleepUntil(this.#deadlines, this.#clock.now() + delay);
   }
 
@@ -85,7 +81,7 @@ export class ConcurrencyBackend implements contract.Concurrency {
       return Promise.reject<void>(error);
     }
     return deadline <= this.#clock.now()
-      ? this.#turns.pass()
+      ? this.#yields.yieldTurn()
       : sleepUntil(this.#deadlines, deadline);
   }
 
@@ -99,7 +95,7 @@ export class ConcurrencyBackend implements contract.Concurrency {
     return CancelledError;
   }
 
-  ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R> {
+  ignoreCancellation<R>(fn: () => tasks.Awaitable<R>): Promise<R> {
     return ignoreCancellation(fn);
   }
 
@@ -109,19 +105,21 @@ export class ConcurrencyBackend implements contract.Concurrency {
 
   // Tasks
 
-  gather<T extends readonly (() => Awaitable<unknown>)[]>(...fns: T): Promise<Gathered<T>> {
+  gather<T extends readonly (() => tasks.Awaitable<unknown>)[]>(
+    ...fns: T
+  ): Promise<contract.Gathered<T>> {
     return gather(this, this.#deadlines, fns);
   }
 
-  createTaskGroup(): TaskGroup {
+  createTaskGroup(): tasks.TaskGroup {
     return new TaskGroup(this, this.#deadlines);
   }
 
-  getCurrentTask(): TaskInfo {
+  getCurrentTask(): tasks.TaskInfo {
     const task = currentTask();
     if (task === null) {
       throw new InvalidStateError(
-        'getCurrentTask() outside of any task: call it within bootstrap() or a task of a group',
+        'getCurrentTask() outside of any task: call it in bootstrap() or in a task of a group',
       );
     }
     return task.info;
@@ -129,7 +127,7 @@ export class ConcurrencyBackend implements contract.Concurrency {
 
   // Timeouts
 
-  openCancelScope(options: CancelScopeOptions = {}): CancelScope {
+  openCancelScope(options: scopes.CancelScopeOptions = {}): scopes.CancelScope {
     if (typeof options !== 'object' || (options as unknown) === null)
       throw invalidArgument('options', 'an object', options);
     const { deadline = Infinity, signal } = options;
@@ -138,20 +136,20 @@ export class ConcurrencyBackend implements contract.Concurrency {
     return new CancelScope(this.#deadlines, deadline, signal);
   }
 
-  moveOnAfter(delay: number): CancelScope {
+  moveOnAfter(delay: number): scopes.CancelScope {
     return new CancelScope(this.#deadlines, this.#after(delay));
   }
 
-  moveOnAt(deadline: number): CancelScope {
+  moveOnAt(deadline: number): scopes.CancelScope {
     checkTime('deadline', deadline);
     return new CancelScope(this.#deadlines, deadline);
   }
 
-  timeout(delay: number): TimeoutScope {
+  timeout(delay: number): scopes.TimeoutScope {
     return new TimeoutScope(this.#deadlines, this.#after(delay));
   }
 
-  timeoutAt(deadline: number): TimeoutScope {
+  timeoutAt(deadline: number): scopes.TimeoutScope {
     checkTime('deadline', deadline);
     return new TimeoutScope(this.#deadlines, deadline);
   }
@@ -180,7 +178,7 @@ export class ConcurrencyBackend implements contract.Concurrency {
   }
 }
 
-/** The backend that runs the current task; undefined outside of any task. */
+/** The backend that runs the current task, or undefined outside of any task. */
 export function currentBackend(): contract.Concurrency | undefined {
   return currentTask()?.owner.backend;
 }

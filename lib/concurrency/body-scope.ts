@@ -2,37 +2,37 @@ import type { Awaitable } from '../contract/tasks';
 import { checkFunction } from '../arguments/validate';
 import { contextStorage, runWith } from '../waiting/context';
 import { markHandled } from '../waiting/operation';
-import { isCancellation, NOTHING } from './cancellation';
+import { isCancellation, NO_ERROR } from './cancellation';
 import { ScopeNode } from './scope-node';
 import { isThenable } from './wait-for';
 
 type Fn<R> = (...given: unknown[]) => Awaitable<R>;
 
 /**
- * A scope that code runs in, and that is told how it has ended. What these return or throw is what
- * becomes of the code's result.
+ * A scope around one function, which learns how the function ended. What these methods return or
+ * throw replaces the result of the function.
  */
-export interface Enclosure extends ScopeNode {
+export interface ScopeWithBody extends ScopeNode {
   bodyEnded(value: unknown): unknown;
   bodyFailed(error: unknown): unknown;
 }
 
 /**
- * Calls `fn` with `argument`, or none. What this returns is no thenable but a promise, or a value
- * that was there at once; what `fn` throws becomes a rejection.
+ * Calls `fn` with `argument`, or without any if it is undefined. Returns a Promise or a plain
+ * value, never another thenable. An error that `fn` throws becomes a rejection.
  */
 function call<R>(fn: Fn<R>, argument: unknown): R | Promise<R> {
   try {
     const result = argument === undefined ? fn() : fn(argument);
-    // A lazy thenable, like that of a query builder, does its work in `then`: here, and so in the
-    // context of `fn`.
+    // A lazy thenable, like that of a query builder, starts its work in `then`. The call of `then`
+    // is made here, in the context of `fn`.
     return isThenable(result) ? Promise.resolve<R>(result) : result;
   } catch (error) {
     return Promise.reject<R>(error);
   }
 }
 
-/** `call` with `scope` as the context. */
+/** Calls `fn` with `scope` as the context. */
 export function callIn<A, R>(
   scope: ScopeNode,
   fn: (argument: A) => Awaitable<R>,
@@ -45,27 +45,27 @@ function callBody<R>(_scope: ScopeNode, fn: Fn<R>, argument: unknown): R | Promi
   return call(fn, argument);
 }
 
-/** Calls `fn` with `scope` as the context, and tells the scope of its end. */
+/** Calls `fn` with `scope` as the context, and tells the scope how `fn` ended. */
 export function runIn<A, R>(
-  scope: Enclosure,
+  scope: ScopeWithBody,
   fn: (argument: A) => Awaitable<R>,
   argument: A,
 ): Promise<R>;
-export function runIn<R>(scope: Enclosure, fn: () => Awaitable<R>): Promise<R>;
-export function runIn<R>(scope: Enclosure, fn: Fn<R>, argument?: unknown): Promise<R> {
+export function runIn<R>(scope: ScopeWithBody, fn: () => Awaitable<R>): Promise<R>;
+export function runIn<R>(scope: ScopeWithBody, fn: Fn<R>, argument?: unknown): Promise<R> {
   return runWith(scope, runBody<R>, fn, argument);
 }
 
 /**
- * In the scope's own context to its end: to wait for it in another would keep that one in memory
- * for as long. There the scope is found again, so that no function need be made for each: an idle
- * connection is a task that waits.
+ * Waits in the scope's own context: waiting in another one would keep that context in memory for as
+ * long. The callbacks find the scope in the context again, so that no closure is made per call: an
+ * idle connection is a task that waits.
  */
-function runBody<R>(scope: Enclosure, fn: Fn<R>, argument: unknown): Promise<R> {
+function runBody<R>(scope: ScopeWithBody, fn: Fn<R>, argument: unknown): Promise<R> {
   const result = call(fn, argument);
   if (!(result instanceof Promise)) return Promise.resolve(scope.bodyEnded(result)) as Promise<R>;
   if (result.then === then) return result.then(endedHere, failedHere) as Promise<R>;
-  // A promise with a `then` of its own may call back in any context.
+  // A promise with a custom `then` may call back in any context.
   return result.then(
     (value) => scope.bodyEnded(value),
     (error: unknown) => scope.bodyFailed(error),
@@ -76,34 +76,32 @@ function runBody<R>(scope: Enclosure, fn: Fn<R>, argument: unknown): Promise<R> 
 const { then } = Promise.prototype;
 
 function endedHere(value: unknown): unknown {
-  return (contextStorage.getStore() as Enclosure).bodyEnded(value);
+  return (contextStorage.getStore() as ScopeWithBody).bodyEnded(value);
 }
 
 function failedHere(error: unknown): unknown {
-  return (contextStorage.getStore() as Enclosure).bodyFailed(error);
+  return (contextStorage.getStore() as ScopeWithBody).bodyFailed(error);
 }
 
-/** A scope around one call, which goes out when that has ended: a cancel scope, or a shield. */
-export abstract class BodyScope extends ScopeNode {
+/** A scope that is left when its one function has ended: a cancel scope, or a shield. */
+export abstract class BodyScope extends ScopeNode implements ScopeWithBody {
   #running: Promise<unknown> | null = null;
 
-  /** Calls `fn` in the scope, which has been entered, with `argument`. @internal */
+  /** Calls `fn` with `argument` in this scope, which has been entered. */
   runBody<A, R>(fn: (argument: A) => Awaitable<R>, argument: A): Promise<R> {
     const running = runIn(this, fn, argument);
     this.#running = running;
     return running;
   }
 
-  /** @internal */
   bodyEnded(value: unknown): unknown {
     this.leave();
     return value;
   }
 
-  /** @internal */
   bodyFailed(error: unknown): unknown {
     const rest = this.leaveWith(error);
-    if (rest === NOTHING) {
+    if (rest === NO_ERROR) {
       this.absorbed();
       return undefined;
     }
@@ -111,9 +109,9 @@ export abstract class BodyScope extends ScopeNode {
     throw rest;
   }
 
-  /** What becomes of a body that the scope's own cancellation has ended. */
+  /** Called when the scope has absorbed the whole error of its function. May throw another. */
   protected absorbed(): void {
-    // Move on.
+    // `run` resolves to undefined.
   }
 }
 
@@ -127,12 +125,7 @@ class Shield extends BodyScope {
   }
 }
 
-/**
- * Runs `fn` shielded, in the same task: no scope outside of it reaches its checkpoints. Scopes
- * opened inside work as everywhere. Its result and its error pass through as they are.
- *
- * Not a checkpoint: what was cancelled meanwhile feels it at the next one after this.
- */
+/** See `Concurrency.ignoreCancellation`. */
 export function ignoreCancellation<R>(fn: () => Awaitable<R>): Promise<R> {
   const shield = new Shield();
   try {

@@ -5,22 +5,22 @@ import { CancelledError, InvalidStateError } from '../errors';
 import type { PendingOperation } from '../waiting/operation';
 import { markHandled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import { cancellationOf } from './cancellation';
+import { createCancellation } from './cancellation';
 import { ScopeNode } from './scope-node';
 import { type Abortable, checkSignal, SignalLink } from './signal-link';
 import { checkTaskOptions, currentTask, TaskNode, type TaskOwner } from './task-node';
 
 /**
- * Around a root task, and what it leaves behind: checkpoints, scopes and groups that it started and
- * did not await.
+ * The scope around a root task and all that the task started and did not await: checkpoints, scopes
+ * and groups.
  */
-class Run<R> extends ScopeNode implements TaskOwner, Abortable {
+class BootstrapScope<R> extends ScopeNode implements TaskOwner, Abortable {
   readonly backend: Concurrency;
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
-  /** Once it has ended. */
+  /** The root task, once it has ended. */
   #root: TaskNode | null = null;
-  #isLooking = false;
+  #isCheckScheduled = false;
   #resolve!: (value: R) => void;
   #reject!: (reason: unknown) => void;
   readonly promise = new Promise<R>((resolve, reject) => {
@@ -41,8 +41,8 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     new TaskNode(this, this, main, name).begin();
   }
 
-  /** The signal has aborted already. */
-  refuse(reason: unknown): void {
+  /** Rejects without a call of `main`: the signal has aborted already. */
+  rejectAborted(reason: unknown): void {
     this.#fail(abortedBySignal(this, reason));
   }
 
@@ -51,9 +51,9 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     if (this.#isEmpty) {
       this.#end(root);
     } else if (root.state !== 'completed' && this.cancellation === null) {
-      // Nobody is there to cancel it later.
+      // No code is left that could cancel what is still running.
       this.cancelWith(
-        cancellationOf(this, 'The main function has failed', { cause: root.outcome }),
+        createCancellation(this, 'The main function has failed', { cause: root.outcome }),
       );
     }
   }
@@ -62,14 +62,14 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
     if (this.ownCancellation === null) this.cancelWith(abortedBySignal(this, reason));
   }
 
-  override disown(child: ScopeNode): void {
-    super.disown(child);
-    this.#look();
+  override removeChild(child: ScopeNode): void {
+    super.removeChild(child);
+    this.#endWhenEmpty();
   }
 
   override unlink(operation: PendingOperation): void {
     super.unlink(operation);
-    this.#look();
+    this.#endWhenEmpty();
   }
 
   describe(): string {
@@ -81,14 +81,14 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
   }
 
   /**
-   * Something that was left behind has ended. Its code goes on now, perhaps to the next checkpoint:
-   * only a turn later it shows.
+   * Called when something that the root task left behind has ended. Its code goes on and may reach
+   * another checkpoint, so the scope ends only if it is still empty a turn later.
    */
-  #look(): void {
-    if (this.#root === null || this.#isLooking || !this.#isEmpty) return;
-    this.#isLooking = true;
+  #endWhenEmpty(): void {
+    if (this.#root === null || this.#isCheckScheduled || !this.#isEmpty) return;
+    this.#isCheckScheduled = true;
     this.#clock.nextTurn(() => {
-      this.#isLooking = false;
+      this.#isCheckScheduled = false;
       if (this.#root !== null && this.#isEmpty) this.#end(this.#root);
     });
   }
@@ -106,11 +106,13 @@ class Run<R> extends ScopeNode implements TaskOwner, Abortable {
   }
 }
 
-function abortedBySignal(run: ScopeNode, reason: unknown): CancelledError {
-  return cancellationOf(run, 'The signal given to bootstrap() was aborted', { cause: reason });
+function abortedBySignal(scope: ScopeNode, reason: unknown): CancelledError {
+  return createCancellation(scope, 'The signal given to bootstrap() was aborted', {
+    cause: reason,
+  });
 }
 
-/** See {@link Concurrency.bootstrap}. */
+/** See `Concurrency.bootstrap`. */
 export function bootstrap<R>(
   backend: Concurrency,
   clock: Clock,
@@ -123,15 +125,15 @@ export function bootstrap<R>(
     checkSignal('options.signal', options.signal);
     if (currentTask()?.isDone === false) {
       throw new InvalidStateError(
-        'bootstrap() is for the beginning: inside a task, call the function, or start it in a task group',
+        'bootstrap() inside a task: call the function itself, or start it in a task group',
       );
     }
   } catch (error) {
     return Promise.reject<R>(error);
   }
   const { name, signal } = options;
-  const run = new Run<R>(backend, clock, signal);
-  if (signal?.aborted === true) run.refuse(signal.reason);
-  else run.begin(main, name);
-  return run.promise;
+  const scope = new BootstrapScope<R>(backend, clock, signal);
+  if (signal?.aborted === true) scope.rejectAborted(signal.reason);
+  else scope.begin(main, name);
+  return scope.promise;
 }

@@ -5,39 +5,23 @@ import { inspect, type InspectOptions } from 'node:util';
 import { type CancelledError, InvalidStateError, TimeoutError } from '../errors';
 import { checkFunction, checkTime } from '../arguments/validate';
 import { BodyScope } from './body-scope';
-import { cancellationOf } from './cancellation';
-import { type Deadlines, OUT, type Timed } from './deadlines';
+import { createCancellation } from './cancellation';
+import { type Deadlines, NOT_SCHEDULED, type Timed } from './deadlines';
 import { scopeTimeout } from './diagnostics';
 import { SignalLink } from './signal-link';
 
-/**
- * A stretch of code that can be cancelled from outside, by a call, a deadline or an AbortSignal,
- * and that goes no further than its own end. Made by `openCancelScope`, `moveOnAfter` and
- * `moveOnAt` of a backend.
- *
- * Cancelled, each checkpoint in it rejects with a CancelledError, again and again, also in the
- * functions that it calls and in the tasks of groups that it opens. When that error reaches the end
- * of `run`, it stops there. If a scope around this one is cancelled too, it is for that one to stop
- * the error.
- */
-export class CancelScope extends BodyScope implements contract.CancelScope {
-  /** The deadline, as `Deadlines` knows it. @internal */
+/** The scope of `openCancelScope`, `moveOnAfter` and `moveOnAt`. */
+export class CancelScope extends BodyScope implements contract.CancelScope, Timed {
   due: number;
-  /** @internal */
   order = 0;
-  /** @internal */
-  place = OUT;
-  /** @internal */
+  position = NOT_SCHEDULED;
   earlier: Timed | null = null;
-  /** @internal */
   later: Timed | null = null;
 
-  /** @internal */
   readonly deadlines: Deadlines;
   readonly #source: AbortSignal | undefined;
   #controller: AbortController | undefined;
 
-  /** @internal */
   constructor(deadlines: Deadlines, deadline: number, source?: AbortSignal) {
     super();
     this.deadlines = deadlines;
@@ -57,12 +41,13 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
 
   cancel(): void {
     if (this.ownCancellation === null)
-      this.cancelWith(cancellationOf(this, 'The scope was cancelled'));
+      this.cancelWith(createCancellation(this, 'The scope was cancelled'));
   }
 
   cancelCalled(): boolean {
-    // The alarm may be late.
-    if (this.place !== OUT && this.due <= this.deadlines.clock.now()) this.deadlines.expire();
+    // The deadline may have passed while the event loop was busy, so that the alarm is late.
+    if (this.position !== NOT_SCHEDULED && this.due <= this.deadlines.clock.now())
+      this.deadlines.expire();
     return this.ownCancellation !== null;
   }
 
@@ -76,7 +61,7 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
 
   reschedule(deadline: number): void {
     checkTime('deadline', deadline);
-    if (this.place !== OUT) this.deadlines.remove(this);
+    if (this.position !== NOT_SCHEDULED) this.deadlines.remove(this);
     this.due = deadline;
     if (this.parent !== null && !this.isLeft && this.ownCancellation === null) this.watchClock();
   }
@@ -92,9 +77,9 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      // A scope around a thousand fetches is no leak.
+      // A scope around a thousand fetches has a thousand listeners, which is no leak.
       setMaxListeners(0, this.#controller.signal);
-      this.announce();
+      this.abortSignal();
     }
     return this.#controller.signal;
   }
@@ -108,31 +93,27 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
     return `${this.constructor.name} ${inspect(state, options)}`;
   }
 
-  /** @internal */
   get rank(): number {
     return 0;
   }
 
-  /** @internal */
   describe(): string {
     return 'cancel scope';
   }
 
-  /** @internal */
-  override announce(): void {
+  override abortSignal(): void {
     const reason = this.cancellation ?? this.ownCancellation;
     if (this.#controller !== undefined && reason !== null) this.#controller.abort(reason);
   }
 
-  /** @internal */
   override enter(): void {
     if (this.parent !== null) {
       throw new InvalidStateError(
-        'This cancel scope has been entered before: a scope runs once, make a new one for each run',
+        'This cancel scope was entered before, and a scope runs once: make a new one for each run',
       );
     }
     super.enter();
-    if (this.cancellation !== null) this.announce();
+    if (this.cancellation !== null) this.abortSignal();
     if (this.ownCancellation !== null) return;
     if (this.#source?.aborted === true) {
       this.onAbort(this.#source.reason);
@@ -142,28 +123,26 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
     this.watchClock();
   }
 
-  /** @internal */
   override leave(): void {
     this.unwatch();
     super.leave();
   }
 
-  /** @internal */
   override cancelWith(error: CancelledError): void {
     this.unwatch();
     super.cancelWith(error);
   }
 
-  /** @internal */
   expire(): void {
     if (scopeTimeout.hasSubscribers)
       scopeTimeout.publish({ scope: this, task: this.task?.info, deadline: this.due });
-    this.cancelWith(cancellationOf(this, 'The deadline of the scope has passed'));
+    this.cancelWith(createCancellation(this, 'The deadline of the scope has passed'));
   }
 
-  /** @internal */
   onAbort(reason: unknown): void {
-    this.cancelWith(cancellationOf(this, 'The signal of the scope was aborted', { cause: reason }));
+    this.cancelWith(
+      createCancellation(this, 'The signal of the scope was aborted', { cause: reason }),
+    );
   }
 
   private watchClock(): void {
@@ -172,24 +151,22 @@ export class CancelScope extends BodyScope implements contract.CancelScope {
       this.deadlines.add(this);
       return;
     }
-    // Code that kept the loop busy may have missed earlier deadlines: an outer scope's comes first.
+    // Other deadlines may have passed while the event loop was busy. That of an outer scope has to
+    // take effect before this one.
     this.deadlines.expire();
     if (this.ownCancellation === null) this.expire();
   }
 
   private unwatch(): void {
-    if (this.place !== OUT) this.deadlines.remove(this);
+    if (this.position !== NOT_SCHEDULED) this.deadlines.remove(this);
     if (this.#source !== undefined) SignalLink.of(this.#source).delete(this);
   }
 }
 
-/**
- * A cancel scope that says so: where another would end quietly, its `run` rejects with a
- * TimeoutError. Made by `timeout` and `timeoutAt` of a backend.
- */
+/** The scope of `timeout` and `timeoutAt`. */
 export class TimeoutScope extends CancelScope implements contract.TimeoutScope {
   override run<R>(body: (scope: this) => Awaitable<R>): Promise<R> {
-    // Undefined only comes of `absorbed`, which throws.
+    // `run` of a CancelScope resolves to undefined only after `absorbed`, which throws here.
     return super.run(body) as Promise<R>;
   }
 
@@ -197,7 +174,6 @@ export class TimeoutScope extends CancelScope implements contract.TimeoutScope {
     throw new TimeoutError('timed out', { cause: this.ownCancellation });
   }
 
-  /** @internal */
   override describe(): string {
     return 'timeout';
   }

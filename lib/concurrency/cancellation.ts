@@ -1,27 +1,33 @@
 import { types } from 'node:util';
 import { CancelledError, TimeoutError } from '../errors';
 
-/** A scope, as far as the errors of its cancellation go. */
+/** A scope as seen from the errors of its cancellation. */
 export interface CancellationOwner {
-  /** The scope was left while a scope around it was cancelled: that one absorbs its errors. */
-  readonly isPassed: boolean;
-  /** Whether `scope` is this one or around it. */
+  /**
+   * Whether the scope ended while a scope around it was cancelled, too, so that the errors of its
+   * own cancellation are for the outer scope to absorb.
+   */
+  readonly leftErrorsToOuter: boolean;
+  /** Whether `scope` is this scope or around it. Shields in between make no difference. */
   isWithin(scope: CancellationOwner): boolean;
-  /** Whether this scope absorbs the errors of `scope`'s cancellation. */
+  /**
+   * Whether this scope may absorb the errors of `scope`'s cancellation: its own, and those that an
+   * inner scope left to it.
+   */
   owns(scope: CancellationOwner): boolean;
 }
 
 /**
- * Whose each CancelledError of this library is. Beside the errors and not in them: a user may
- * print, copy and compare those.
+ * The owner of each CancelledError that this library made. The errors themselves do not hold it,
+ * since users print, copy and compare them.
  */
 const owners = new WeakMap<object, CancellationOwner>();
 
-/** What is left of an error that was nothing but cancellation. */
-export const NOTHING: unique symbol = Symbol('nothing');
+/** Stands for "no part of the error is left". Undefined cannot: it may be thrown. */
+export const NO_ERROR: unique symbol = Symbol('no error');
 
-/** Makes the one error of `scope`'s cancellation. */
-export function cancellationOf(
+/** Makes the error of `scope`'s cancellation, which has `scope` as its owner. */
+export function createCancellation(
   scope: CancellationOwner,
   message: string,
   options?: ErrorOptions,
@@ -32,9 +38,9 @@ export function cancellationOf(
 }
 
 /**
- * The scope whose cancellation `error` is: the CancelledError itself, or an error that has it as
- * `cause`, like the AbortErrors of Node's own functions. A TimeoutError is an answer to a
- * cancellation, and no longer one. An error of several is what its parts are.
+ * The scope that `error` is a cancellation of: of the CancelledError itself, or of an error that
+ * has one as its `cause`, like the AbortErrors of Node's functions. A TimeoutError replaces a
+ * cancellation and has no owner. An error with several parts has none either; its parts have.
  */
 export function ownerOf(error: unknown): CancellationOwner | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
@@ -44,22 +50,22 @@ export function ownerOf(error: unknown): CancellationOwner | undefined {
     return undefined;
   const { cause } = error;
   if (typeof cause !== 'object' || cause === null) return undefined;
-  // One that carries more than the scope's own, like the bytes that were sent, has that as its
-  // cause.
+  // A CancelledError with details of its own, like the count of bytes that were sent, has the
+  // scope's error as its cause. An AbortError may have such a CancelledError as its cause in turn.
   return (
     owners.get(cause) ??
     (cause instanceof CancelledError ? owners.get(cause.cause as object) : undefined)
   );
 }
 
-/** Errors of other realms (node:vm) are errors too. */
+/** Errors of other realms (node:vm) count. */
 function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }
 
 /**
- * What `using` throws when disposing failed after something else had: a SuppressedError, or what
- * compilers make of it for older runtimes.
+ * What `using` throws if disposing fails after another error: a SuppressedError, or what compilers
+ * make in its place for runtimes without it.
  */
 interface Suppressed extends Error {
   readonly error: unknown;
@@ -73,24 +79,24 @@ function isSuppressed(error: unknown): error is Suppressed {
 }
 
 /**
- * `error` without the parts that `isTaken` takes: the same object if there were none, NOTHING if
- * there was nothing else. An error of several that is left with some is copied, since others may
- * hold the original.
+ * `error` without the parts for which `isTaken` returns true: the same object if there are none,
+ * NO_ERROR if there are no others. An AggregateError or SuppressedError that loses some of its
+ * parts is copied, since other code may hold the original.
  */
 export function remainder(
   error: unknown,
   isTaken: (part: unknown) => boolean,
   outer?: ReadonlySet<unknown>,
 ): unknown {
-  if (isTaken(error)) return NOTHING;
+  if (isTaken(error)) return NO_ERROR;
   const isMany = error instanceof AggregateError;
   if ((!isMany && !isSuppressed(error)) || outer?.has(error) === true) return error;
   const around = new Set(outer).add(error);
   const parts: readonly unknown[] = isMany ? error.errors : [error.error, error.suppressed];
   const left = parts.map((part) => remainder(part, isTaken, around));
   if (left.every((part, index) => part === parts[index])) return error;
-  const rest = left.filter((part) => part !== NOTHING);
-  if (rest.length === 0) return NOTHING;
+  const rest = left.filter((part) => part !== NO_ERROR);
+  if (rest.length === 0) return NO_ERROR;
   if (isMany) return copyOf(error, { errors: rest });
   return rest.length === 1 ? rest[0] : copyOf(error, { error: rest[0], suppressed: rest[1] });
 }
@@ -107,40 +113,41 @@ function copyOf(original: Error, changes: Readonly<Record<string, unknown>>): Er
 }
 
 /**
- * What an error says besides "cancelled": NOTHING if it is a CancelledError, whoever made it, or
- * was caused by one of a scope around `node`.
+ * `error` without its cancellations, or NO_ERROR if it has no other parts. Cancellations are all
+ * CancelledErrors, those that users made included, and errors caused by the cancellation of `node`
+ * or of a scope around it.
  */
 export function failureIn(error: unknown, node: CancellationOwner): unknown {
-  return remainder(error, (part) => part instanceof CancelledError || isOfScopeAround(part, node));
+  return remainder(error, (part) => part instanceof CancelledError || isOfScopeOrOuter(part, node));
 }
 
-/** Whether any part of an error comes of the cancellation of `node`, or of a scope around it. */
-export function concerns(error: unknown, node: CancellationOwner): boolean {
-  let isConcerned = false;
+/** Whether any part of `error` comes from the cancellation of `node` or of a scope around it. */
+export function comesFromScopeOrOuter(error: unknown, node: CancellationOwner): boolean {
+  let isFound = false;
   remainder(error, (part) => {
-    isConcerned ||= isOfScopeAround(part, node);
-    return isConcerned;
+    isFound ||= isOfScopeOrOuter(part, node);
+    return isFound;
   });
-  return isConcerned;
+  return isFound;
 }
 
-/** Whether any part of an error comes of the cancellation of `node` itself. */
-export function isPartlyOf(error: unknown, node: CancellationOwner): boolean {
-  return remainder(error, (part) => isOf(part, node)) !== error;
+/** Whether any part of `error` comes from the cancellation of `node` itself. */
+export function comesFromScope(error: unknown, node: CancellationOwner): boolean {
+  return remainder(error, (part) => isOfScope(part, node)) !== error;
 }
 
 /**
- * Whether an error is nothing but cancellation, of whatever scope, or of a user's making: nobody
- * needs to hear of it.
+ * Whether `error` consists of cancellations alone, of any scope or made by a user. A rejection with
+ * such an error need not be reported as unhandled.
  */
 export function isCancellation(error: unknown): boolean {
   return (
     remainder(error, (part) => part instanceof CancelledError || ownerOf(part) !== undefined) ===
-    NOTHING
+    NO_ERROR
   );
 }
 
-/** The CancelledError in an error that is nothing but cancellation. */
+/** The first CancelledError in an error that consists of cancellations alone. */
 export function cancelledErrorIn(error: unknown): CancelledError {
   if (error instanceof CancelledError) return error;
   if (error instanceof AggregateError) return cancelledErrorIn(error.errors[0]);
@@ -149,12 +156,12 @@ export function cancelledErrorIn(error: unknown): CancelledError {
     : ((error as Error).cause as CancelledError);
 }
 
-function isOfScopeAround(error: unknown, node: CancellationOwner): boolean {
+function isOfScopeOrOuter(error: unknown, node: CancellationOwner): boolean {
   const owner = ownerOf(error);
   return owner !== undefined && (node.isWithin(owner) || node.owns(owner));
 }
 
-function isOf(error: unknown, node: CancellationOwner): boolean {
+function isOfScope(error: unknown, node: CancellationOwner): boolean {
   const owner = ownerOf(error);
   return owner !== undefined && node.owns(owner);
 }

@@ -1,21 +1,22 @@
-import type { Alarm, Clock } from '../contract/clock';
+// The global `performance` is a getter: it costs as much as reading the clock does.
 import { performance } from 'node:perf_hooks';
+import type { Alarm, Clock } from '../contract/clock';
 import { outsideOfTasks } from '../waiting/context';
 
-/** Timers hold 32 signed bits: a longer wait is made in steps. */
+/** A timer of Node.js takes 31 bits of milliseconds. A longer wait is made in steps. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 class SystemAlarm implements Alarm {
   readonly #ring: () => void;
   #deadline = Infinity;
-  #held = false;
+  #isHeld = false;
   /**
-   * What the timer was told last: `hold` is called for every sleep and scope, `ref` and `unref`
-   * once in a turn.
+   * Whether the timer keeps the process alive. `hold` changes for every sleep and scope; `ref` and
+   * `unref` of the timer are called once a turn at most.
    */
-  #refed = false;
+  #isReferenced = false;
   #timer: NodeJS.Timeout | undefined;
-  #releasing = false;
+  #isReleaseScheduled = false;
 
   constructor(ring: () => void) {
     this.#ring = ring;
@@ -27,25 +28,25 @@ class SystemAlarm implements Alarm {
   }
 
   hold(on: boolean): void {
-    this.#held = on;
+    this.#isHeld = on;
     if (on) {
-      if (!this.#refed) this.#keepAlive();
-    } else if (!this.#releasing && this.#refed) {
-      this.#releasing = true;
+      if (!this.#isReferenced) this.#keepAlive();
+    } else if (!this.#isReleaseScheduled && this.#isReferenced) {
+      this.#isReleaseScheduled = true;
       outsideOfTasks(() => setImmediate(this.#release));
     }
   }
 
   #keepAlive(): void {
-    this.#refed = true;
+    this.#isReferenced = true;
     if (this.#timer === undefined) this.#start();
     else this.#timer.ref();
   }
 
   readonly #release = (): void => {
-    this.#releasing = false;
-    if (this.#held) return;
-    this.#refed = false;
+    this.#isReleaseScheduled = false;
+    if (this.#isHeld) return;
+    this.#isReferenced = false;
     if (this.#deadline === Infinity) this.#start();
     else this.#timer?.unref();
   };
@@ -53,14 +54,14 @@ class SystemAlarm implements Alarm {
   #start(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#deadline === Infinity && !this.#refed) return;
-    // Rounded up, since a timer of 0.4 ms is one of 0 (which is one of 1).
+    if (this.#deadline === Infinity && !this.#isReferenced) return;
+    // Rounded up, since Node.js rounds down, and takes 1 ms for 0.
     const delay = Math.min(
       Math.max(Math.ceil(this.#deadline - performance.now()), 1),
       LONGEST_TIMER,
     );
     this.#timer = outsideOfTasks(() => setTimeout(this.#expire, delay));
-    if (!this.#refed) this.#timer.unref();
+    if (!this.#isReferenced) this.#timer.unref();
   }
 
   readonly #expire = (): void => {
@@ -70,17 +71,15 @@ class SystemAlarm implements Alarm {
     this.#stayAlive();
   };
 
-  /** Not set again, and still held: somebody sleeps for ever. */
+  /** If the alarm is held but not set, a task sleeps for ever: a timer keeps the process alive. */
   #stayAlive(): void {
-    if (this.#timer === undefined && this.#refed) this.#start();
+    if (this.#timer === undefined && this.#isReferenced) this.#start();
   }
 }
 
-// The global `performance` is a getter, which costs as much as reading the clock: hence the import.
-
 /**
- * The monotonic clock of the system. It goes on while the machine runs, whatever happens to the
- * date.
+ * The monotonic clock of the system. It goes on while the machine runs; changes of the date do not
+ * affect it.
  */
 export const systemClock: Clock = {
   now: () => performance.now(),

@@ -1,25 +1,25 @@
+import { inspect, type InspectOptions } from 'node:util';
 import type { ICondition, ILock } from '../contract/locks';
 import type { Awaitable } from '../contract/tasks';
-import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkInteger, invalidArgument } from '../arguments/validate';
-import { type Holding, Lock, LockWaiter } from './lock';
+import { type LockHold, Lock, LockWaiter } from './lock';
 import { WaitQueue } from './wait-queue';
 
-/** Waits for a notification, linked into a scope; then for the lock, out of any scope's reach. */
+/** Waits in a scope for a notification, and then for the lock, where no scope can cancel it. */
 class ConditionWaiter extends LockWaiter<void> {
   readonly #lock: Lock;
   #cancellation: CancelledError | null = null;
   #isNotified = false;
 
-  constructor(lock: Lock, holding: Holding) {
-    super(holding);
+  constructor(lock: Lock, hold: LockHold) {
+    super(hold);
     this.#lock = lock;
   }
 
-  /** It is out of the condition's queue. */
+  /** Called after the condition has removed the waiter from its queue. */
   notified(): void {
     this.#isNotified = true;
     this.leave();
@@ -89,15 +89,15 @@ export class Condition implements ICondition {
   wait(): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    let holding: Holding;
+    let hold: LockHold;
     try {
-      holding = this.#lock.checkHeld('wait()');
+      hold = this.#lock.checkHeld('wait()');
     } catch (error) {
       return Promise.reject<void>(error);
     }
-    const waiter = new ConditionWaiter(this.#lock, holding).enter(scope);
+    const waiter = new ConditionWaiter(this.#lock, hold).enter(scope);
     this.#waiters.push(waiter);
-    this.#lock.releaseHolding(holding);
+    this.#lock.releaseHold(hold);
     return waiter.promise;
   }
 

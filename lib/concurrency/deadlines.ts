@@ -1,47 +1,48 @@
 import type { Alarm, Clock } from '../contract/clock';
 
 /**
- * Something that is to happen at a time, unless it is taken back before. Everything but `due`,
- * `rank` and `expire` is for `Deadlines`.
+ * Something that happens at a given time, unless it is removed before. `Deadlines` owns all fields
+ * but `due`, `rank` and `expire`.
  */
 export interface Timed {
-  /** When, on the clock. Not to be changed while it is in. */
+  /** The time on the clock. Must not change while the deadline is scheduled. */
   due: number;
   /**
-   * Of those due at the same time, scopes (0) come before sleeps (1): the scope around a sleep of
-   * the same length is the outer one, and wins.
+   * The order among deadlines of the same time: scopes (0) before sleeps (1). A scope thus cancels
+   * a sleep in it that would end at the same moment.
    */
   readonly rank: number;
-  /** Its time has come, and it has been taken out. Must not throw. */
+  /** Called at that time; the deadline has been removed by then. Must not throw. */
   expire(): void;
 
-  /** The order of insertion. */
+  /** The order in which deadlines were added. */
   order: number;
-  /** Where it is: an index in the heap, or FRESH, or OUT. */
-  place: number;
-  /** Neighbours in the list of fresh ones. */
+  /** An index in the heap, RECENT or NOT_SCHEDULED. */
+  position: number;
+  /** Neighbours in the list of recent deadlines. */
   earlier: Timed | null;
   later: Timed | null;
 }
 
-/** The place of a deadline that is not in. */
-export const OUT = -1;
-const FRESH = -2;
+/** The position of a deadline that is in no `Deadlines`. */
+export const NOT_SCHEDULED = -1;
+/** The position of a deadline in the list of recent ones. */
+const RECENT = -2;
 
 /**
- * The deadlines of all scopes and sleeps of a backend, on one alarm.
+ * The deadlines of all scopes and sleeps of a backend, behind one alarm.
  *
- * Nearly every timeout is taken back long before its time. So a new deadline is only put into a
- * list; when the alarm rings, those that are still there move into a heap, once. One that is taken
- * back before costs two changes of a linked list, and no timer.
+ * Nearly every timeout is removed long before its time. Therefore a new deadline only goes into a
+ * linked list. When the alarm rings, the deadlines in the list move into a heap. A deadline that is
+ * removed before costs two changes of the list, and no timer.
  */
 export class Deadlines {
   readonly clock: Clock;
   readonly #alarm: Alarm;
-  /** What the alarm is set to. It may be too early, never too late. */
+  /** The time that the alarm is set to: the first deadline, or earlier. */
   #alarmedFor = Infinity;
   readonly #heap: Timed[] = [];
-  #newest: Timed | null = null;
+  #mostRecent: Timed | null = null;
   #count = 0;
   #order = 0;
 
@@ -53,29 +54,29 @@ export class Deadlines {
     });
   }
 
-  /** Puts it in. With a deadline of `Infinity` it does nothing but keep the process alive. */
+  /** A deadline of `Infinity` never comes, but keeps the process alive. */
   add(timed: Timed): void {
     if (this.#count++ === 0) this.#alarm.hold(true);
     if (timed.due === Infinity) return;
     timed.order = this.#order++;
-    timed.place = FRESH;
-    timed.earlier = this.#newest;
-    if (this.#newest !== null) this.#newest.later = timed;
-    this.#newest = timed;
+    timed.position = RECENT;
+    timed.earlier = this.#mostRecent;
+    if (this.#mostRecent !== null) this.#mostRecent.later = timed;
+    this.#mostRecent = timed;
     if (timed.due < this.#alarmedFor) this.#set(timed.due);
   }
 
-  /** Takes it back: it has been put in, and its time has not come yet. */
+  /** Removes a deadline that was added and has not expired. */
   remove(timed: Timed): void {
-    if (timed.place === FRESH) this.#removeFresh(timed);
-    else if (timed.place !== OUT) this.#removeFromHeap(timed.place);
-    timed.place = OUT;
-    // An alarm that rings for nothing costs less than setting it again now.
+    if (timed.position === RECENT) this.#removeRecent(timed);
+    else if (timed.position !== NOT_SCHEDULED) this.#removeFromHeap(timed.position);
+    timed.position = NOT_SCHEDULED;
+    // The alarm stays as it is: one that rings too early costs less than setting it again here.
     if (--this.#count === 0) this.#alarm.hold(false);
   }
 
   /**
-   * Lets everything happen whose time has come, though the alarm has not rung yet: in the order of
+   * Expires the deadlines that have passed, even if the alarm has not rung yet, in the order of
    * time, then rank, then insertion.
    */
   expire(): void {
@@ -83,14 +84,14 @@ export class Deadlines {
   }
 
   #expire(): void {
-    this.#settleFresh();
+    this.#moveRecentToHeap();
     const heap = this.#heap;
     const now = this.clock.now();
     for (let first = heap[0]; first !== undefined && first.due <= now; first = heap[0]) {
       this.remove(first);
       first.expire();
     }
-    // What expired may have added more.
+    // Deadlines that expired may have added others, and set the alarm for them.
     const next = heap[0]?.due ?? Infinity;
     if (next < this.#alarmedFor) this.#set(next);
   }
@@ -100,48 +101,48 @@ export class Deadlines {
     this.#alarm.set(deadline);
   }
 
-  #removeFresh(timed: Timed): void {
+  #removeRecent(timed: Timed): void {
     const { earlier, later } = timed;
     if (earlier !== null) earlier.later = later;
-    if (later === null) this.#newest = earlier;
+    if (later === null) this.#mostRecent = earlier;
     else later.earlier = earlier;
     timed.earlier = null;
     timed.later = null;
   }
 
-  #settleFresh(): void {
-    for (let timed = this.#newest; timed !== null; timed = this.#newest) {
-      this.#removeFresh(timed);
+  #moveRecentToHeap(): void {
+    for (let timed = this.#mostRecent; timed !== null; timed = this.#mostRecent) {
+      this.#removeRecent(timed);
       this.#heap.push(timed);
-      this.#rise(timed, this.#heap.length - 1);
+      this.#siftUp(timed, this.#heap.length - 1);
     }
   }
 
-  // ── a binary heap that knows where its members are
+  // ── a binary heap; each deadline in it knows its index
 
   #removeFromHeap(index: number): void {
     const heap = this.#heap;
     const last = heap.pop() as Timed;
     if (index === heap.length) return;
-    this.#rise(last, index);
-    if (last.place === index) this.#sink(last, index);
+    this.#siftUp(last, index);
+    if (last.position === index) this.#siftDown(last, index);
   }
 
-  #rise(timed: Timed, index: number): void {
+  #siftUp(timed: Timed, index: number): void {
     const heap = this.#heap;
     while (index > 0) {
       const up = (index - 1) >> 1;
       const parent = heap[up] as Timed;
       if (!isBefore(timed, parent)) break;
       heap[index] = parent;
-      parent.place = index;
+      parent.position = index;
       index = up;
     }
     heap[index] = timed;
-    timed.place = index;
+    timed.position = index;
   }
 
-  #sink(timed: Timed, index: number): void {
+  #siftDown(timed: Timed, index: number): void {
     const heap = this.#heap;
     for (;;) {
       let down = 2 * index + 1;
@@ -150,11 +151,11 @@ export class Deadlines {
       const child = heap[down] as Timed;
       if (!isBefore(child, timed)) break;
       heap[index] = child;
-      child.place = index;
+      child.position = index;
       index = down;
     }
     heap[index] = timed;
-    timed.place = index;
+    timed.position = index;
   }
 }
 

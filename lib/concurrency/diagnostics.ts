@@ -3,8 +3,8 @@ import type { CancelledError } from '../errors';
 import type { TaskInfo } from '../contract/tasks';
 
 /**
- * A channel of `node:diagnostics_channel` that carries one kind of message. Look at
- * `hasSubscribers` before a message is made.
+ * A channel of `node:diagnostics_channel` with one type of message. Callers check `hasSubscribers`
+ * before they make a message.
  */
 export interface DiagnosticsChannel<M> {
   readonly hasSubscribers: boolean;
@@ -12,18 +12,18 @@ export interface DiagnosticsChannel<M> {
 }
 
 /**
- * Channel `sockscope:task:start`: before the first line of the task's function runs. `parent` is
- * the task that started it.
+ * Channel `sockscope:task:start`: a task starts; the first line of its function has not run yet.
+ * `parent` is the task that started it.
  *
- * As on the other channels, subscribers are called at once, in the middle of the library's work:
- * they look, and do nothing else. While nobody is subscribed, no message is made.
+ * As on the other channels, subscribers are called synchronously, in the middle of the library's
+ * work: they may look, but must not call the library. Without subscribers no message is made.
  */
 export interface TaskStartMessage {
   readonly task: TaskInfo;
   readonly parent: TaskInfo | undefined;
 }
 
-/** Channel `sockscope:task:end`. `error` is there if it failed or was cancelled. */
+/** Channel `sockscope:task:end`. `error` is set if the task failed or was cancelled. */
 export interface TaskEndMessage {
   readonly task: TaskInfo;
   readonly outcome: 'completed' | 'failed' | 'cancelled';
@@ -31,8 +31,8 @@ export interface TaskEndMessage {
 }
 
 /**
- * Channel `sockscope:scope:cancel`: a scope, or the whole of a task, is cancelled, for whatever
- * reason. `task` is the one that entered it.
+ * Channel `sockscope:scope:cancel`: a scope or a whole task is cancelled, for any reason. `task` is
+ * the task that entered the scope.
  */
 export interface ScopeCancelMessage {
   readonly scope: object;
@@ -40,7 +40,7 @@ export interface ScopeCancelMessage {
   readonly reason: CancelledError;
 }
 
-/** Channel `sockscope:scope:timeout`: a deadline has passed; the cancellation follows. */
+/** Channel `sockscope:scope:timeout`: a scope's deadline has passed. Its cancellation follows. */
 export interface ScopeTimeoutMessage {
   readonly scope: object;
   readonly task: TaskInfo | undefined;

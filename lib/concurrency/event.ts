@@ -1,5 +1,5 @@
-import type { IEvent } from '../contract/locks';
 import { inspect, type InspectOptions } from 'node:util';
+import type { IEvent } from '../contract/locks';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled } from '../waiting/operation';
 import { QueuedOperation, WaitQueue } from './wait-queue';

@@ -1,35 +1,35 @@
-import type { Concurrency } from '../contract/concurrency';
-import type { Gathered } from '../contract/concurrency';
+import type { Concurrency, Gathered } from '../contract/concurrency';
 import type { Awaitable } from '../contract/tasks';
 import type { CancelledError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
-import { cancellationOf, cancelledErrorIn, isCancellation } from './cancellation';
+import { createCancellation, cancelledErrorIn, isCancellation } from './cancellation';
 import type { Deadlines } from './deadlines';
 import { TaskGroup } from './task-group';
 import type { TaskNode } from './task-node';
 
 /**
- * A group whose tasks must all have a result: one that ends without, by a cancellation of nobody's
- * here, ends the others too.
+ * A group that needs the result of every task. A task that ends with a CancelledError of another
+ * scope, or of its own making, has none and cancels the others.
  */
 class GatherGroup extends TaskGroup {
-  missing: CancelledError | null = null;
+  /** The CancelledError of the first task without a result. */
+  withoutResult: CancelledError | null = null;
 
   protected override taskCancelled(error: unknown): void {
     super.taskCancelled(error);
-    this.missing ??= cancelledErrorIn(error);
+    this.withoutResult ??= cancelledErrorIn(error);
     if (this.cancelScope.cancellation !== null) return;
     this.cancelScope.cancelWith(
-      cancellationOf(this.cancelScope, 'Another function of gather() was cancelled', {
+      createCancellation(this.cancelScope, 'Another function of gather() was cancelled', {
         cause: error,
       }),
     );
   }
 }
 
-/** See {@link Concurrency.gather}. */
+/** See `Concurrency.gather`. */
 export function gather<T extends readonly (() => Awaitable<unknown>)[]>(
   backend: Concurrency,
   deadlines: Deadlines,
@@ -50,10 +50,10 @@ export function gather<T extends readonly (() => Awaitable<unknown>)[]>(
     })
     .then(
       () => {
-        if (group.missing !== null) {
+        if (group.withoutResult !== null) {
           markHandled(running);
-          // A scope outside may be cancelled as well: then it is for that one to absorb.
-          throw scope?.cancellation ?? group.missing;
+          // If a scope outside is cancelled, too, that scope has to absorb the error.
+          throw scope?.cancellation ?? group.withoutResult;
         }
         return tasks.map((task) => task.outcome) as Gathered<T>;
       },

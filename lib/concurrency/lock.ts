@@ -1,6 +1,6 @@
+import { inspect, type InspectOptions } from 'node:util';
 import type { ILock } from '../contract/locks';
 import type { Awaitable } from '../contract/tasks';
-import { inspect, type InspectOptions } from 'node:util';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
@@ -9,8 +9,8 @@ import { isCancellation } from './cancellation';
 import { currentTask, type TaskNode } from './task-node';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
-/** One time of holding a lock, by one task: the guard. */
-export class Holding implements Disposable {
+/** One acquisition of a lock by one task, and the guard that `acquire` resolves to. */
+export class LockHold implements Disposable {
   readonly #lock: Lock;
   readonly owner: TaskNode | null;
 
@@ -19,31 +19,28 @@ export class Holding implements Disposable {
     this.owner = owner;
   }
 
-  /**
-   * Releases the lock, if it is still held by this guard. It may be called by anybody who was given
-   * the guard.
-   */
+  /** Releases the lock if this hold is the current one. Any task may call it. */
   [Symbol.dispose](): void {
-    this.#lock.releaseHolding(this);
+    this.#lock.releaseHold(this);
   }
 }
 
-/** A checkpoint that waits in a lock's queue, with what it will hold then. */
+/** A checkpoint that waits in the queue of a lock, with the hold that it will get. */
 export abstract class LockWaiter<T> extends QueuedOperation<T> {
-  readonly holding: Holding;
+  readonly hold: LockHold;
 
-  constructor(holding: Holding) {
+  constructor(hold: LockHold) {
     super();
-    this.holding = holding;
+    this.hold = hold;
   }
 
-  /** The lock is its own now. */
+  /** Called when `hold` has become the current hold of the lock. */
   abstract granted(): void;
 }
 
 class Acquire extends LockWaiter<Disposable> {
   granted(): void {
-    this.settle(this.holding);
+    this.settle(this.hold);
   }
 
   describe(): string {
@@ -52,51 +49,51 @@ class Acquire extends LockWaiter<Disposable> {
 }
 
 /**
- * The lock of `createLock`. A release hands it to the task that has waited longest, in that moment:
- * nobody comes in between, and a cancellation comes either before (then the next one gets it) or
- * after (then the task holds it, and feels that at its next checkpoint).
+ * The lock of `createLock`. A release hands the lock in the same step to the task that has waited
+ * longest. If that task is cancelled before the release, the next task gets the lock; if after it,
+ * the task holds the lock and feels the cancellation at its next checkpoint.
  */
 export class Lock implements ILock {
-  #holding: Holding | null = null;
+  #hold: LockHold | null = null;
   readonly #waiters = new WaitQueue<unknown, LockWaiter<unknown>>();
 
   acquire(): Promise<Disposable> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const holding = new Holding(this, currentTask());
-    if (this.#holding === null) {
-      this.#holding = holding;
-      return Promise.resolve(holding);
+    const hold = new LockHold(this, currentTask());
+    if (this.#hold === null) {
+      this.#hold = hold;
+      return Promise.resolve(hold);
     }
-    if (this.#holding.owner === holding.owner)
+    if (this.#hold.owner === hold.owner)
       return Promise.reject(
         new InvalidStateError(
-          `This lock is not reentrant: ${nameOf(holding.owner)} holds it already`,
+          `This lock is not reentrant: ${nameOf(hold.owner)} holds it already, release it first`,
         ),
       );
-    const waiter = new Acquire(holding).enter(scope);
+    const waiter = new Acquire(hold).enter(scope);
     this.#waiters.push(waiter);
     return waiter.promise;
   }
 
   release(): void {
     this.checkHeld('release()');
-    this.#pass();
+    this.#handOver();
   }
 
   locked(): boolean {
-    return this.#holding !== null;
+    return this.#hold !== null;
   }
 
   runExclusive<R>(fn: () => Awaitable<R>): Promise<R> {
-    const running: Promise<R> = this.#runHolding(fn).catch((error: unknown) => {
+    const running: Promise<R> = this.#runHeld(fn).catch((error: unknown) => {
       if (isCancellation(error)) markHandled(running);
       throw error;
     });
     return running;
   }
 
-  async #runHolding<R>(fn: () => Awaitable<R>): Promise<R> {
+  async #runHeld<R>(fn: () => Awaitable<R>): Promise<R> {
     checkFunction('fn', fn);
     const guard = await this.acquire();
     try {
@@ -106,39 +103,33 @@ export class Lock implements ILock {
     }
   }
 
-  /**
-   * The current holding, which is the caller's. @throws InvalidStateError if it is not @internal
-   */
-  checkHeld(call: string): Holding {
-    const holding = this.#holding;
-    if (holding === null)
-      throw new InvalidStateError(`${call} of a lock that is not held: acquire it first`);
+  /** The current hold. @throws InvalidStateError unless the calling task has it */
+  checkHeld(call: string): LockHold {
+    const hold = this.#hold;
+    if (hold === null)
+      throw new InvalidStateError(`${call} needs the lock, which is not held: acquire it first`);
     const caller = currentTask();
-    if (holding.owner !== caller) {
+    if (hold.owner !== caller) {
       throw new InvalidStateError(
-        `${call} of a lock by ${nameOf(caller)}, which does not hold it: ${nameOf(holding.owner)} does`,
+        `${call} needs the lock: ${nameOf(caller)} does not hold it, ${nameOf(hold.owner)} does`,
       );
     }
-    return holding;
+    return hold;
   }
 
-  /** @internal */
-  releaseHolding(holding: Holding): void {
-    if (this.#holding === holding) this.#pass();
+  releaseHold(hold: LockHold): void {
+    if (this.#hold === hold) this.#handOver();
   }
 
-  /**
-   * Takes the lock for a waiter that no scope can cancel any more, now or when it is its turn.
-   * @internal
-   */
+  /** Grants the lock, now or when it is free, to a waiter that no scope can cancel. */
   grantLater(waiter: LockWaiter<unknown>): void {
     this.#waiters.push(waiter);
-    if (this.#holding === null) this.#pass();
+    if (this.#hold === null) this.#handOver();
   }
 
-  #pass(): void {
+  #handOver(): void {
     const next = this.#waiters.shift();
-    this.#holding = next === null ? null : next.holding;
+    this.#hold = next === null ? null : next.hold;
     next?.granted();
   }
 
@@ -147,10 +138,7 @@ export class Lock implements ILock {
   }
 }
 
-/**
- * The lock of `createFairLock`: strictly first come, first served. `Lock` happens to be that too;
- * this one promises it.
- */
+/** The lock of `createFairLock`: `Lock` is fair already, and `inspect` shows which one it is. */
 export class FairLock extends Lock {}
 
 function nameOf(task: TaskNode | null): string {

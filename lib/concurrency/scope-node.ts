@@ -1,3 +1,43 @@
+/*
+ * How a cancellation is delivered
+ *
+ * All running code is in a tree: cancel scopes, shields, task groups, tasks, bootstraps. The node
+ * around the running code is its async context. A checkpoint looks at one field of that node,
+ * `cancellation`: if it holds an error, the checkpoint rejects with it. Otherwise the checkpoint
+ * may wait, as an operation in the node's list. So a checkpoint costs one read of an
+ * AsyncLocalStorage and one of a field and, only if it waits, two changes of a linked list. It
+ * never walks to the root.
+ *
+ * Cancelling pays for that. `cancelWith` stores the scope's error in `ownCancellation`. `pushDown`
+ * then writes it into the `cancellation` of the scope and of all descendants, rejects the
+ * operations that wait there, and last aborts the AbortSignals, whose listeners are user code and
+ * find the tree in its new state. A node that is entered later copies its parent's `cancellation`.
+ *
+ * The outermost cancelled scope wins. When an outer scope is cancelled, its error replaces that of
+ * an inner one in `cancellation`; when an inner scope is cancelled later, only its
+ * `ownCancellation` changes. Code in several cancelled scopes therefore unwinds once, to the end of
+ * the outermost one, and does not run between two of them.
+ *
+ * A scope absorbs an error at its end (`leaveWith`) if it is cancelled, no scope that it can see
+ * around it is, and the error belongs to its cancellation. Each CancelledError of the library has
+ * one owner, the scope whose cancellation it is. An error that has such an error as its `cause`,
+ * like the AbortErrors of Node.js, has the same owner. From an error of several parts, like an
+ * AggregateError, the scope takes its own parts. A scope that ends while an outer one is cancelled
+ * lets its errors pass, and the outer scope owns those, too (`leftErrorsToOuter`). A task that ends
+ * by its own cancellation is cancelled, and its group sees no error of it.
+ *
+ * A shield hides what is around it: its `cancellation` starts as null, and `pushDown` stops there.
+ * Scopes inside a shield can be cancelled as everywhere.
+ *
+ * Code may outlive its scope, as a promise does that is not awaited. The scope is left then: the
+ * operations and nodes in it move to its parent, and later checkpoints of the code belong to the
+ * innermost ancestor that is open (`openAncestor`). A cancellation that reached the code while its
+ * scope was open stays.
+ *
+ * Cancellation is level-triggered: every checkpoint in a cancelled scope rejects, not only the
+ * first. Any `catch` in JavaScript swallows any error, so a cancellation that came once could get
+ * lost in a careless one. Clean-up that has to wait runs in a shield.
+ */
 import type { TaskInfo } from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
@@ -6,83 +46,62 @@ import type { PendingOperation } from '../waiting/operation';
 import { type CancellationOwner, ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
 
-// The contexts in the AsyncLocalStorage are nodes, and nothing else: hence the casts of what comes
-// from there.
-
 /** What a scope knows of the task that entered it. */
 export interface ScopeTask {
   readonly info: TaskInfo;
 }
 
-/**
- * A node in the tree of everything that runs: a cancel scope, a shield, or the root scope of a
- * task. It knows what waits directly in it, and whether that is cancelled.
- *
- * `cancellation` is what a checkpoint looks at: the error of the *outermost* cancelled scope that
- * is visible from here, that is, with no shield in between. It is pushed down when a scope is
- * cancelled, and never taken back: a scope that is cancelled stays so.
- */
+/** A node of the tree: a cancel scope, a shield, or the scope around a whole task or bootstrap. */
 export abstract class ScopeNode implements CancellationOwner, Context {
-  /** @internal */
-  cancellation: CancelledError | null = null;
-  /** The error of its own cancellation. @internal */
-  ownCancellation: CancelledError | null = null;
-  /** Null before it is entered. The parent of an open node is open. @internal */
-  parent: ScopeNode | null = null;
-  /** The task that entered it. @internal */
-  task: ScopeTask | null = null;
-  /** @internal */
-  isLeft = false;
-  /** Its cancellation stopped at its edge. @internal */
-  isCaught = false;
   /**
-   * It was left while a scope around it was cancelled too: its own errors went on, and are for that
-   * one to absorb. @internal
+   * The error that checkpoints here reject with: that of the outermost cancelled scope with no
+   * shield in between. Once set, it never becomes null again.
    */
-  isPassed = false;
+  cancellation: CancelledError | null = null;
+  /** The error of this scope's own cancellation. */
+  ownCancellation: CancelledError | null = null;
+  /** Null until the scope is entered. The parent of an open node is open. */
+  parent: ScopeNode | null = null;
+  /** The task that entered the scope. */
+  task: ScopeTask | null = null;
+  isLeft = false;
+  /** The scope absorbed an error of its own cancellation. */
+  isCaught = false;
+  leftErrorsToOuter = false;
 
-  // Of two lists, of children and of operations, only the first is held: its `previous` is the
-  // last.
-
-  /** @internal */
+  // Each node is in the list of its parent's children, each operation in that of its node. A parent
+  // holds only the first of a list: `previous` of the first is the last.
   firstChild: ScopeNode | null = null;
-  /** @internal */
   previousSibling: ScopeNode | null = null;
-  /** @internal */
   nextSibling: ScopeNode | null = null;
-  /** @internal */
   firstOperation: PendingOperation | null = null;
 
-  /** No cancellation from outside comes in. @internal */
+  /** Whether cancellations from outside stop here. */
   get isShield(): boolean {
     return false;
   }
 
-  /** What the task tree calls it. @internal */
+  /** The name of the node in the task tree. */
   abstract describe(): string;
 
-  /** Printing one must not print the whole tree. */
+  /** Keeps the rest of the tree out of what `inspect` prints. */
   [inspect.custom](_depth: number, _options: InspectOptions): string {
     return this.describe();
   }
 
-  /**
-   * Its cancellation has changed: for a scope that has an AbortSignal. Runs code of a user's.
-   * @internal
-   */
-  announce(): void {
-    // Most scopes have none.
+  /** Aborts the scope's AbortSignal, if it has one. That calls listeners, which are user code. */
+  abortSignal(): void {
+    // Only cancel scopes have a signal.
   }
 
   // ── operations
 
-  /** @internal */
   link(operation: PendingOperation): void {
     if (this.isLeft) {
-      // Code that outlived its scope.
-      const heir = this.heir() ?? null;
-      operation.scope = heir;
-      heir?.link(operation);
+      // The code outlived this scope.
+      const open = this.openAncestor() ?? null;
+      operation.scope = open;
+      open?.link(operation);
       return;
     }
     const first = this.firstOperation;
@@ -97,7 +116,6 @@ export abstract class ScopeNode implements CancellationOwner, Context {
     first.previous = operation;
   }
 
-  /** @internal */
   unlink(operation: PendingOperation): void {
     const { previous, next } = operation;
     const first = this.firstOperation as PendingOperation;
@@ -110,40 +128,36 @@ export abstract class ScopeNode implements CancellationOwner, Context {
 
   // ── the tree
 
-  /** Goes in, under the innermost open scope around the caller. @internal */
+  /** Enters the scope, under the innermost open scope around the caller. */
   enter(): void {
+    // The library puts nothing but nodes into this storage.
     const caller = contextStorage.getStore() as ScopeNode | undefined;
     this.task = caller?.task ?? null;
-    const context = caller?.heir() ?? outermost;
+    const context = caller?.openAncestor() ?? outermost;
     let parent = context;
     while (parent.isLeft) parent = parent.parent as ScopeNode;
     this.enterUnder(parent);
-    // Cancelled code that outlived its scope stays cancelled, also where it opens a new one.
+    // Cancelled code that outlived its scope is cancelled in new scopes, too.
     if (parent !== context && !this.isShield) this.cancellation ??= context.cancellation;
   }
 
-  /** @internal */
   enterUnder(parent: ScopeNode): void {
     this.parent = parent;
-    parent.adopt(this);
-    // The outermost wins.
+    parent.addChild(this);
     this.cancellation = (this.isShield ? null : parent.cancellation) ?? this.ownCancellation;
   }
 
-  /**
-   * Goes out. What its code has left behind belongs to the scope around it from now on. @internal
-   */
+  /** Leaves the scope. Operations and nodes that are still in it move to its parent. */
   leave(): void {
     const parent = this.parent as ScopeNode;
-    this.isPassed = this.ownCancellation !== null && this.isOuterCancelled;
+    this.leftErrorsToOuter = this.ownCancellation !== null && this.isOuterCancelled;
     this.isLeft = true;
-    if (this.firstOperation !== null) bequeathOperations(this, parent);
-    if (this.firstChild !== null) bequeathChildren(this, parent);
-    parent.disown(this);
+    if (this.firstOperation !== null) reparentOperations(this, parent);
+    if (this.firstChild !== null) reparentChildren(this, parent);
+    parent.removeChild(this);
   }
 
-  /** Takes a node in as the last of its children. @internal */
-  adopt(child: ScopeNode): void {
+  addChild(child: ScopeNode): void {
     const first = this.firstChild;
     if (first === null) {
       this.firstChild = child;
@@ -156,8 +170,7 @@ export abstract class ScopeNode implements CancellationOwner, Context {
     first.previousSibling = child;
   }
 
-  /** @internal */
-  disown(child: ScopeNode): void {
+  removeChild(child: ScopeNode): void {
     const { previousSibling: previous, nextSibling: next } = child;
     const first = this.firstChild as ScopeNode;
     if (child === first) this.firstChild = next;
@@ -168,17 +181,15 @@ export abstract class ScopeNode implements CancellationOwner, Context {
   }
 
   /**
-   * The scope of code that outlived this one: the innermost around it that is still open. Cancelled
-   * code stays cancelled.
-   * @internal
+   * The scope of code that runs in this one: the innermost that is open or, if the code outlived a
+   * cancelled scope, cancelled. Undefined if that is outside of all scopes.
    */
-  heir(): ScopeNode | undefined {
+  openAncestor(): ScopeNode | undefined {
     let node: ScopeNode = this;
     while (node.isLeft && node.cancellation === null) node = node.parent as ScopeNode;
     return node === outermost ? undefined : node;
   }
 
-  /** Whether `scope` is this node, or around it; a shield in between hides nothing. @internal */
   isWithin(scope: CancellationOwner): boolean {
     for (let node: ScopeNode | null = this; node !== null; node = node.parent) {
       if (node === scope) return true;
@@ -188,40 +199,33 @@ export abstract class ScopeNode implements CancellationOwner, Context {
 
   // ── cancellation
 
-  /** A scope around it is cancelled, and can be seen from here: an outer scope wins. @internal */
+  /** Whether a scope around this one, with no shield in between, is cancelled. */
   get isOuterCancelled(): boolean {
     return !this.isShield && (this.parent as ScopeNode).cancellation !== null;
   }
 
-  /**
-   * Whether errors of `scope`'s cancellation are for this scope to absorb, or for one around it.
-   * What an inner scope has passed on is for a cancelled one only: elsewhere it has been answered
-   * for already.
-   * @internal
-   */
   owns(scope: CancellationOwner): boolean {
     return (
       scope === this ||
-      (scope.isPassed &&
+      // Outside of a cancelled scope, errors that an inner scope let pass were absorbed before.
+      (scope.leftErrorsToOuter &&
         (this.cancellation ?? this.ownCancellation) !== null &&
         scope.isWithin(this))
     );
   }
 
-  /** Cancels it, for the first time, with an error that names it as the owner. @internal */
+  /** Cancels the scope for the first time. `error` has the scope as its owner. */
   cancelWith(error: CancelledError): void {
     this.ownCancellation = error;
     if (scopeCancel.hasSubscribers)
       scopeCancel.publish({ scope: this, task: this.task?.info, reason: error });
-    if (this.parent === null) this.announce();
-    else if (!this.isLeft && this.cancellation === null) spread(this, error);
+    if (this.parent === null) this.abortSignal();
+    else if (!this.isLeft && this.cancellation === null) pushDown(this, error);
   }
 
   /**
-   * Goes out with an error. Returns what of it goes on, which is NOTHING if this scope absorbs it:
-   * it does so if it is cancelled, no scope around it that can be seen from here is, and the error
-   * is its own.
-   * @internal
+   * Leaves the scope with an error. Returns the error that goes on to the outside, or NO_ERROR if
+   * the scope absorbed all of it.
    */
   leaveWith(error: unknown): unknown {
     const absorbs = this.ownCancellation !== null && !this.isOuterCancelled;
@@ -229,7 +233,7 @@ export abstract class ScopeNode implements CancellationOwner, Context {
     return absorbs ? this.absorb(error) : error;
   }
 
-  /** @internal */
+  /** `error` without the parts that this scope owns. */
   absorb(error: unknown): unknown {
     const rest = remainder(error, (part) => {
       const owner = ownerOf(part);
@@ -240,33 +244,34 @@ export abstract class ScopeNode implements CancellationOwner, Context {
   }
 }
 
-function bequeathOperations(node: ScopeNode, heir: ScopeNode): void {
+/** Moves operations of a scope that ends to its parent. Cancels them if either is cancelled. */
+function reparentOperations(node: ScopeNode, parent: ScopeNode): void {
   for (let operation = node.firstOperation; operation !== null; operation = node.firstOperation) {
-    const cancellation = node.cancellation ?? heir.cancellation;
+    const cancellation = node.cancellation ?? parent.cancellation;
     if (cancellation !== null) {
       operation.cancel(cancellation);
       continue;
     }
     node.unlink(operation);
-    operation.scope = heir;
-    heir.link(operation);
+    operation.scope = parent;
+    parent.link(operation);
   }
 }
 
-function bequeathChildren(node: ScopeNode, heir: ScopeNode): void {
+function reparentChildren(node: ScopeNode, parent: ScopeNode): void {
   for (let child = node.firstChild; child !== null; child = node.firstChild) {
-    node.disown(child);
-    child.parent = heir;
-    heir.adopt(child);
-    if (heir.cancellation !== null && child.cancellation === null && !child.isShield)
-      spread(child, heir.cancellation);
+    node.removeChild(child);
+    child.parent = parent;
+    parent.addChild(child);
+    if (parent.cancellation !== null && child.cancellation === null && !child.isShield)
+      pushDown(child, parent.cancellation);
   }
 }
 
-/** Cancels all that can be seen from `top` on. */
-function spread(top: ScopeNode, error: CancelledError): void {
-  // First the marks, then their consequences, which may change the tree and call a user's
-  // listeners.
+/** Cancels `top` and all of its descendants that are not behind a shield. */
+function pushDown(top: ScopeNode, error: CancelledError): void {
+  // All nodes are marked before an operation rejects or a listener is called: both may change the
+  // tree.
   const marked: ScopeNode[] = [];
   for (let node: ScopeNode | null = top; node !== null;) {
     const isHidden: boolean = node !== top && node.isShield;
@@ -274,17 +279,17 @@ function spread(top: ScopeNode, error: CancelledError): void {
       node.cancellation = error;
       marked.push(node);
     }
-    node = !isHidden && node.firstChild !== null ? node.firstChild : nextOutside(node, top);
+    node = !isHidden && node.firstChild !== null ? node.firstChild : nextAfterSubtree(node, top);
   }
   for (const node of marked) {
     for (let operation = node.firstOperation; operation !== null; operation = node.firstOperation)
       operation.cancel(error);
   }
-  for (const node of marked) node.announce();
+  for (const node of marked) node.abortSignal();
 }
 
-/** The node that comes after all of `node`'s descendants; null beyond those of `top`. */
-function nextOutside(node: ScopeNode, top: ScopeNode): ScopeNode | null {
+/** The node that comes after all descendants of `node`; null if that is outside of `top`. */
+function nextAfterSubtree(node: ScopeNode, top: ScopeNode): ScopeNode | null {
   let last = node;
   while (last !== top) {
     if (last.nextSibling !== null) return last.nextSibling;
@@ -299,5 +304,5 @@ class Outermost extends ScopeNode {
   }
 }
 
-/** Around everything. Never cancelled, and never anybody's current scope. */
+/** The root of the tree. It is never cancelled, and no code has it as its context. */
 export const outermost: ScopeNode = new Outermost();

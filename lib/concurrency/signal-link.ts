@@ -1,17 +1,17 @@
 import { invalidArgument } from '../arguments/validate';
 
-/** What an AbortSignal can end: a scope. */
+/** A scope that an AbortSignal can cancel. */
 export interface Abortable {
-  /** The signal has aborted. Must not throw. */
+  /** Called when the signal aborts. Must not throw. */
   onAbort(reason: unknown): void;
 }
 
 const links = new WeakMap<AbortSignal, SignalLink>();
 
 /**
- * All scopes that are linked to one signal, behind one listener: a thousand of them on a server's
- * shutdown signal are no leak, and Node does not warn of one. The listener goes when the last of
- * them does.
+ * All scopes that are linked to one signal, behind one listener. A server may have thousands of
+ * scopes on its shutdown signal: Node.js warns of a leak from eleven listeners on. The listener is
+ * removed with the last scope.
  */
 export class SignalLink {
   readonly #signal: AbortSignal;
@@ -21,7 +21,7 @@ export class SignalLink {
     this.#signal = signal;
   }
 
-  /** The link of a signal that has not aborted yet. */
+  /** The one link of `signal`, which has not aborted yet. */
   static of(signal: AbortSignal): SignalLink {
     let link = links.get(signal);
     if (link === undefined) {
@@ -51,8 +51,8 @@ export class SignalLink {
 }
 
 /**
- * @throws TypeError for what is neither an AbortSignal nor undefined. One of another realm, or from
- *   a polyfill, will do.
+ * @throws TypeError unless `value` is an AbortSignal or undefined. A signal of another realm or of
+ *   a polyfill is accepted.
  */
 export function checkSignal(name: string, value: unknown): void {
   if (value === undefined) return;

@@ -1,12 +1,12 @@
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
-import { type Deadlines, OUT, type Timed } from './deadlines';
+import { type Deadlines, NOT_SCHEDULED, type Timed } from './deadlines';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 class Sleep extends Operation<void> implements Timed {
   readonly due: number;
   order = 0;
-  place = OUT;
+  position = NOT_SCHEDULED;
   earlier: Timed | null = null;
   later: Timed | null = null;
   readonly #deadlines: Deadlines;
@@ -36,10 +36,7 @@ class Sleep extends Operation<void> implements Timed {
   }
 }
 
-/**
- * A checkpoint: until `due`, which has not passed yet. `Infinity` is for ever, and keeps the
- * process alive like any other sleep.
- */
+/** A checkpoint: waits until `due`, which has not passed yet. `Infinity` waits for ever. */
 export function sleepUntil(deadlines: Deadlines, due: number): Promise<void> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
@@ -48,52 +45,51 @@ export function sleepUntil(deadlines: Deadlines, due: number): Promise<void> {
   return sleep.promise;
 }
 
-class Turn extends QueuedOperation<void> {
+class Yield extends QueuedOperation<void> {
   describe(): string {
     return 'yield';
   }
 }
 
 /**
- * Those who let others run first: however many they are, one callback of the event loop serves them
- * all, in their order.
+ * The tasks of a backend that yield until the next turn of the event loop. One callback of the loop
+ * resumes all of them, in the order in which they came.
  */
-export class Turns {
+export class YieldQueue {
   readonly #deadlines: Deadlines;
   #waiting = new WaitQueue<void>();
-  #isDue = false;
+  #isScheduled = false;
 
   constructor(deadlines: Deadlines) {
     this.#deadlines = deadlines;
   }
 
-  /** A checkpoint: everything that is ready, and pending I/O, runs once. */
-  pass(): Promise<void> {
+  /** A checkpoint: waits until every other ready task, and pending I/O, has run once. */
+  yieldTurn(): Promise<void> {
     const scope = currentScope();
-    return isCancelled(scope) ? cancelled(scope) : this.#enqueue(new Turn().enter(scope));
+    return isCancelled(scope) ? cancelled(scope) : this.#enqueue(new Yield().enter(scope));
   }
 
-  /** The same, but no cancellation reaches it. */
-  passShielded(): Promise<void> {
-    return this.#enqueue(new Turn());
+  /** As `yieldTurn`, but no cancellation reaches it. */
+  yieldShielded(): Promise<void> {
+    return this.#enqueue(new Yield());
   }
 
-  #enqueue(turn: Turn): Promise<void> {
-    this.#waiting.push(turn);
-    if (!this.#isDue) {
-      this.#isDue = true;
-      this.#deadlines.clock.nextTurn(this.#come);
+  #enqueue(operation: Yield): Promise<void> {
+    this.#waiting.push(operation);
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      this.#deadlines.clock.nextTurn(this.#resumeAll);
     }
-    return turn.promise;
+    return operation.promise;
   }
 
-  readonly #come = (): void => {
-    this.#isDue = false;
-    // A deadline that passed while code was busy is felt here, not only when the alarm gets its
-    // turn.
+  readonly #resumeAll = (): void => {
+    this.#isScheduled = false;
+    // The alarm may come after this callback. A deadline that passed meanwhile takes effect now.
     this.#deadlines.expire();
     const waiting = this.#waiting;
     this.#waiting = new WaitQueue();
-    for (let turn = waiting.shift(); turn !== null; turn = waiting.shift()) turn.settle();
+    for (let next = waiting.shift(); next !== null; next = waiting.shift()) next.settle();
   };
 }

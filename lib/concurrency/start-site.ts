@@ -5,13 +5,13 @@ const library = path.dirname(__dirname) + path.sep;
 const startSites = new WeakMap<object, string>();
 
 /**
- * Remembers where this library was called to start a task, if debugging is on: taking a stack costs
- * more than starting one.
+ * Records where user code started a task, if debugging is on. (A stack trace costs more than
+ * starting a task does.)
  */
 export function noteStartSite(task: object): void {
   if (!isDebugging()) return;
   const { stackTraceLimit } = Error;
-  // What is shown is without the library's own frames, of which there may be as many.
+  // The library's own frames are dropped below, and there may be as many of them as of others.
   Reflect.set(Error, 'stackTraceLimit', 2 * stackTraceLimit);
   const [, ...frames] = String(new Error().stack).split('\n');
   Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
@@ -22,13 +22,14 @@ export function noteStartSite(task: object): void {
 const noted = new WeakSet<Error>();
 
 /**
- * Appends to the stack of a task's error who started the task. Once, for the task where it began.
+ * Appends to the stack of an error where the task that it ended was started. Does so once per
+ * error, for the first task that it ended.
  */
 export function noteStart(error: unknown, task: { readonly name: string }): void {
   const site = startSites.get(task);
   if (site === undefined || !(error instanceof Error) || noted.has(error)) return;
   noted.add(error);
-  // A frozen error stays as it is.
+  // Fails, without an exception, for a frozen error.
   Reflect.set(
     error,
     'stack',

@@ -1,7 +1,7 @@
+import { inspect } from 'node:util';
 import type { Concurrency } from '../contract/concurrency';
 import type * as contract from '../contract/tasks';
 import type { Awaitable, TaskOptions } from '../contract/tasks';
-import { inspect } from 'node:util';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
@@ -9,12 +9,12 @@ import { checkFunction } from '../arguments/validate';
 import { callIn } from './body-scope';
 import { CancelScope } from './cancel-scope';
 import {
-  cancellationOf,
-  concerns,
+  createCancellation,
+  comesFromScopeOrOuter,
   failureIn,
   isCancellation,
-  isPartlyOf,
-  NOTHING,
+  comesFromScope,
+  NO_ERROR,
 } from './cancellation';
 import type { Deadlines } from './deadlines';
 import { noteStartSite } from './start-site';
@@ -25,7 +25,9 @@ import { checkTaskOptions, TaskNode } from './task-node';
 class GroupScope extends CancelScope {
   override run<R>(): Promise<R | undefined> {
     return Promise.reject<R>(
-      new InvalidStateError('This scope is that of a task group: call run() of the group'),
+      new InvalidStateError(
+        'The scope of a task group cannot be run by itself: call run() of the group',
+      ),
     );
   }
 
@@ -34,7 +36,7 @@ class GroupScope extends CancelScope {
   }
 }
 
-/** Waits for a task to begin. Cancelled before, it takes the task back. */
+/** Waits for a task to begin. A cancellation before that withdraws the task. */
 class Start<R> extends Operation<Task<R>> {
   readonly #group: TaskGroup;
   readonly #node: TaskNode;
@@ -45,11 +47,10 @@ class Start<R> extends Operation<Task<R>> {
     this.#node = node;
   }
 
-  /** In a microtask of the starter's. */
+  /** Called in a microtask, in the context of the caller of `start`. */
   begin(): void {
     if (this.#node.isLeft) return;
-    // First: what the task does in its first step could cancel the starter, and `start` has been
-    // successful by then.
+    // `start` has succeeded before the first step of the task, which could cancel the caller.
     this.settle(new Task<R>(this.#node));
     this.#node.begin();
   }
@@ -64,32 +65,25 @@ class Start<R> extends Operation<Task<R>> {
   }
 }
 
-/**
- * A microtask from here has the context of its caller, and no object of its own but the promise.
- */
-const SOON: Promise<void> = Promise.resolve();
+/** `then` of this promise queues a microtask that keeps the context of its caller. */
+const RESOLVED: Promise<void> = Promise.resolve();
 
-/**
- * Tasks that belong together: `run` does not end before all of them have, and the first that fails
- * cancels the rest. Made by `createTaskGroup` of a backend.
- */
+/** The group of `createTaskGroup`. */
 export class TaskGroup implements contract.TaskGroup {
   readonly cancelScope: CancelScope;
-  /** @internal */
   readonly backend: Concurrency;
 
   #state: 'new' | 'open' | 'ended' = 'new';
   #tasks = 0;
-  /** Of tasks, in the order in which they failed. */
+  /** The errors of tasks, in the order in which the tasks failed. */
   readonly #failures: unknown[] = [];
-  /** A cancellation that ended a task is this group's, or comes from further outside. */
-  #isReached = false;
-  /** One that ended a task is this group's. */
-  #isOwnReached = false;
+  /** A task was ended by the cancellation of this group's scope or of a scope around it. */
+  #wasCancelled = false;
+  /** A task was ended by the cancellation of this group's own scope. */
+  #wasCancelledByOwnScope = false;
   #onEmpty: (() => void) | null = null;
   #running: Promise<unknown> | null = null;
 
-  /** @internal */
   constructor(backend: Concurrency, deadlines: Deadlines) {
     this.backend = backend;
     this.cancelScope = new GroupScope(deadlines, Infinity);
@@ -100,7 +94,9 @@ export class TaskGroup implements contract.TaskGroup {
     try {
       checkFunction('body', body);
       if (this.#state !== 'new')
-        throw new InvalidStateError('This task group has run before: make a new one for each run');
+        throw new InvalidStateError(
+          'This task group has run before, and a group runs once: make a new one for each run',
+        );
       scope.enter();
     } catch (error) {
       return Promise.reject<R>(error);
@@ -129,7 +125,7 @@ export class TaskGroup implements contract.TaskGroup {
     if (isCancelled(scope)) return cancelled(scope);
     try {
       const start = new Start<R>(this, this.#spawn(fn, options)).enter(scope);
-      void SOON.then(() => {
+      void RESOLVED.then(() => {
         start.begin();
       });
       return start.promise;
@@ -138,10 +134,9 @@ export class TaskGroup implements contract.TaskGroup {
     }
   }
 
-  /** @internal */
   spawnSoon(fn: () => Awaitable<unknown>, options?: TaskOptions): TaskNode {
     const node = this.#spawn(fn, options);
-    void SOON.then(() => {
+    void RESOLVED.then(() => {
       node.begin();
     });
     return node;
@@ -157,7 +152,6 @@ export class TaskGroup implements contract.TaskGroup {
     return node;
   }
 
-  /** @internal */
   taskEnded(task: TaskNode, error: unknown): void {
     if (task.state === 'failed') {
       this.#failures.push(error);
@@ -168,17 +162,17 @@ export class TaskGroup implements contract.TaskGroup {
     if (--this.#tasks === 0 && this.#onEmpty !== null) this.#onEmpty();
   }
 
-  /** A task was ended by a cancellation that is not its own. @internal */
+  /** Called when a cancellation other than the task's own has ended a task. */
   protected taskCancelled(error: unknown): void {
-    this.#isReached ||= concerns(error, this.cancelScope);
-    this.#isOwnReached ||= isPartlyOf(error, this.cancelScope);
+    this.#wasCancelled ||= comesFromScopeOrOuter(error, this.cancelScope);
+    this.#wasCancelledByOwnScope ||= comesFromScope(error, this.cancelScope);
   }
 
   #cancelRest(failure: unknown, why: string): void {
     const scope = this.cancelScope;
     if (scope.cancellation !== null) return;
     scope.cancelWith(
-      cancellationOf(scope, why, failure === NOTHING ? undefined : { cause: failure }),
+      createCancellation(scope, why, failure === NO_ERROR ? undefined : { cause: failure }),
     );
   }
 
@@ -198,10 +192,10 @@ export class TaskGroup implements contract.TaskGroup {
   #conclude<R>(value: R): R {
     const scope = this.cancelScope;
     const outer = scope.isOuterCancelled ? (scope.parent as ScopeNode).cancellation : null;
-    this.#leave(this.#isOwnReached);
+    this.#leave(this.#wasCancelledByOwnScope);
     if (this.#failures.length > 0) throw failedTogether(this.#failures);
-    // The body was through, but not all of its tasks: whoever is outside must know.
-    if (this.#isReached && outer !== null) throw this.#quietly(outer);
+    // The body completed, but a task was cancelled from outside: the outer scope has to know.
+    if (this.#wasCancelled && outer !== null) throw this.#markIfCancellation(outer);
     return value;
   }
 
@@ -209,25 +203,25 @@ export class TaskGroup implements contract.TaskGroup {
     const scope = this.cancelScope;
     const failure = failureIn(error, scope);
     if (this.#failures.length > 0) {
-      this.#leave(this.#isOwnReached || isPartlyOf(error, scope));
-      throw failedTogether(failure === NOTHING ? this.#failures : [failure, ...this.#failures]);
+      this.#leave(this.#wasCancelledByOwnScope || comesFromScope(error, scope));
+      throw failedTogether(failure === NO_ERROR ? this.#failures : [failure, ...this.#failures]);
     }
     this.#state = 'ended';
     const rest = scope.leaveWith(error);
-    if (rest === NOTHING) return undefined;
-    throw this.#quietly(rest);
+    if (rest === NO_ERROR) return undefined;
+    throw this.#markIfCancellation(rest);
   }
 
-  #leave(isReached: boolean): void {
+  #leave(wasCancelled: boolean): void {
     const scope = this.cancelScope;
     this.#state = 'ended';
-    if (isReached && scope.ownCancellation !== null && !scope.isOuterCancelled)
+    if (wasCancelled && scope.ownCancellation !== null && !scope.isOuterCancelled)
       scope.isCaught = true;
     scope.leave();
   }
 
-  /** A cancelled group that nobody awaits is no unhandled rejection; a failed one is. */
-  #quietly(error: unknown): unknown {
+  /** A cancellation of a group that is not awaited is no unhandled rejection. A failure is. */
+  #markIfCancellation(error: unknown): unknown {
     if (isCancellation(error) && this.#running !== null) markHandled(this.#running);
     return error;
   }
@@ -235,8 +229,8 @@ export class TaskGroup implements contract.TaskGroup {
   #notOpen(): InvalidStateError {
     return new InvalidStateError(
       this.#state === 'new'
-        ? 'This task group is not open yet: start its tasks within the body of its run()'
-        : 'This task group has ended, and no task may outlive its group: start tasks before its body and its last task end',
+        ? 'This task group is not open yet: start its tasks in the body of its run()'
+        : 'This task group has ended: start tasks while its body or another of its tasks runs',
     );
   }
 }

@@ -1,12 +1,12 @@
 import type { Concurrency } from '../contract/concurrency';
+import type { Awaitable, TaskInfo, TaskOptions } from '../contract/tasks';
 import { invalidArgument } from '../arguments/validate';
 import { contextStorage } from '../waiting/context';
-import { type Enclosure, runIn } from './body-scope';
-import { cancellationOf, cancelledErrorIn, failureIn, NOTHING } from './cancellation';
+import { type ScopeWithBody, runIn } from './body-scope';
+import { createCancellation, cancelledErrorIn, failureIn, NO_ERROR } from './cancellation';
 import { noteStart } from './start-site';
 import { taskEnd, taskStart } from './diagnostics';
 import { ScopeNode } from './scope-node';
-import type { Awaitable, TaskInfo, TaskOptions } from '../contract/tasks';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 export function checkTaskOptions(options: TaskOptions | undefined): void {
@@ -23,17 +23,18 @@ export function checkTaskOptions(options: TaskOptions | undefined): void {
     throw invalidArgument('options.owns', 'an object with a [Symbol.dispose] method', owns);
 }
 
-/** Who runs a task: its group, or `bootstrap`. */
+/** The group or the bootstrap that runs a task. */
 export interface TaskOwner {
   readonly backend: Concurrency;
   /**
-   * The task is done, and out of the tree. `error` is undefined unless it failed, or was ended by a
-   * cancellation that is not its own.
+   * Called when the task is done and out of the tree. `error` is undefined if the task completed or
+   * absorbed its own cancellation; otherwise it is the failure, or the cancellation from outside
+   * that ended the task.
    */
   taskEnded(task: TaskNode, error: unknown): void;
 }
 
-/** A checkpoint that waits for the end of a task. */
+/** A checkpoint of another task that waits for the end of this one. */
 export abstract class EndWaiter<T> extends QueuedOperation<T> {
   abstract taskEnded(): void;
 }
@@ -41,22 +42,19 @@ export abstract class EndWaiter<T> extends QueuedOperation<T> {
 let lastId = 0;
 
 /**
- * A task, and the scope around all that it runs: cancelling the task is cancelling that scope. It
- * is a child of its group's scope, whoever started it.
+ * A task, which is the scope around all that it runs: to cancel the task is to cancel that scope.
+ * Its parent is the scope of its group, no matter which task started it.
  */
-export class TaskNode extends ScopeNode implements Enclosure {
+export class TaskNode extends ScopeNode implements ScopeWithBody {
   readonly id = ++lastId;
   readonly owner: TaskOwner;
   readonly #owned: Disposable | null;
   #fn: (() => Awaitable<unknown>) | null;
-  /** A name alone, until somebody asks for more. */
+  /** The name alone, until the info is asked for. */
   #info: TaskInfo | string;
 
   state: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' = 'waiting';
-  /**
-   * Of a completed task its value, of a failed one its error, of a cancelled one the
-   * CancelledError.
-   */
+  /** The value of a completed task, the error of a failed one, the CancelledError of another. */
   outcome: unknown = undefined;
   #waiters: WaitQueue<unknown, EndWaiter<unknown>> | null = null;
 
@@ -92,7 +90,7 @@ export class TaskNode extends ScopeNode implements Enclosure {
     return this.state !== 'waiting' && this.state !== 'running';
   }
 
-  /** Runs it, in the context of the caller. Does nothing if it was withdrawn. */
+  /** Runs the task's function, on top of the caller's async context, unless it was withdrawn. */
   begin(): void {
     const fn = this.#fn;
     if (fn === null) return;
@@ -103,23 +101,21 @@ export class TaskNode extends ScopeNode implements Enclosure {
     void runIn(this, fn);
   }
 
-  /** Takes it out before it has begun: it never was. */
+  /** Removes the task before it has begun. */
   withdraw(): void {
     this.#fn = null;
     this.leave();
   }
 
-  /** False if there is nothing left to cancel. */
+  /** False if the task has already ended. */
   cancel(): boolean {
     if (this.isDone) return false;
     if (this.ownCancellation === null)
-      this.cancelWith(cancellationOf(this, `Task "${this.name}" was cancelled`));
+      this.cancelWith(createCancellation(this, `Task "${this.name}" was cancelled`));
     return true;
   }
 
-  /**
-   * @param waiter a checkpoint of somebody else: it is told of the end. The task is not done yet.
-   */
+  /** `waiter` is called at the end of this task, which is not done yet. */
   addWaiter(waiter: EndWaiter<unknown>): void {
     (this.#waiters ??= new WaitQueue()).push(waiter);
   }
@@ -133,7 +129,7 @@ export class TaskNode extends ScopeNode implements Enclosure {
     this.end('completed', value, undefined);
   }
 
-  /** Whether the task disposes of `resource` if it does not complete. */
+  /** Whether the task disposes of `resource` if its function fails or is cancelled. */
   disposesOf(resource: Disposable): boolean {
     return this.#owned === resource;
   }
@@ -141,9 +137,9 @@ export class TaskNode extends ScopeNode implements Enclosure {
   bodyFailed(thrown: unknown): void {
     const error = this.#owned === null ? thrown : disposeAfter(thrown, this.#owned);
     const rest = this.leaveWith(error);
-    const failure = rest === NOTHING ? NOTHING : failureIn(rest, this);
-    if (failure === NOTHING) {
-      this.end('cancelled', cancelledErrorIn(error), rest === NOTHING ? undefined : rest);
+    const failure = rest === NO_ERROR ? NO_ERROR : failureIn(rest, this);
+    if (failure === NO_ERROR) {
+      this.end('cancelled', cancelledErrorIn(error), rest === NO_ERROR ? undefined : rest);
     } else {
       noteStart(failure, this);
       this.end('failed', failure, failure);
@@ -168,20 +164,20 @@ export class TaskNode extends ScopeNode implements Enclosure {
   }
 }
 
-/** Disposes of a resource after `error`. Returns the error, with that of disposing if there is one. */
+/** Disposes of a resource. Returns `error`, with the error of disposing if there is one. */
 function disposeAfter(error: unknown, owned: Disposable): unknown {
   try {
     owned[Symbol.dispose]();
     return error;
   } catch (thrown) {
-    return new AggregateError([error, thrown], 'A task failed, and disposing of its resource, too');
+    return new AggregateError(
+      [error, thrown],
+      'A task failed, and so did disposing of the resource that it owns',
+    );
   }
 }
 
-/**
- * The task that runs the caller; null outside of any. Code that has outlived its task is still that
- * task's.
- */
+/** The task that the caller runs in, or null. Code that has outlived its task still runs in it. */
 export function currentTask(): TaskNode | null {
   return ((contextStorage.getStore() as ScopeNode | undefined)?.task ?? null) as TaskNode | null;
 }

@@ -2,26 +2,27 @@ import { CancelScope } from './cancel-scope';
 import { outermost, type ScopeNode } from './scope-node';
 import { TaskNode } from './task-node';
 
-/** A task or scope that is running, with what is in it. A snapshot. */
+/** A snapshot of a running task or an open scope, and of all that is in it. */
 export interface TaskTreeNode {
   /** `task "handler"`, `task group`, `timeout`, `cancel scope`, `shield`, `bootstrap`. */
   readonly what: string;
-  /** Of a task: as in its TaskInfo. */
+  /** The id in the TaskInfo of a task. */
   readonly id?: number;
+  /** The name in the TaskInfo of a task. */
   readonly name?: string;
-  /** Of a scope with a deadline: the milliseconds that are left. */
+  /** The milliseconds until the deadline of a scope that has one. */
   readonly remaining?: number;
-  /** Whether checkpoints in it reject, be it because of a scope around it. */
+  /** Whether checkpoints in it reject, because of this scope or of one around it. */
   readonly cancelled: boolean;
-  /** The checkpoints that wait directly in it: `sleep for 300 ms more`, `recv on fd 17`. */
+  /** The checkpoints that wait directly in it, like `sleep for 300 ms more`, `recv on fd 17`. */
   readonly waitingFor: readonly string[];
   readonly children: readonly TaskTreeNode[];
 }
 
 /**
- * All that runs in this thread: what has no task or scope around it is at the top. For finding out
- * why a program does not go on, or not end. It walks through everything; it costs nothing while it
- * is not called.
+ * Everything that runs in this thread. Tasks and scopes with none around them are at the top. Shows
+ * why a program does not go on or does not end. A call walks through all tasks and scopes; without
+ * calls there is no cost.
  *
  * @example
  * await backend.createTaskGroup().run(async (group) => {
@@ -62,7 +63,7 @@ function picture(node: ScopeNode, children: TaskTreeNode[]): TaskTreeNode {
 }
 
 /**
- * The task tree as text, one line for each task and scope, two spaces deeper for each level:
+ * The task tree as text: one line per task and scope, indented by two spaces per level.
  *
  * ```text
  * bootstrap

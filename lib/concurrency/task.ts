@@ -1,9 +1,9 @@
-import type * as contract from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
+import type * as contract from '../contract/tasks';
+import type { TaskInfo } from '../contract/tasks';
 import { type CancelledError, InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, markHandled, isCancelled } from '../waiting/operation';
-import type { TaskInfo } from '../contract/tasks';
 import { currentTask, EndWaiter, type TaskNode } from './task-node';
 
 class Wait extends EndWaiter<void> {
@@ -48,7 +48,7 @@ class Join<R> extends EndWaiter<R> {
 class JoinOrCancel<R> extends Join<R> {
   #cancellation: CancelledError | null = null;
 
-  /** Hands the cancellation on to the task, and waits on, out of the scope's reach. */
+  /** Cancels the task, and goes on waiting for its end, where the scope cannot cancel it again. */
   override cancel(reason: CancelledError): void {
     this.leave();
     this.#cancellation = reason;
@@ -65,15 +65,10 @@ class JoinOrCancel<R> extends Join<R> {
   }
 }
 
-/**
- * A task that has been started by `group.start`. Its failure is its group's affair: nobody needs to
- * join a task for its error to be seen, and an error that `join` rejects with is no unhandled
- * rejection.
- */
+/** The handle of a task that `group.start` has started. */
 export class Task<R> implements contract.Task<R> {
   readonly #node: TaskNode;
 
-  /** @internal */
   constructor(node: TaskNode) {
     this.#node = node;
   }
@@ -141,7 +136,7 @@ export class Task<R> implements contract.Task<R> {
 
   #ownEnd(): InvalidStateError {
     return new InvalidStateError(
-      `Task "${this.info.name}" cannot wait for its own end: it would never come`,
+      `Task "${this.info.name}" cannot wait for its own end: wait in another task`,
     );
   }
 }

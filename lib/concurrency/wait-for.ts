@@ -26,16 +26,10 @@ class ForeignPromise<R> extends Operation<R> {
   }
 }
 
-/**
- * Makes a promise from elsewhere (fetch, a driver) a checkpoint. Cancelled, it is abandoned: what
- * it stands for goes on, and its late result, also a late rejection, is dropped. Hand
- * `scope.signal` to where the promise comes from, if that takes one.
- *
- * @throws TypeError, as a rejection, for what is no thenable
- */
+/** See `Concurrency.waitFor`. */
 export function waitFor<R>(promise: PromiseLike<R>): Promise<R> {
   if (!isThenable(promise)) return Promise.reject(invalidArgument('promise', 'a promise', promise));
-  // A thenable's own `then` may call back at once, or twice, or throw.
+  // The `then` of a foreign thenable may call back at once or twice, or throw.
   const real = Promise.resolve(promise);
   const scope = currentScope();
   if (isCancelled(scope)) {
@@ -45,7 +39,7 @@ export function waitFor<R>(promise: PromiseLike<R>): Promise<R> {
   return new ForeignPromise<R>().enter(scope).watch(real).promise;
 }
 
-/** The test of `await`: whatever has a `then` that can be called. */
+/** Whether `await` would wait for the value: it has a method `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (value instanceof Promise) return true;
   if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return false;

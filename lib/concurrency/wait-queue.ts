@@ -1,8 +1,8 @@
 import { Operation } from '../waiting/operation';
 
-/** A checkpoint that waits its turn in a queue. Cancelled, it leaves the queue, and that is all. */
+/** A checkpoint that waits in a queue. A cancellation only removes it from the queue. */
 export abstract class QueuedOperation<T> extends Operation<T> {
-  /** The queue's own, like its neighbours. */
+  // The queue owns these three fields.
   queue: WaitQueue<T> | null = null;
   before: QueuedOperation<T> | null = null;
   after: QueuedOperation<T> | null = null;
@@ -12,9 +12,9 @@ export abstract class QueuedOperation<T> extends Operation<T> {
   }
 }
 
-/** First in, first out; leaving from the middle takes no search. */
+/** A queue, first in, first out. Removing from the middle takes no search. */
 export class WaitQueue<T, W extends QueuedOperation<T> = QueuedOperation<T>> {
-  // All that are put in are W.
+  // `push` takes nothing but W.
   #first: QueuedOperation<T> | null = null;
   #last: QueuedOperation<T> | null = null;
 

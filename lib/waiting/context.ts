@@ -3,35 +3,36 @@ import process from 'node:process';
 import type { WaitScope } from './operation';
 
 /**
- * A scope as the context of code. The code may outlive it, as that of a promise which nobody
- * awaited does.
+ * A scope as the context of running code. The code may outlive the scope, as that of a promise does
+ * that is not awaited.
  */
 export interface Context extends WaitScope {
-  /** Whether it has been left. */
+  /** Whether the scope has ended. */
   readonly isLeft: boolean;
   /**
-   * The scope of such code from then on: the innermost around it that is still open; undefined if
-   * there is none.
+   * The scope that code in this context belongs to: this one, or the innermost open scope around it
+   * once this one has ended; undefined if there is none.
    */
-  heir(): WaitScope | undefined;
+  openAncestor(): WaitScope | undefined;
 }
 
 /**
- * The one AsyncLocalStorage of the library: the innermost scope of the running code. Undefined
- * outside of any.
+ * The innermost scope around the running code, or undefined outside of all scopes. The library has
+ * no other AsyncLocalStorage.
  */
 export const contextStorage = new AsyncLocalStorage<Context>();
 
 /**
- * The innermost scope around the caller; undefined where there is none, and then nothing cancels.
+ * The innermost open scope around the caller, or undefined if there is none: no cancellation can
+ * reach the caller then.
  */
 export function currentScope(): WaitScope | undefined {
   const scope = contextStorage.getStore();
-  return scope === undefined || !scope.isLeft ? scope : scope.heir();
+  return scope === undefined || !scope.isLeft ? scope : scope.openAncestor();
 }
 
 /**
- * Begins a checkpoint that is an async function of several steps.
+ * The first line of a checkpoint that is an async function of several steps.
  * @throws CancelledError if a scope around the caller is cancelled
  */
 export function throwIfCancelled(): void {
@@ -46,9 +47,10 @@ function runInPlace<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>
 }
 
 /**
- * The same where contexts are AsyncContextFrames. `AsyncLocalStorage.run` copies the map of all
- * storages twice there, to come in and to go out; an AsyncResource remembers the frame to go back
- * to. A third less time, and half the memory, for each scope.
+ * `runInPlace` for versions of Node.js that keep contexts in AsyncContextFrames. There,
+ * `AsyncLocalStorage.run` copies the map of all storages twice, on entry and on exit. An
+ * AsyncResource remembers the frame to return to. A scope costs a third less time, and half the
+ * memory.
  */
 function runInFrame<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, R>, a: A, b: B): R {
   return new AsyncResource('SockscopeContext').runInAsyncScope(
@@ -66,21 +68,21 @@ function enterAndCall<C extends Context, A, B, R>(context: C, fn: Call<C, A, B, 
   return fn(context, a, b);
 }
 
-// Bun and Deno claim to be some version of Node.js, and keep contexts in their own ways.
+// Bun and Deno report a version of Node.js, but keep contexts in ways of their own.
 const hasFrames =
   Number.parseInt(process.versions.node, 10) >= 24 &&
   !('bun' in process.versions) &&
   !('deno' in process.versions);
 
 /**
- * Calls `fn` with `context` as the context, in which everything that it starts goes on. It is
- * handed it, too.
+ * Calls `fn` with `context` as its context and as its first argument. Everything that `fn` starts
+ * goes on in that context.
  */
 export const runWith = hasFrames ? runInFrame : runInPlace;
 
 /**
- * Calls `fn` with no context at all, neither ours nor a user's. For what serves many tasks and
- * outlives each, like a timer: Node would make it remember, and keep in memory, whoever happened to
- * start it.
+ * Calls `fn` with no async context, neither that of this library nor any of the user's. For timers
+ * and other resources that serve many tasks and outlive each: Node.js would keep the context of the
+ * task that happened to create them in memory.
  */
 export const outsideOfTasks = AsyncLocalStorage.snapshot() as <R>(fn: () => R) => R;

@@ -1,26 +1,27 @@
 import type { CancelledError } from '../errors';
 
 /**
- * A cancel scope as seen from below, by the operations that wait in it. `concurrency` implements
- * it; sockets and everything else that waits know no more of a scope than this.
+ * A cancel scope as seen by the operations that wait in it. `concurrency` implements it; sockets
+ * and everything else that waits know no more of a scope than this.
  */
 export interface WaitScope {
   /**
-   * The error that every checkpoint in this scope rejects with, or null. Pushed down at cancel
-   * time, so that reading it is all a checkpoint pays.
+   * The error that every checkpoint in this scope rejects with, or null. Cancelling writes it into
+   * all scopes concerned, so that a checkpoint only has to read this field.
    */
   readonly cancellation: CancelledError | null;
-  /** Takes a pending operation into the scope's list: a cancellation from now on abandons it. */
+  /** Adds a pending operation to the scope's list: a cancellation of the scope cancels it. */
   link(operation: PendingOperation): void;
-  /** Takes it out again. */
+  /** Removes an operation from the list. */
   unlink(operation: PendingOperation): void;
 }
 
-// Without the type of the value: an Operation<T> is then an Operation<unknown>, and lists need no cast.
+// The type of the value is left out: any Operation<T> is then assignable to Operation<unknown>, and
+// lists of operations need no casts.
 type Resolve = (value: unknown) => void;
 type Reject = (reason: unknown) => void;
 
-// One executor for all promises made here: a closure per operation would be an allocation per
+// All promises of operations are made with one executor. A closure would be one more allocation per
 // operation.
 let capturedResolve: unknown;
 let capturedReject: unknown;
@@ -32,19 +33,20 @@ const capture = (resolve: unknown, reject: unknown): void => {
 const ignore = (): void => undefined;
 
 /**
- * One checkpoint under way: a promise, linked into the scope it waits in (so that cancel finds it)
- * and into the resource it waits for (so that readiness finds it). It ends once: by `settle`, by
- * `fail`, or by `cancel`.
+ * One pending checkpoint: a promise, linked into the scope that it waits in (so that a cancellation
+ * finds it) and into the resource that it waits for (so that readiness finds it). It ends once: by
+ * `settle`, by `fail` or by `cancel`.
  *
- * A subclass says what it waits for (`describe`) and how the resource forgets it (`withdraw`).
+ * A subclass tells what it waits for (`describe`) and how to unlink it from the resource
+ * (`withdraw`).
  */
 export abstract class Operation<T> {
-  /** Neighbours in the scope's list: the scope's own. */
+  // The scope owns these three fields. `previous` and `next` are the neighbours in its list.
   previous: PendingOperation | null = null;
   next: PendingOperation | null = null;
   /**
-   * The scope it is linked into; null outside of any, and once it has ended. The scope's own, too:
-   * one that is left hands it on.
+   * The scope that the operation is linked into; null outside of all scopes and once the operation
+   * has ended. A scope that ends moves its operations to the scope around it.
    */
   scope: WaitScope | null = null;
 
@@ -56,24 +58,21 @@ export abstract class Operation<T> {
     this.promise = new Promise<T>(capture);
     this.#resolve = capturedResolve as Resolve;
     this.#reject = capturedReject as Reject;
-    // Nothing is kept alive by the last promise that was made.
+    // The variables would keep the last promise in memory.
     capturedResolve = undefined;
     capturedReject = undefined;
   }
 
-  /** What the task tree shows: `sleep until 1200.5`, `recv on fd 17`. */
+  /** What the task tree shows, like `recv on fd 17`. */
   abstract describe(): string;
 
   /**
-   * Takes it out of the resource it waits for, without any effect on that resource. Called once, by
-   * `cancel`.
+   * Unlinks the operation from the resource that it waits for, without any effect on the resource.
+   * Only `cancel` calls it, once.
    */
   protected abstract withdraw(): void;
 
-  /**
-   * Links it into the caller's scope. To be called once, after the scope was seen not to be
-   * cancelled.
-   */
+  /** Links the operation into the caller's scope. To be called once, if that is not cancelled. */
   enter(scope: WaitScope | undefined): this {
     if (scope !== undefined) {
       this.scope = scope;
@@ -82,26 +81,26 @@ export abstract class Operation<T> {
     return this;
   }
 
-  /** The resource has unlinked it, and gives the result. */
+  /** Resolves. The resource has unlinked the operation before. */
   settle(value: T): void {
     this.leave();
     this.#resolve(value);
   }
 
-  /** The resource has unlinked it, and gives the reason why there is no result. */
+  /** Rejects. The resource has unlinked the operation before. */
   fail(reason: unknown): void {
     this.leave();
     this.#reject(reason);
   }
 
-  /** The scope cancels it: it had no effect. Throws nothing, and runs no code of a user's. */
+  /** Rejects with a cancellation: the operation had no effect. Never throws or calls user code. */
   cancel(reason: CancelledError): void {
     this.withdraw();
     markHandled(this.promise);
     this.fail(reason);
   }
 
-  /** Takes it out of its scope: no cancellation reaches it from now on. */
+  /** Unlinks the operation from its scope: no cancellation reaches it any more. */
   protected leave(): void {
     const { scope } = this;
     if (scope !== null) {
@@ -111,21 +110,18 @@ export abstract class Operation<T> {
   }
 }
 
-/** An operation whose result does not matter: scopes and resources keep lists of these. */
+/** An operation of any result, as in the lists of scopes and resources. */
 export type PendingOperation = Operation<unknown>;
 
 /**
- * Nobody may be awaiting it (a checkpoint that was only started): its rejection is then no
- * unhandled one.
+ * Keeps the rejection of `promise` from being an unhandled one, if the caller does not await the
+ * promise.
  */
 export function markHandled(promise: Promise<unknown>): void {
   void promise.then(undefined, ignore);
 }
 
-/**
- * A promise that rejects with the cancellation of `scope`; no unhandled rejection if nobody looks
- * at it.
- */
+/** A promise that rejects with the cancellation of `scope`, and never as an unhandled rejection. */
 export function cancelled(
   scope: WaitScope & { readonly cancellation: CancelledError },
 ): Promise<never> {
@@ -134,7 +130,7 @@ export function cancelled(
   return promise;
 }
 
-/** Begins every checkpoint: `if (isCancelled(scope)) return cancelled(scope)`. */
+/** The first line of every checkpoint is `if (isCancelled(scope)) return cancelled(scope)`. */
 export function isCancelled(
   scope: WaitScope | undefined,
 ): scope is WaitScope & { readonly cancellation: CancelledError } {

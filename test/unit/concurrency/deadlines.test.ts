@@ -1,6 +1,6 @@
 import type { Clock } from '#lib/contract/clock';
 import { describe, expect, it } from 'vitest';
-import { Deadlines, OUT, type Timed } from '#lib/concurrency/deadlines';
+import { Deadlines, NOT_SCHEDULED, type Timed } from '#lib/concurrency/deadlines';
 
 /** A clock that is moved by hand, and notes what its alarm is told. */
 class ManualClock implements Clock {
@@ -43,7 +43,7 @@ class ManualClock implements Clock {
 
 class Entry implements Timed {
   order = 0;
-  place = OUT;
+  position = NOT_SCHEDULED;
   earlier: Timed | null = null;
   later: Timed | null = null;
 
@@ -92,9 +92,9 @@ describe('Deadlines', () => {
     add(5);
     deadlines.remove(early);
     clock.advanceTo(7);
-    expect(late.place).toBeGreaterThanOrEqual(0);
+    expect(late.position).toBeGreaterThanOrEqual(0);
     deadlines.remove(late);
-    expect([early.place, late.place]).toEqual([OUT, OUT]);
+    expect([early.position, late.position]).toEqual([NOT_SCHEDULED, NOT_SCHEDULED]);
     clock.advanceTo(100);
     expect(log).toEqual(['5']);
   });

@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from 'vitest';
-import type { TaskGroup } from '#lib/concurrency/task-group';
-import type { TaskInfo } from '#lib/contract/tasks';
+import type { TaskGroup, TaskInfo } from '#lib/contract/tasks';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

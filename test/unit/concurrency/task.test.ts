@@ -1,8 +1,7 @@
-import type { Awaitable } from '#lib/contract/tasks';
+import type { Awaitable, Task } from '#lib/contract/tasks';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { CancelledError, InvalidStateError } from '#lib/errors';
-import type { Task } from '#lib/concurrency/task';
 import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();

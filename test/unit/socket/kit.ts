@@ -193,7 +193,7 @@ export class FakeScope implements Context {
   readonly isLeft = false;
   readonly operations = new Set<PendingOperation>();
 
-  heir(): undefined {
+  openAncestor(): undefined {
     return undefined;
   }
 
