@@ -1,21 +1,17 @@
 export { bytesOf } from '../../arguments/buffers';
 
 const EMPTY = new Uint8Array(0);
-/**
- * What a chunk costs beside its bytes: a peer that sends single bytes fills memory with little
- * else.
- */
+/** The memory of a chunk beside its bytes: most of what a peer occupies that sends single bytes. */
 const OVERHEAD_BYTES = 256;
 /**
- * A chunk of that many bytes is handed over alone rather than copied together with what comes after
- * it.
+ * A chunk of this size or more is returned alone, rather than copied together with the next ones.
  */
 const HANDOVER_BYTES = 16_384;
 
-/** Bytes in their order, as they came in chunks. */
+/** Received bytes, in order, in the chunks that they arrived in. */
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
-  /** Of the first chunk: the bytes that were taken already. */
+  /** How many bytes of the first chunk were taken already. */
   #offset = 0;
   #length = 0;
 
@@ -23,12 +19,12 @@ export class ByteQueue {
     return this.#length;
   }
 
-  /** How much memory it takes, nearly. */
+  /** About how much memory the queue takes, in bytes. */
   get weight(): number {
     return this.#length + this.#chunks.length * OVERHEAD_BYTES;
   }
 
-  /** Takes the memory of `chunk` over. */
+  /** Takes ownership of the memory of `chunk`. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
@@ -36,8 +32,8 @@ export class ByteQueue {
   }
 
   /**
-   * Takes up to `size` bytes, in memory of their own: that of the chunk, where that is nothing but
-   * what is wanted.
+   * Takes up to `size` bytes, in memory that holds nothing else: a chunk's own memory if its bytes
+   * are the wanted ones, else a copy.
    */
   take(size: number): Uint8Array {
     const count = Math.min(size, this.#length);
@@ -56,7 +52,7 @@ export class ByteQueue {
     return result;
   }
 
-  /** Takes up to as many bytes as `target` holds. @returns how many */
+  /** Takes as many bytes as fit `target`, if there are as many. @returns how many */
   takeInto(target: Uint8Array): number {
     let filled = 0;
     while (filled < target.length && this.#length > 0) {
@@ -80,7 +76,7 @@ export class ByteQueue {
     this.#length = 0;
   }
 
-  /** The queue is short (its weight is bounded), so `shift` costs little. */
+  /** The weight of the queue is bounded, so it has few chunks, and `shift` costs little. */
   #dropFirst(): void {
     this.#chunks.shift();
     this.#offset = 0;

@@ -18,8 +18,8 @@ import { NodeTransport } from './transport';
 import { noAncillary } from './unsupported';
 
 /**
- * A bound dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon as
- * the network takes them.
+ * A bound dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon as
+ * the network takes the datagram.
  */
 export class NodeDatagramListener
   extends NodeTransport
@@ -28,7 +28,7 @@ export class NodeDatagramListener
   readonly #port: DatagramPort;
   readonly #serving = new Serving();
 
-  /** Takes over a bound socket. @internal */
+  /** Takes ownership of a bound socket. @internal */
   constructor(backend: AsyncBackend, socket: Socket) {
     super(backend, {
       kind: 'datagram listener',
@@ -71,7 +71,7 @@ export class NodeDatagramListener
     return noAncillary('serveWithAncillary');
   }
 
-  /** No async function: it would cost a promise and three microtasks more for each datagram. */
+  /** Not an async function, which would add a promise and three microtasks to each datagram. */
   sendTo(data: Bytes, address: InetAddress): Promise<void> {
     try {
       checkBytes('data', data);
@@ -81,8 +81,8 @@ export class NodeDatagramListener
     }
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = this.closedRefusal('sendTo');
-    return refusal === null ? this.#port.send(data, address) : Promise.reject(refusal);
+    const usageError = this.closedError('sendTo');
+    return usageError === null ? this.#port.send(data, address) : Promise.reject(usageError);
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */
@@ -119,7 +119,7 @@ export class NodeDatagramListener
       for (let next = this.#port.first(); next !== undefined; next = this.#port.first()) {
         const { data, address } = next;
         group.startSoon(() => handler(data, address));
-        // One that the group did not take stays.
+        // After startSoon: if the group accepts no task, the datagram stays.
         this.#port.take();
       }
     }

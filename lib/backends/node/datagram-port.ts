@@ -6,21 +6,21 @@ import { hostText, inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { closedMeanwhile } from './transport';
 
-/** A datagram and its sender, in memory of its own. */
+/** A datagram and its sender. Nothing overwrites its memory later. */
 export interface Datagram {
   readonly data: Uint8Array;
   readonly address: InetAddress;
 }
 
 /**
- * Bytes of datagrams that may wait for a reader. Dgram cannot be paused, so what comes beyond that
- * is dropped, as the kernel drops what its receive buffer has no room for.
+ * Bytes of datagrams that may wait for a reader. A dgram.Socket cannot be paused, so further
+ * datagrams are dropped, as the kernel drops those that its receive buffer has no room for.
  */
 const MAX_WAITING_BYTES = 2_097_152;
-/** What a datagram costs beside its data. */
+/** The memory of a datagram beside its data. */
 const OVERHEAD_BYTES = 256;
 
-/** A bound dgram.Socket: what has come, and what is on its way out. */
+/** A bound dgram.Socket, its received datagrams, and its sends under way. */
 export class DatagramPort {
   readonly socket: Socket;
   readonly #waiting: Datagram[] = [];
@@ -30,11 +30,11 @@ export class DatagramPort {
   readonly #onSendEnd: () => void;
 
   /**
-   * Takes over a socket.
-   * @param onMessage something has come
-   * @param onError the network has reported an error for what was sent before
-   * @param onSendEnd nothing is on its way out any more
-   * @param onClose somebody else closed the socket
+   * Takes ownership of a socket.
+   * @param onMessage a datagram has arrived
+   * @param onError the network has reported an error for an earlier datagram
+   * @param onSendEnd the last send under way has ended
+   * @param onClose other code has closed the socket
    */
   constructor(
     socket: Socket,
@@ -71,12 +71,12 @@ export class DatagramPort {
     return this.#sending > 0;
   }
 
-  /** The one that came first; it stays. */
+  /** The datagram that arrived first. It stays. */
   first(): Datagram | undefined {
     return this.#waiting[0];
   }
 
-  /** The one that came first. There must be one. */
+  /** Takes the datagram that arrived first. There must be one. */
   take(): Datagram {
     const datagram = this.#waiting.shift() as Datagram;
     this.#waitingBytes -= datagram.data.length + OVERHEAD_BYTES;
@@ -84,8 +84,8 @@ export class DatagramPort {
   }
 
   /**
-   * Sends one datagram, to `to` or to the peer. Not to be cancelled: it is libuv's at once, and UDP
-   * does not keep it waiting.
+   * Sends one datagram, to `to` or to the peer. Cannot be cancelled: libuv has the datagram at once,
+   * and UDP sends without waiting for the peer.
    */
   send(data: Bytes, to?: InetAddress): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -99,7 +99,7 @@ export class DatagramPort {
       const bytes = bytesOf(data);
       if (to === undefined) this.socket.send(bytes, ended);
       else this.socket.send(bytes, to.port, hostText(to), ended);
-      // After the call, which throws for what it does not like.
+      // After the call: if it throws, nothing is under way.
       this.#sending++;
     });
   }
@@ -112,7 +112,7 @@ export class DatagramPort {
     try {
       this.socket.close();
     } catch (error) {
-      // Somebody else closed it before.
+      // Other code has closed it before.
       if ((error as NodeJS.ErrnoException).code !== 'ERR_SOCKET_DGRAM_NOT_RUNNING') throw error;
     }
   }

@@ -17,17 +17,17 @@ import { closedMeanwhile, NodeTransport } from './transport';
 import { noAncillary } from './unsupported';
 
 /**
- * A connected dgram.Socket. Sends are not to be cancelled once begun: they end at once, or as soon
- * as the network takes them.
+ * A connected dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon
+ * as the network takes the datagram.
  */
 export class NodeDatagramTransport extends NodeTransport implements AsyncDatagramTransport {
   readonly #port: DatagramPort;
-  /** Reported for an earlier datagram, and not yet told. */
+  /** An error of an earlier datagram, which the next call rejects with. */
   #error: Error | null = null;
   /** Calls of `sendMany` under way. */
   #batches = 0;
 
-  /** Takes over a connected socket. @internal */
+  /** Takes ownership of a connected socket. @internal */
   constructor(backend: AsyncBackend, socket: Socket) {
     super(backend, {
       kind: 'datagram socket',
@@ -59,7 +59,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
     checkBytes('buffer', buffer);
     const { byteLength } = buffer;
     return this.receive('recvInto', () => {
-      // A buffer that went away while waiting must not swallow a packet.
+      // A buffer that was detached while the call waited must not swallow a datagram.
       if (buffer.byteLength < byteLength) checkBytes('buffer', buffer);
       const data = this.#take();
       if (data.length > buffer.byteLength) throw systemErrorNamed('EMSGSIZE', 'recvmsg');
@@ -82,7 +82,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
     });
   }
 
-  /** No async function: it would cost a promise and three microtasks more for each datagram. */
+  /** Not an async function, which would add a promise and three microtasks to each datagram. */
   send(data: Bytes): Promise<void> {
     try {
       checkBytes('data', data);
@@ -142,7 +142,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
     ]);
   }
 
-  /** @throws what was reported for an earlier datagram, if anything: once */
+  /** @throws the error of an earlier datagram, if there is one, once */
   #take(): Uint8Array {
     this.#throwReported();
     return this.#port.take().data;
@@ -150,12 +150,12 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
 
   #begin(method: string): void {
     throwIfCancelled();
-    const refusal = this.closedRefusal(method);
-    if (refusal !== null) throw refusal;
+    const usageError = this.closedError(method);
+    if (usageError !== null) throw usageError;
     this.#throwReported();
   }
 
-  /** A graceful close lets a batch go on. */
+  /** Before each further datagram of a batch. A graceful close lets the batch go on. */
   #continueBatch(): void {
     throwIfCancelled();
     if (this.isClosed) throw closedMeanwhile();
@@ -169,7 +169,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
   }
 }
 
-/** The scope's own error is one for many operations: how much went is this one's. */
+/** The scope's error is shared by many operations: the count is of this one alone. */
 function withPacketsSent(error: unknown, packetsSent: number): unknown {
   if (error instanceof CancelledError)
     return Object.assign(new CancelledError(error.message, { cause: error }), { packetsSent });

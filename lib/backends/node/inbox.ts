@@ -1,17 +1,17 @@
 import { Operation, type WaitScope } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
 
-/** What can be asked whether a reader needs to wait, and to make something come. */
+/** Where an inbox receives from. */
 export interface Source {
   /** For the task tree: `stream`, `listener`. */
   readonly kind: string;
-  /** Whether there is something to take: data, an end, an error. */
+  /** Whether a receive can end now: with data, the end of the stream, or an error. */
   isReady(): boolean;
-  /** A reader waits. */
+  /** A reader has begun to wait. */
   wanted(): void;
 }
 
-/** A reader that waits. */
+/** A receive that waits. */
 export abstract class Receive<T> extends Operation<T> {
   readonly #inbox: Inbox;
 
@@ -20,7 +20,7 @@ export abstract class Receive<T> extends Operation<T> {
     this.#inbox = inbox;
   }
 
-  /** Called when there is something; may throw. */
+  /** Called when the source is ready. May throw. */
   protected abstract take(): T;
 
   describe(): string {
@@ -38,7 +38,7 @@ export abstract class Receive<T> extends Operation<T> {
     this.settle(result);
   }
 
-  /** What has come stays for the next reader. */
+  /** Cancelled: data that arrives stays for the next reader. */
   protected withdraw(): void {
     this.#inbox.forget(this);
   }
@@ -58,8 +58,8 @@ class ReceiveBy<T> extends Receive<T> {
 }
 
 /**
- * The receiving side of a transport or listener: what has come is taken by one reader at a time,
- * who waits if nothing has.
+ * The receiving side of a transport or listener. One reader at a time takes what has arrived, and
+ * waits if there is nothing.
  */
 export class Inbox {
   readonly #source: Source;
@@ -77,14 +77,14 @@ export class Inbox {
     return this.#reader !== null;
   }
 
-  /** Who waits. Whoever settles him has to `forget` him before. */
+  /** The receive that waits. Code that settles it must call `forget` before. */
   get reader(): Receive<unknown> | null {
     return this.#reader;
   }
 
   /**
-   * To be called once `scope`, the caller's, was seen not to be cancelled. `take` is called when
-   * there is something, and may throw.
+   * Takes now, or waits. `take` is called when the source is ready, and may throw. The caller has
+   * checked that `scope`, its own, is not cancelled.
    */
   receive<T>(scope: WaitScope | undefined, take: () => T): Promise<T> {
     const isReady = this.#source.isReady();
@@ -102,14 +102,14 @@ export class Inbox {
     return reader.enter(scope).promise;
   }
 
-  /** As `receive`, when there was seen to be nothing to take yet. */
+  /** As `receive`, when the source is known not to be ready. */
   wait<T>(scope: WaitScope | undefined, reader: Receive<T>): Promise<T> {
     this.#reader = reader;
     this.#source.wanted();
     return reader.enter(scope).promise;
   }
 
-  /** Something has arrived, or the next turn has begun: the waiting reader takes it. */
+  /** The source is ready, or the next turn has begun: the waiting reader takes what is there. */
   resume(): void {
     const reader = this.#reader;
     if (reader === null || !this.#source.isReady()) return;
@@ -117,7 +117,7 @@ export class Inbox {
     reader.attempt();
   }
 
-  /** Whoever waits is told that nothing will come. */
+  /** Rejects the receive that waits: nothing will arrive any more. */
   fail(reason: Error): void {
     const reader = this.#reader;
     if (reader === null) return;
@@ -125,6 +125,7 @@ export class Inbox {
     reader.fail(reason);
   }
 
+  /** Makes room for the next reader. */
   forget<T>(reader: Receive<T>): void {
     if (this.#reader === reader) this.#reader = null;
   }

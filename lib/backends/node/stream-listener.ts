@@ -9,11 +9,11 @@ import type { AttributeGetters } from '../../transports/attributes';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
 
-/** How a listener's server is closed, and what its connections are. */
+/** What the listeners of TCP and of Unix sockets do differently. */
 export interface ListenerKind {
   readonly attributes: AttributeGetters;
   readonly attributesOf: (connection: Socket) => AttributeGetters;
-  /** Connections that may wait for `serve`; what comes beyond that is dropped. */
+  /** Connections that may wait for `serve`. Further ones are closed. */
   readonly backlog: number;
   readonly close: (server: Server) => void;
 }
@@ -21,9 +21,9 @@ export interface ListenerKind {
 /**
  * A listening net.Server: TCP, or Unix streams.
  *
- * Net accepts by itself, also while nobody serves: such connections wait here, unread. At EMFILE
- * libuv accepts and closes what it can, and tells nobody; accept errors that net does tell are
- * process warnings (`SOCKSCOPE_ACCEPT`).
+ * A net.Server accepts by itself, also while no `serve` runs. The connections then wait here,
+ * unread. At EMFILE, libuv accepts and closes connections without any report. Errors that the
+ * net.Server does report become process warnings (`SOCKSCOPE_ACCEPT`).
  */
 export class NodeStreamListener
   extends NodeTransport
@@ -34,7 +34,7 @@ export class NodeStreamListener
   readonly #waiting: NodeStreamTransport[];
   readonly #serving = new Serving();
 
-  /** Takes over a server whose connections come paused. @internal */
+  /** Takes ownership of a server whose connections are paused at first. @internal */
   constructor(backend: AsyncBackend, server: Server, kind: ListenerKind) {
     const waiting: NodeStreamTransport[] = [];
     super(backend, {
@@ -94,10 +94,11 @@ export class NodeStreamListener
   ): Promise<never> {
     for (;;) {
       await this.receive('serve', () => undefined);
-      // Here, and not where they arrive: a task begins in the context of whoever starts it.
+      // Tasks are started here, not in the 'connection' event: a task begins in the context of the
+      // code that starts it.
       for (let [transport] = this.#waiting; transport !== undefined; [transport] = this.#waiting) {
         startHandler(group, handler, transport);
-        // One that the group did not take stays.
+        // After startHandler: if the group accepts no task, the connection stays.
         this.#waiting.shift();
       }
     }

@@ -11,7 +11,7 @@ import { busy, closedMeanwhile } from './transport';
 
 const DONE: Promise<void> = Promise.resolve();
 
-/** A send that the kernel has not taken whole at once: the rest is in libuv's queue. */
+/** A send that the kernel did not take whole at once. The rest is in libuv's queue. */
 class Send extends Operation<void> {
   readonly #sender: StreamSender;
   readonly total: number;
@@ -26,7 +26,7 @@ class Send extends Operation<void> {
     return 'send on a stream of the node backend';
   }
 
-  /** The scope's own error is one for many operations: how much went is this one's. */
+  /** The scope's error is shared by many operations: the count is of this one alone. */
   override cancel(reason: CancelledError): void {
     const bytesSent = this.#sender.bytesSent(this.total);
     super.cancel(
@@ -35,34 +35,35 @@ class Send extends Operation<void> {
   }
 
   protected withdraw(): void {
-    this.#sender.breakOff();
+    this.#sender.cancelled();
   }
 }
 
 /**
  * The sending side of a stream.
  *
- * What was written is in libuv's hands, and net has no way to take it back, nor to keep it from
- * going out later. So a send that is cancelled before the kernel took all of it ends the
- * connection: the rest is dropped, and never read from the caller's buffer again.
+ * libuv has what was written. node:net cannot take it back, nor keep it from being sent later. So a
+ * send that is cancelled before the kernel took all of it ends the connection: the rest is dropped,
+ * and the caller's buffer is not read any more.
  */
 export class StreamSender {
   readonly #socket: Socket;
-  /** A send was cancelled. */
+  /** Called when a send was cancelled. */
   readonly #onBreak: () => void;
+  /** Called when a send has ended. */
   readonly #onEnd: () => void;
   #current: Send | null = null;
   #ending: Promise<void> | null = null;
   #error: Error | null = null;
   /**
-   * Of writes: how many callbacks are to come. That of a send which ended at once comes later all
-   * the same.
+   * How many callbacks of writes are still to come. A send that ended at once has its callback
+   * later all the same.
    */
   #callbacks = 0;
   readonly #onWritten = (error?: Error | null): void => {
     this.#callbacks--;
-    // Net calls back in order, and nothing is written while a send is under way: the last callback
-    // is that one's.
+    // Callbacks come in order, and nothing else is written while a send is under way. So the last
+    // callback is the one of the current send.
     if (this.#callbacks === 0 && this.#current !== null)
       this.#written(this.#current, error ?? null);
   };
@@ -71,7 +72,7 @@ export class StreamSender {
     this.#socket = socket;
     this.#onBreak = onBreak;
     this.#onEnd = onEnd;
-    // Half-closed before, by whoever had the net.Socket.
+    // The code that had the net.Socket before has half-closed it.
     if (socket.writableEnded) this.#ending = DONE;
   }
 
@@ -83,10 +84,10 @@ export class StreamSender {
     return this.#ending !== null;
   }
 
-  /** Why nothing can be sent; null if it can. */
-  refusal(method: string): Error | null {
+  /** The error for a send that must not begin now; null if it may. */
+  usageError(method: string): Error | null {
     if (this.#current !== null) return busy(method, 'sending');
-    if (this.#error instanceof InvalidStateError) return brokenOff(method);
+    if (this.#error instanceof InvalidStateError) return endedHalfWay(method);
     return null;
   }
 
@@ -102,25 +103,25 @@ export class StreamSender {
     this.#callbacks++;
     this.#write(data);
     const socket = this.#socket;
-    // The kernel has taken it all, in this very call.
+    // The kernel has taken all of it within the call.
     if (socket.writableLength === 0 && socket.errored === null) return spend() ? DONE : nextTurn();
     const operation = new Send(this, total).enter(scope);
     this.#current = operation;
     return operation.promise;
   }
 
-  /** Half-closes. What the kernel has is sent before. */
+  /** Half-closes the connection, behind what was written before. */
   end(): Promise<void> {
-    // The promise settles in any case: net calls back with an error, too, if the connection is lost
-    // or closed meanwhile.
+    // The promise settles in any case: the callback is also called, with an error, if the connection
+    // is lost or closed meanwhile.
     this.#ending ??= this.#error === null ? new Promise((resolve) => this.#socket.end(() => { resolve(); })) : DONE; // prettier-ignore
     return this.#ending;
   }
 
-  /** Of a send of `total` bytes that is under way: how many the kernel has taken. */
+  /** How many bytes the kernel has taken of the send under way, of `total` bytes. */
   bytesSent(total: number): number {
-    // Inside of net, but nothing else tells: `bytesWritten` counts what was handed to libuv. Where
-    // it is missing, all of it is taken to be unsent.
+    // An internal of node:net, for lack of another source: `bytesWritten` counts what libuv has
+    // got. If the internal is missing, all bytes count as unsent.
     const { _handle: handle } = this.#socket as unknown as {
       readonly _handle?: { readonly writeQueueSize?: unknown } | null;
     };
@@ -132,21 +133,21 @@ export class StreamSender {
   }
 
   /** The send under way was cancelled. */
-  breakOff(): void {
+  cancelled(): void {
     this.#current = null;
     this.#error = new InvalidStateError('A send was cancelled half-way: only aclose() is left');
     this.#onBreak();
     this.#onEnd();
   }
 
-  /** The connection is lost: this and every further send rejects with its reason. */
-  lose(error: Error): void {
+  /** The connection is lost: the send under way, and all later ones, reject with the reason. */
+  fail(error: Error): void {
     this.#error ??= error;
     const operation = this.#current;
     if (operation !== null) this.#finish(operation, error);
   }
 
-  /** The transport is about to be closed abruptly. */
+  /** The transport closes at once: the send under way rejects. */
   close(): void {
     const operation = this.#current;
     if (operation === null) return;
@@ -164,7 +165,7 @@ export class StreamSender {
       return;
     }
     const last = data.length - 1;
-    // Corked, they go in one writev(2).
+    // Corked buffers are sent by one writev(2).
     socket.cork();
     for (let i = 0; i < last; i++) socket.write(data[i] as Uint8Array);
     socket.write(data[last] as Uint8Array, this.#onWritten);
@@ -172,8 +173,8 @@ export class StreamSender {
   }
 
   #written(operation: Send, error: Error | null): void {
-    // A socket that was destroyed calls back without an error: its 'error' or 'close' event tells
-    // what became of the send.
+    // A destroyed socket calls back without an error. Its 'error' or 'close' event says how the send
+    // ended.
     if (operation !== this.#current || (error === null && this.#socket.destroyed)) return;
     this.#finish(operation, error);
   }
@@ -186,7 +187,7 @@ export class StreamSender {
   }
 }
 
-function brokenOff(method: string): InvalidStateError {
+function endedHalfWay(method: string): InvalidStateError {
   return new InvalidStateError(
     `${method}() called after a send that was cancelled half-way: only aclose() is left`,
   );

@@ -19,13 +19,13 @@ const MAX_INT = 0x7fffffff;
 const EMPTY = new Uint8Array(0);
 
 /**
- * Bytes of memory that may wait for a receive. From there on the socket is paused, and soon the
- * peer must wait. Net holds another such amount.
+ * Bytes of memory that may wait for a receive. Above that the socket is paused, and soon the peer
+ * must wait. The net.Socket holds about as much again.
  */
 const HIGH_WATER_BYTES = 131_072;
 const LOW_WATER_BYTES = 32_768;
 
-/** A reader of whom it is known where the bytes go: what comes need not be queued first. */
+/** A receive with the caller's buffer: bytes can go there without being queued first. */
 class ReceiveInto extends Receive<number> {
   readonly buffer: Uint8Array;
   readonly #takeInto: (buffer: Uint8Array) => number;
@@ -44,21 +44,21 @@ class ReceiveInto extends Receive<number> {
 /**
  * A connected net.Socket: TCP, or a Unix stream.
  *
- * It reads from the socket from the first receive on, somewhat ahead of its readers: what has come
- * and was not taken, by a receive that was cancelled say, waits for the next one.
+ * From the first receive on, the transport reads from the socket, somewhat ahead of its readers.
+ * Bytes that no receive has taken (because it was cancelled, for instance) wait for the next one.
  */
 export class NodeStreamTransport extends NodeTransport implements AsyncStreamTransport {
   readonly #socket: Socket;
   readonly #attributes: AttributeGetters;
   readonly #incoming = new ByteQueue();
   readonly #sender: StreamSender;
-  /** The peer has sent its last byte. */
+  /** The peer has ended its side of the stream. */
   #hasEnded: boolean;
-  /** What receives reject with, once everything that came before has been taken. */
+  /** The error that receives reject with, after all bytes that came before it were taken. */
   #error: Error | null = null;
 
   /**
-   * Takes over a connected socket that is paused and allows half-open connections.
+   * Takes ownership of a connected socket that is paused and allows half-open connections.
    * @internal
    */
   constructor(backend: AsyncBackend, socket: Socket, attributes: AttributeGetters) {
@@ -71,13 +71,13 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     });
     this.#socket = socket;
     this.#attributes = attributes;
-    // Its end may have been read before, by whoever had the net.Socket.
+    // The code that had the net.Socket before may have read its end.
     this.#hasEnded = socket.readableEnded;
     this.#sender = new StreamSender(
       socket,
       () => {
-        // Whoever waits to receive is told by the 'close' event: he may be in the scope that is
-        // being cancelled too.
+        // A receive that waits rejects later, in the 'close' event: its own scope may be the one
+        // that is being cancelled.
         this.#error ??= new InvalidStateError(
           'A send was cancelled half-way: only aclose() is left',
         );
@@ -95,19 +95,19 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
       this.serveReader();
     });
     socket.on('error', (error) => {
-      this.#lose(error);
+      this.#fail(error);
     });
     socket.on('close', () => {
-      // Lost, or ended on both sides: its state tells. Else somebody who has the net.Socket closed
-      // it.
+      // The connection is lost, or has ended on both sides, and its state says which. Else other
+      // code that has the net.Socket has closed it.
       if (this.#error !== null) this.serveReader();
       else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
     });
   }
 
   /**
-   * No async function, like recvInto and sendAll: it would cost a promise and three microtasks
-   * more.
+   * Not an async function, which would add a promise and three microtasks. The same holds for
+   * recvInto and sendAll.
    */
   recv(bufsize: number): Promise<Uint8Array> {
     try {
@@ -130,10 +130,10 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     if (this.#isReady()) return this.receive('recvInto', () => this.#takeInto(buffer));
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = this.receiveRefusal('recvInto');
-    return refusal === null
+    const usageError = this.receiveError('recvInto');
+    return usageError === null
       ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto))
-      : Promise.reject(refusal);
+      : Promise.reject(usageError);
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
@@ -154,9 +154,9 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   }
 
   /**
-   * **Cancellation.** Node's net cannot take back what it has queued. A send that is cancelled
-   * before the kernel took all of it drops the rest and ends the connection, also if nothing was
-   * taken yet; `bytesSent` of the CancelledError is then 0. What had arrived by then can still be
+   * **Cancellation.** node:net cannot take back what it has queued. A send that is cancelled before
+   * the kernel took all of it drops the rest and ends the connection, also if nothing was taken
+   * yet: `bytesSent` of the CancelledError is then 0. Bytes that had arrived by then can still be
    * received.
    */
   sendAll(data: Bytes): Promise<void> {
@@ -186,8 +186,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     if (this.isClosing()) return undefined;
-    const refusal = this.#sender.refusal('sendEof');
-    if (refusal !== null) throw refusal;
+    const usageError = this.#sender.usageError('sendEof');
+    if (usageError !== null) throw usageError;
     return this.#sender.end();
   }
 
@@ -205,7 +205,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     return this.#attributes;
   }
 
-  /** What recvInto does for other views, for empty buffers, and for what is no buffer. */
+  /** `recvInto` for other views, for empty buffers, and for arguments that are not buffers. */
   async #recvIntoSpecial(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
     return buffer.byteLength === 0 ? this.#nothing('recvInto', 0) : this.recvInto(bytesOf(buffer));
@@ -219,8 +219,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   #send(method: string, data: Uint8Array | readonly Uint8Array[], total: number): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = this.closedRefusal(method) ?? this.#sender.refusal(method);
-    return refusal === null ? this.#sender.send(scope, data, total) : Promise.reject(refusal);
+    const usageError = this.closedError(method) ?? this.#sender.usageError(method);
+    return usageError === null ? this.#sender.send(scope, data, total) : Promise.reject(usageError);
   }
 
   #isReady(): boolean {
@@ -230,7 +230,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   #arrived(chunk: Uint8Array): void {
     if (this.isClosed || chunk.length === 0) return;
     const { reader } = this.inbox;
-    // The usual case does without the queue: somebody waits for it, and has room.
+    // The usual case needs no queue: a receive waits, and its buffer has room.
     if (
       reader instanceof ReceiveInto &&
       this.#incoming.length === 0 &&
@@ -252,7 +252,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
 
   readonly #takeInto = (buffer: Uint8Array): number => {
     this.#checkLost();
-    // One that went away while it waited must not look like the end of the stream.
+    // A buffer that was detached while the call waited must not look like the end of the stream.
     if (buffer.length === 0)
       throw invalidArgument('buffer', 'left as it is until the promise settles', buffer);
     const count = this.#incoming.takeInto(buffer);
@@ -262,8 +262,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
 
   #takeIntoMany(views: readonly Bytes[]): number {
     this.#checkLost();
-    // One that went away while it waited has no room; if none has, it would look like the end of
-    // the stream.
+    // A buffer that was detached while the call waited has no room. Without any room, the result 0
+    // would look like the end of the stream.
     const targets = views.filter((view) => lengthNow(view) > 0);
     if (targets.length === 0)
       throw invalidArgument('buffers', 'left as they are until the promise settles', views);
@@ -273,21 +273,21 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     return count;
   }
 
-  /** A receive of no bytes: a checkpoint, that waits for nothing. */
+  /** A receive of no bytes: a checkpoint that does not wait. */
   #nothing<T>(method: string, result: T): Promise<T> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = this.receiveRefusal(method);
-    return refusal === null ? Promise.resolve(result) : Promise.reject(refusal);
+    const usageError = this.receiveError(method);
+    return usageError === null ? Promise.resolve(result) : Promise.reject(usageError);
   }
 
   #checkLost(): void {
     if (this.#incoming.length === 0 && !this.#hasEnded && this.#error !== null) throw this.#error;
   }
 
-  #lose(error: Error): void {
+  #fail(error: Error): void {
     this.#error ??= error;
-    this.#sender.lose(error);
+    this.#sender.fail(error);
     this.serveReader();
   }
 }

@@ -7,16 +7,16 @@ import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation } from '../../waiting/operation';
 import { Inbox, type Source } from './inbox';
 
-/** A checkpoint that one of Node's callbacks ends. */
+/** A checkpoint that a callback of Node's ends. */
 export class Wait<T> extends Operation<T> {
   readonly #description: string;
-  readonly #giveUp: () => void;
+  readonly #undo: () => void;
 
-  /** @param giveUp called when it is cancelled: takes back what was begun */
-  constructor(description: string, giveUp: () => void) {
+  /** @param undo called when the checkpoint is cancelled: ends what was begun */
+  constructor(description: string, undo: () => void) {
     super();
     this.#description = description;
-    this.#giveUp = giveUp;
+    this.#undo = undo;
   }
 
   describe(): string {
@@ -24,13 +24,13 @@ export class Wait<T> extends Operation<T> {
   }
 
   protected withdraw(): void {
-    this.#giveUp();
+    this.#undo();
   }
 }
 
 /**
- * What every transport and listener of this backend does alike: it owns one of Node's sockets,
- * closes it, and knows its attributes.
+ * The base of all transports and listeners of this backend: owns one of Node's sockets, closes it,
+ * and gives its attributes.
  */
 export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
   readonly #backend: AsyncBackend;
@@ -58,8 +58,8 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
     this.inbox.fail(closedMeanwhile());
     const closer: Wait<void> = new Wait<void>('aclose that waits for a send', () => {
       this.#closers.delete(closer);
-      // A moment later: the send that is cut off may be in the scope that is being cancelled too,
-      // and is told of that then.
+      // In a later microtask: the scope that is being cancelled may be that of the send, too, which
+      // must then reject as cancelled.
       queueMicrotask(() => {
         this.closeNow();
       });
@@ -84,12 +84,15 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
     return this.aclose();
   }
 
-  /** What a task does to the transport that it owns, if it fails. @internal */
+  /** Closes at once: for a task that owns the transport and fails. @internal */
   [Symbol.dispose](): void {
     this.closeNow();
   }
 
-  /** Closes without waiting; whoever waits on it gets ClosedResourceError. Idempotent. @internal */
+  /**
+   * Closes at once. Operations that wait reject with ClosedResourceError. Idempotent.
+   * @internal
+   */
   closeNow(): void {
     if (this.#isClosed) return;
     this.#isClosing = true;
@@ -107,34 +110,34 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
   /** Closes Node's socket. Called once. */
   protected abstract destroy(): void;
 
-  /** Whether a graceful close has a send to wait for. */
+  /** Whether a graceful close must wait for a send. */
   protected abstract isSending(): boolean;
 
   protected abstract attributes(): AttributeGetters;
 
-  /** A send has ended: who waits to close may. */
+  /** A send has ended: a graceful close that waits for it goes on. */
   protected sendEnded(): void {
     if (this.#isClosing && !this.isSending()) this.closeNow();
   }
 
-  /** A checkpoint: `take` is called when there is something to take. */
+  /** A checkpoint: `take` is called when the source is ready. */
   protected receive<T>(method: string, take: () => T): Promise<T> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    const refusal = this.receiveRefusal(method);
-    return refusal === null ? this.inbox.receive(scope, take) : Promise.reject(refusal);
+    const usageError = this.receiveError(method);
+    return usageError === null ? this.inbox.receive(scope, take) : Promise.reject(usageError);
   }
 
-  /** Why a receive cannot begin; null if it can. */
-  protected receiveRefusal(method: string): Error | null {
-    return this.closedRefusal(method) ?? (this.inbox.isBusy ? busy(method, 'receiving') : null);
+  /** The error for a receive that must not begin now; null if it may. */
+  protected receiveError(method: string): Error | null {
+    return this.closedError(method) ?? (this.inbox.isBusy ? busy(method, 'receiving') : null);
   }
 
-  protected closedRefusal(method: string): ClosedResourceError | null {
+  protected closedError(method: string): ClosedResourceError | null {
     return this.#isClosing ? new ClosedResourceError(`${method}() called after close`) : null;
   }
 
-  /** Something has come. */
+  /** The source is ready: the waiting receive goes on. */
   protected serveReader(): void {
     this.inbox.resume();
   }
