@@ -30,10 +30,10 @@ export function newBuiltinBackend(
 }
 
 /**
- * The backend that is given, or a new one of that name, or, without an argument, the backend that runs
- * the current task.
- * @throws InvalidStateError without an argument outside of any task, and in a task of a backend without
- *   networking; TypeError for a value that is neither a backend nor the name of one
+ * The backend that is given, or a new one of that name, or, without an argument, the backend that
+ * runs the current task.
+ * @throws InvalidStateError without an argument outside of any task, and in a task of a backend
+ *   without networking; TypeError for a value that is neither a backend nor the name of one
  */
 export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): AsyncBackend {
   if (backend === undefined) {
@@ -51,8 +51,8 @@ export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): Asyn
 }
 
 /**
- * Whether a value is a backend with networking: one of this library, or a custom one. It looks for the
- * methods of the contract and does not call them.
+ * Whether a value is a backend with networking: one of this library, or a custom one. It looks for
+ * the methods of the contract and does not call them.
  */
 export function isAsyncBackend(value: unknown): value is AsyncBackend {
   const { bootstrap, createTcpConnection, createTcpListeners } =

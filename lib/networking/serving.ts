@@ -41,8 +41,8 @@ export class Serving {
 }
 
 /**
- * Starts a handler as a task that owns its transport: if the handler fails or is cancelled, it cannot
- * have passed the transport on, and the transport is closed.
+ * Starts a handler as a task that owns its transport: if the handler fails or is cancelled, it
+ * cannot have passed the transport on, and the transport is closed.
  * @throws what the group throws if it takes no more tasks
  */
 export function startHandler<T extends Disposable>(

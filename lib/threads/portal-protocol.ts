@@ -35,7 +35,7 @@ export const CLOSED = 3;
 
 /** A handle as this library makes and reads it. */
 export interface OwnPortalHandle extends PortalHandle {
-  /** Memory of both threads: the count of replies and the portal's state. A blocked thread waits on it. */
+  /** Memory of both threads: the count of replies, on which a blocked thread waits, and the state. */
   readonly signals: SharedArrayBuffer;
   /** The thread of the portal. */
   readonly threadId: number;

@@ -2,9 +2,9 @@ import { outsideOfTasks } from './context';
 
 /**
  * The turn budget: how many operations may complete in one turn of the event loop without waiting
- * for it. Node.js runs promise callbacks before timers and I/O. A task whose operations all complete
- * at once would therefore starve every timer and every other connection. When the budget is spent,
- * an operation is deferred to the next turn although it could complete now.
+ * for it. Node.js runs promise callbacks before timers and I/O. A task whose operations all
+ * complete at once would therefore starve every timer and every other connection. When the budget
+ * is spent, an operation is deferred to the next turn although it could complete now.
  *
  * Both backends share this one budget. A new turn renews it: the turn that `defer` brings, and each
  * delivery of events by the reactor.

@@ -22,7 +22,7 @@ import {
   type ThreadsPortal,
   UnsupportedOperationError,
 } from '#lib/index';
-import type { ConformanceSubject } from '#lib/conformance/harness';
+import type { ConformanceSubject } from '#lib/conformance/index';
 import { newPlainConcurrency } from './plain-concurrency';
 
 const refuse = async (): Promise<never> => {

@@ -112,8 +112,8 @@ export class StreamSender {
 
   /** Half-closes the connection, behind what was written before. */
   end(): Promise<void> {
-    // The promise settles in any case: the callback is also called, with an error, if the connection
-    // is lost or closed meanwhile.
+    // The promise settles in any case: the callback is also called, with an error, if the
+    // connection is lost or closed meanwhile.
     this.#ending ??= this.#error === null ? new Promise((resolve) => this.#socket.end(() => { resolve(); })) : DONE; // prettier-ignore
     return this.#ending;
   }
@@ -173,8 +173,8 @@ export class StreamSender {
   }
 
   #written(operation: Send, error: Error | null): void {
-    // A destroyed socket calls back without an error. Its 'error' or 'close' event says how the send
-    // ended.
+    // A destroyed socket calls back without an error. Its 'error' or 'close' event says how the
+    // send ended.
     if (operation !== this.#current || (error === null && this.#socket.destroyed)) return;
     this.#finish(operation, error);
   }
