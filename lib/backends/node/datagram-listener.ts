@@ -115,7 +115,8 @@ export class NodeDatagramListener
   ): Promise<never> {
     for (;;) {
       await this.receive('serve', () => undefined);
-      // Here, and not where they are taken: a task begins in the context of whoever starts it.
+      // Tasks are started here, not in the 'message' event: a task begins in the context of the
+      // code that starts it.
       for (let next = this.#port.first(); next !== undefined; next = this.#port.first()) {
         const { data, address } = next;
         group.startSoon(() => handler(data, address));

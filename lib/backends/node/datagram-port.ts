@@ -84,8 +84,8 @@ export class DatagramPort {
   }
 
   /**
-   * Sends one datagram, to `to` or to the peer. Cannot be cancelled: libuv has the datagram at
-   * once, and UDP sends without waiting for the peer.
+   * Sends one datagram, to `to` or to the peer. A send cannot be cancelled: libuv has the datagram
+   * at once, and UDP does not wait for the peer.
    */
   send(data: Bytes, to?: InetAddress): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -112,8 +112,8 @@ export class StreamSender {
 
   /** Half-closes the connection, behind what was written before. */
   end(): Promise<void> {
-    // The promise settles in any case: the callback is also called, with an error, if the
-    // connection is lost or closed meanwhile.
+    // The promise settles in any case: if the connection is lost or closed meanwhile, the callback
+    // is called with an error.
     this.#ending ??= this.#error === null ? new Promise((resolve) => this.#socket.end(() => { resolve(); })) : DONE; // prettier-ignore
     return this.#ending;
   }

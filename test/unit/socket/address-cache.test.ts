@@ -7,7 +7,7 @@ import { AddressCache } from '#lib/socket/address-cache';
 afterEach(() => vi.restoreAllMocks());
 
 const inet = (port: number): InetAddress => ({ address: '10.1.2.3', port, family: 'IPv4' });
-/** A sockaddr in the middle of other bytes, as a batch of names holds it. */
+/** A sockaddr in the middle of other bytes, as in a batch of names. */
 function inSlab(address: Parameters<typeof encodeAddress>[0]): [Uint8Array, number, number] {
   const { bytes, length } = encodeAddress(address, 'test');
   const slab = new Uint8Array(300).fill(0xee);
@@ -16,7 +16,7 @@ function inSlab(address: Parameters<typeof encodeAddress>[0]): [Uint8Array, numb
 }
 
 describe('AddressCache', () => {
-  it('gives one frozen object for one address, and reads its text once', () => {
+  it('returns one frozen object per address, and decodes its text once', () => {
     const cache = new AddressCache();
     const decode = vi.spyOn(nativeBinding(), 'decodeInet');
     const first = cache.decode(...inSlab(inet(1)));
@@ -27,7 +27,7 @@ describe('AddressCache', () => {
     expect(Object.isFrozen(first)).toBe(true);
   });
 
-  it('an answer to a sender is not encoded again; the slab may have changed', () => {
+  it('does not encode the address of a reply again, though the receive memory has changed', () => {
     const cache = new AddressCache();
     const [slab, start, length] = inSlab(inet(1));
     const address = cache.decode(slab, start, length) as InetAddress;
@@ -40,7 +40,7 @@ describe('AddressCache', () => {
     expect(known.bytes.subarray(0, known.length)).toEqual(fresh.bytes.subarray(0, fresh.length));
   });
 
-  it('knows Unix senders: paths, and the unnamed', () => {
+  it('remembers Unix senders, with and without a path', () => {
     const cache = new AddressCache();
     for (const path of ['/a/path', '\0abstract\0name', '/ü']) {
       expect(cache.decode(...inSlab(path))).toBe(path);
@@ -58,7 +58,7 @@ describe('AddressCache', () => {
   it.runIf(process.platform === 'linux')('a path that fills sun_path is a destination too', () => {
     const cache = new AddressCache();
     const path = `/${'x'.repeat(107)}`;
-    // Told with a NUL behind it: 111 bytes, of which sendto(2) takes 110.
+    // The kernel returns 111 bytes, with a NUL at the end. sendto(2) accepts 110.
     const sockaddr = Buffer.concat([
       encodeAddress('/', 'test').bytes.subarray(0, 2),
       Buffer.from(`${path}\0`),
@@ -68,7 +68,7 @@ describe('AddressCache', () => {
     expect([length, Buffer.from(bytes.subarray(2, length)).toString()]).toEqual([110, path]);
   });
 
-  it('what one user does to an address, the next does not see', () => {
+  it("one user's change to an address is not visible to the next", () => {
     const cache = new AddressCache();
     const path = Uint8Array.of(0x2f, 0xff);
     const first = cache.decode(...inSlab(path)) as Uint8Array;
@@ -83,7 +83,7 @@ describe('AddressCache', () => {
     expect(bytes.subarray(0, length)).toEqual(raw.sockaddr);
   });
 
-  it('two peers of one hash are two peers', () => {
+  it('tells two peers with the same hash apart', () => {
     const cache = new AddressCache();
     const peers: InetAddress[] = [
       { address: '10.7.116.85', port: 38_084, family: 'IPv4' },
@@ -99,7 +99,7 @@ describe('AddressCache', () => {
     }
   });
 
-  it('forgets, rather than grow without end', () => {
+  it('forgets all peers rather than grow without bound', () => {
     const cache = new AddressCache();
     const [slab, start, length] = inSlab(inet(0));
     const first = cache.decode(slab, start, length);
@@ -115,7 +115,7 @@ describe('AddressCache', () => {
     expect(cache.encode(first as InetAddress, 'sendto').length).toBe(length);
   });
 
-  it('what is no address is refused as ever', () => {
+  it('rejects an invalid address as encodeAddress does', () => {
     expect(() => new AddressCache().encode(null as never, 'sendto')).toThrow(TypeError);
     expect(() => new AddressCache().encode({ ...inet(1), port: -1 }, 'sendto')).toThrow(RangeError);
   });

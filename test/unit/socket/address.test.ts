@@ -33,7 +33,7 @@ describe('encodeAddress and decodeAddress', () => {
     expect(roundTrip(address)).toEqual(address);
   });
 
-  it('bytes that are UTF-8 come back as text, others as bytes of their own', () => {
+  it('bytes that are UTF-8 are decoded as text, others as bytes in new memory', () => {
     expect(roundTrip(Buffer.from('/tmp/socket'))).toBe('/tmp/socket');
     const bytes = Uint8Array.of(0x2f, 0xff, 0xfe);
     const { bytes: sockaddr, length } = encodeAddress(bytes, 'test');
@@ -56,7 +56,7 @@ describe('encodeAddress and decodeAddress', () => {
     });
   });
 
-  it('other families travel as raw bytes, in memory of their own', () => {
+  it('other families are raw bytes, in new memory', () => {
     const sockaddr = new Uint8Array(12);
     new Uint16Array(sockaddr.buffer)[0] = constant('AF_NETLINK');
     sockaddr[11] = 7;
@@ -82,7 +82,7 @@ describe('encodeAddress and decodeAddress', () => {
     expect(decodeAddress(bytes, 2 + unixPathMax + 1)).toBe('a'.repeat(unixPathMax));
   });
 
-  it('a path that is too long is ENAMETOOLONG, never cut', () => {
+  it('a path that is too long is ENAMETOOLONG, and is never cut', () => {
     for (const path of [
       'a'.repeat(unixPathMax),
       `\0${'a'.repeat(unixPathMax)}`,
@@ -98,7 +98,7 @@ describe('encodeAddress and decodeAddress', () => {
     }
   });
 
-  it('what is no address is a TypeError or RangeError, before any system call', () => {
+  it('an invalid address is a TypeError or RangeError, before any system call', () => {
     const inet = { address: '127.0.0.1', port: 1, family: 'IPv4' };
     const gone = new Uint8Array(3);
     detach(gone);
@@ -159,7 +159,7 @@ describe('encodeAddress and decodeAddress', () => {
     ).toContain('Received 65536');
   });
 
-  it('families are written as the platform numbers them', () => {
+  it('encodes families with the numbers of the platform', () => {
     const family = (address: SocketAddress): number | undefined =>
       new Uint16Array(encodeAddress(address, 'test').bytes.buffer)[0];
     expect(family('x')).toBe(AF_UNIX);
@@ -169,7 +169,7 @@ describe('encodeAddress and decodeAddress', () => {
 });
 
 describe('errorTarget', () => {
-  it('is what a Node error carries', () => {
+  it("returns the properties that Node's errors have", () => {
     expect(errorTarget({ address: '::1', port: 5, family: 'IPv6' })).toEqual({
       address: '::1',
       port: 5,
@@ -181,7 +181,7 @@ describe('errorTarget', () => {
 });
 
 describe('checkPort', () => {
-  it('takes 0 to 65535', () => {
+  it('accepts 0 to 65535', () => {
     checkPort('port', 0);
     checkPort('port', 65535);
     expect(() => checkPort('port', 65536)).toThrow(RangeError);

@@ -32,7 +32,7 @@ const decode = (control: Uint8Array | null): AncillaryData => {
 };
 
 describe('encodeAncillary and decodeAncillary', () => {
-  it('carry everything that was given, and nothing else', () => {
+  it('keep everything that was given, and add nothing', () => {
     const messages = [
       { level: SOL_SOCKET, type: 77, data: Uint8Array.of(1, 2, 3) },
       { level: 0x7fffffff, type: -0x80000000, data: new Uint8Array(0) },
@@ -55,13 +55,13 @@ describe('encodeAncillary and decodeAncillary', () => {
     });
   });
 
-  it('nothing to send is no control data', () => {
+  it('no messages need no control buffer', () => {
     expect(encodeAncillary({})).toBe(null);
     expect(encodeAncillary({ fds: [], messages: [] })).toBe(null);
     expect(decodeAncillary(new Uint8Array(64), 0, true)).toEqual({ truncated: true });
   });
 
-  it('a pid of 0 is this process', () => {
+  it('a pid of 0 stands for this process', () => {
     expect(
       decode(encodeAncillary({ credentials: { pid: 0, uid: 1, gid: 2 } })).credentials,
     ).toEqual({ pid: process.pid, uid: 1, gid: 2 });
@@ -76,7 +76,7 @@ describe('encodeAncillary and decodeAncillary', () => {
     expect(messages?.[0]?.data).toEqual(Uint8Array.of(1, 1, 2, 2));
   });
 
-  it('what is wrong is refused with the value in the message', () => {
+  it('an invalid value is named in the error', () => {
     const gone = new Uint8Array(3);
     detach(gone);
     const credentials = { pid: 1, uid: 1, gid: 1 };
@@ -131,7 +131,7 @@ describe('encodeAncillary and decodeAncillary', () => {
 });
 
 describe('ancillaryBufferSize', () => {
-  it('has room for just that', () => {
+  it('has exactly the room that the messages need', () => {
     expect(ancillaryBufferSize(0)).toBe(0);
     expect(ancillaryBufferSize(3)).toBe(encodeAncillary({ fds: [1, 2, 3] })?.length);
     expect(ancillaryBufferSize(1, true)).toBe(
@@ -171,7 +171,7 @@ describe('received fds', () => {
     fds.forEach(closeSync);
   });
 
-  it('for which there is no room are closed, and the message says so', () => {
+  it('without room in the buffer are closed, and the result is marked as truncated', () => {
     const [left, right] = pair();
     const before = openFdCount();
     const fds = [open(), open(), open()];
@@ -195,7 +195,7 @@ describe('received fds', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('that a plain recv passes over are closed by the kernel', () => {
+  it('are closed by the kernel if a plain recv skips them', () => {
     const [left, right] = pair();
     const before = openFdCount();
     const fd = open();
@@ -205,7 +205,7 @@ describe('received fds', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('253 go in one message, and no more', () => {
+  it('fit one message up to 253 of them', () => {
     const [left, right] = pair();
     const fd = open();
     const fds = new Array<number>(253).fill(fd);
@@ -222,7 +222,7 @@ describe('received fds', () => {
     closeSync(fd);
   });
 
-  it('an fd that is not open cannot be sent', () => {
+  it('must be open when they are sent', () => {
     const [left] = pair();
     const fd = open();
     closeSync(fd);
@@ -236,7 +236,7 @@ describe('received fds', () => {
 });
 
 describe('closeReceivedFds', () => {
-  it('tries all, and tells the first error', () => {
+  it('tries all fds, and throws the first error', () => {
     const fds = [
       openSync('package.json', 'r'),
       openSync('package.json', 'r'),
@@ -254,7 +254,7 @@ describe('closeReceivedFds', () => {
 });
 
 describe('credentials', () => {
-  it('arrive where they are asked for, with those of the sender', () => {
+  it("arrive if the receiver has asked for them, and are the sender's", () => {
     const [left, right] = pair(SOCK_DGRAM);
     right.setsockopt(SOL_SOCKET, constant('SO_PASSCRED'), true);
     left.send(Buffer.from('x'));

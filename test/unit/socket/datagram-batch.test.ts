@@ -26,7 +26,7 @@ async function udp(
   return { receiver, sender: await kit.connected(family, SOCK_DGRAM, address) };
 }
 
-/** As a transport does it. */
+/** Sends as a transport does. */
 async function sendMany(socket: NativeSocket, packets: readonly Bytes[]): Promise<void> {
   const operation = new SendMany(socket.descriptor, packets);
   if (operation.attempt() !== WOULD_BLOCK) return undefined;
@@ -74,7 +74,7 @@ describe('receiveDatagrams', () => {
     expect(receiver.descriptor.isReady('read')).toBe(false);
   });
 
-  it('stops after 256, whatever max is: a flood must not hold the loop', async () => {
+  it('stops after 256, whatever max is: a flood must not block the event loop', async () => {
     const { receiver, sender } = await udp();
     for (let i = 0; i < 300; i++) sender.send(Buffer.from('x'));
     await receiver.readable();
@@ -82,14 +82,14 @@ describe('receiveDatagrams', () => {
     expect(receiveDatagrams(receiver.descriptor, 0x7fffffff)).toHaveLength(44);
   });
 
-  it('the longest packet is whole', async () => {
+  it('receives the longest packet whole', async () => {
     const { receiver, sender } = await udp();
     const packets = [pattern(65_507), pattern(1), pattern(65_507)];
     for (const packet of packets) sender.send(packet);
     expect(hex(await receiveAll(receiver, 3))).toEqual(hex(packets));
   });
 
-  it('an error comes before any packet, or is kept for the next call', async () => {
+  it('throws an error that comes first, and keeps one behind packets for the next call', async () => {
     const { receiver, sender } = await udp();
     receiver.close();
     sender.send(Buffer.from('x'));
@@ -116,7 +116,7 @@ describe('receiveDatagrams', () => {
     expect(right.descriptor.readError).toBe(EIO);
   });
 
-  it('a packet that was cut is an error, not an empty packet', async () => {
+  it('a truncated packet is an error, not an empty packet', async () => {
     const { receiver } = await udp();
     vi.spyOn(native, 'recvmmsg').mockImplementationOnce((_fd, _slab, _size, _count, sizes) => {
       sizes.set([3, EMSGSIZE, 4]);
@@ -134,7 +134,7 @@ describe('SendMany', () => {
     ['IPv4', kit.AF_INET],
     ['IPv6', kit.AF_INET6],
   ])(
-    'packets of one size go by segmentation offload, and arrive as they were (%s)',
+    'sends packets of one size by segmentation offload, and they arrive unchanged (%s)',
     async (_name, family) => {
       const { receiver, sender } = await udp(family);
       const packets = Array.from({ length: 100 }, (_, i) => pattern(500).fill(i));
@@ -145,7 +145,7 @@ describe('SendMany', () => {
     },
   );
 
-  it('sizes of all kinds, in order', async () => {
+  it('sends packets of different sizes in order', async () => {
     const { receiver, sender } = await udp();
     const lengths = [
       5, 5, 5, 9, 9, 3, 0, 0, 7, 100, 100, 200, 1400, 1400, 1399, 1400, 20_000, 20_000, 20_000,
@@ -163,7 +163,7 @@ describe('SendMany', () => {
   });
 
   it.each([EIO, EINVAL, EMSGSIZE])(
-    'where offload fails (%i), the packets go by sendmmsg, from then on',
+    'sends by sendmmsg from then on, if offload fails (%i)',
     async (code) => {
       const { receiver, sender } = await udp();
       const packets = Array.from({ length: 10 }, () => pattern(50));
@@ -176,7 +176,7 @@ describe('SendMany', () => {
     },
   );
 
-  it('no call takes more than a datagram may hold', async () => {
+  it('no call has more bytes than a datagram may have', async () => {
     const { receiver, sender } = await udp();
     const [gso, batch] = [vi.spyOn(native, 'sendmsg'), vi.spyOn(native, 'sendmmsg')];
     await sendMany(
@@ -189,7 +189,7 @@ describe('SendMany', () => {
     );
   });
 
-  it('leaves a segment size that the user has set', async () => {
+  it('does not change a segment size that the user has set', async () => {
     const { sender } = await udp();
     const [level, option] = [kit.constant('SOL_UDP'), kit.constant('UDP_SEGMENT')];
     sender.setsockopt(level, option, 123);
@@ -197,7 +197,7 @@ describe('SendMany', () => {
     expect(sender.getsockopt(level, option)).toBe(123);
   });
 
-  it('Unix: waits for the receiver, and goes on where it stopped', async () => {
+  it('waits for a Unix receiver, and goes on where it stopped', async () => {
     const receiver = kit.create(kit.AF_UNIX, SOCK_DGRAM);
     receiver.bind('');
     const sender = await kit.connected(kit.AF_UNIX, SOCK_DGRAM, receiver.localAddress());
@@ -232,7 +232,7 @@ describe('SendMany', () => {
   const waiting = (receiver: NativeSocket): number =>
     (receiveDatagrams(receiver.descriptor, 100) as Uint8Array[]).length;
 
-  it('cancelled, closed or failed half-way, it tells how many packets have gone', async () => {
+  it('an error half-way says how many packets were sent', async () => {
     const cancelled = await stuck();
     const reason = cancelled.scope.cancel();
     const error = await cancelled.failure;
@@ -262,7 +262,7 @@ describe('SendMany', () => {
     });
   });
 
-  it('that had no effect, it does not speak of packets', async () => {
+  it('an error before the first packet has no packetsSent', async () => {
     const { sender } = await udp();
     const gone = pattern(5);
     detach(gone);
@@ -275,9 +275,9 @@ describe('SendMany', () => {
     await sendMany(sender, []);
   });
 
-  it('takes no more calls of one turn than its share, and goes on in the next', async () => {
+  it('makes no more calls in one turn than the budget allows, and goes on in the next', async () => {
     const { receiver, sender } = await udp();
-    // Only the last of the packets that go together may be shorter: these go by twos.
+    // In one segmented call only the last packet may be shorter, so these are sent two by two.
     const packets = Array.from({ length: 1000 }, (_, i) => pattern(i % 2 === 0 ? 2 : 1));
     await kit.renewBudget(sender);
     const calls = vi.spyOn(native, 'sendmsg');

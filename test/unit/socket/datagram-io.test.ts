@@ -29,7 +29,7 @@ const receive = (socket: NativeSocket): Uint8Array => {
 };
 
 describe('receiveDatagram', () => {
-  it('gives one datagram, whole; empty ones too', () => {
+  it('returns one whole datagram, also an empty one', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     const data = pattern(200_000);
     left.send(data);
@@ -44,7 +44,7 @@ describe('receiveDatagram', () => {
     expect(right.descriptor.isReady('read')).toBe(false);
   });
 
-  it('a long one that comes after the kernel was asked is whole all the same', () => {
+  it('a long datagram that arrives after the kernel was asked is whole, too', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     const data = pattern(150_000);
     vi.spyOn(native, 'unreadSize').mockImplementationOnce(() => {
@@ -54,7 +54,7 @@ describe('receiveDatagram', () => {
     expect(Buffer.compare(receive(right), data)).toBe(0);
   });
 
-  it('one that is longer than was told is EMSGSIZE, not a part of itself', () => {
+  it('a datagram longer than the kernel said is EMSGSIZE, never a part of it', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     left.send(pattern(100_000));
     vi.spyOn(native, 'unreadSize').mockReturnValueOnce(10);
@@ -74,7 +74,7 @@ describe('receiveDatagram', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('UDP: whole up to the longest, with its sender', async () => {
+  it('returns the longest UDP datagram whole, with its sender', async () => {
     const receiver = kit.bound(SOCK_DGRAM);
     const sender = kit.bound(SOCK_DGRAM);
     sender.socket.sendmsg([pattern(65_507)], { address: receiver.address });
@@ -87,7 +87,7 @@ describe('receiveDatagram', () => {
     expect(Buffer.compare((datagram as { data: Uint8Array }).data, pattern(65_507))).toBe(0);
   });
 
-  it('an error of an earlier send is thrown once', async () => {
+  it('throws the error of an earlier send once', async () => {
     const receiver = kit.bound(SOCK_DGRAM);
     const sender = await kit.connected(kit.AF_INET, SOCK_DGRAM, receiver.address);
     receiver.socket.close();
@@ -102,7 +102,7 @@ describe('receiveDatagram', () => {
 });
 
 describe('receiveDatagramInto', () => {
-  it('one datagram into the buffer; EMSGSIZE if it does not fit', () => {
+  it('receives one datagram into the buffer, or throws EMSGSIZE if it does not fit', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     const buffer = Buffer.alloc(4);
     left.send(Buffer.from('1234'));
@@ -121,7 +121,7 @@ describe('receiveDatagramInto', () => {
 });
 
 describe('receiveDatagramMessage', () => {
-  it('with control messages and sender', () => {
+  it('returns control messages and sender', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     left.bind(shortSocketPath());
     const fd = openSync('package.json', 'r');
@@ -142,7 +142,7 @@ describe('receiveDatagramMessage', () => {
 });
 
 describe('sendDatagram', () => {
-  it('one datagram, whole, to the peer or an address, or WOULD_BLOCK', () => {
+  it('sends one whole datagram, to the peer or to an address, or returns WOULD_BLOCK', () => {
     const receiver = kit.create(kit.AF_UNIX, SOCK_DGRAM);
     receiver.bind('');
     const sender = kit.create(kit.AF_UNIX, SOCK_DGRAM);

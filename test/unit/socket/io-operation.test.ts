@@ -31,7 +31,7 @@ describe(`an operation of a socket, with ${nativeBinding().reactorKind()}`, () =
   const arrival = (socket: NativeSocket, owner?: object): Promise<number> =>
     perform(socket.descriptor, ARRIVAL, socket, owner);
 
-  /** A call of its own kind. */
+  /** Performs a call with a table of its own. */
   const start = <T>(
     { descriptor }: NativeSocket,
     direction: Direction,
@@ -219,7 +219,7 @@ describe(`an operation of a socket, with ${nativeBinding().reactorKind()}`, () =
       const [left, right] = kit.pair();
       const [other] = kit.pair();
       const waits = [arrival(right), kit.rejection(arrival(other))] as const;
-      // (The first wait of a process opens the reactor, and says again how it stands.)
+      // (The first wait of a process opens the reactor, which calls `hold` once more.)
       expect(hold.mock.calls.every(([on]) => on)).toBe(true);
       hold.mockClear();
       left.send(Buffer.from('x'));

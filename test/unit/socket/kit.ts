@@ -8,7 +8,7 @@ import { constants } from '#lib/socket/platform-constants';
 import { NativeSocket } from '#lib/socket/socket';
 import { shortSocketPath } from '../../support/socket-path';
 
-/** A number that this platform has. */
+/** A constant of this platform. */
 export function constant(name: string): number {
   const value = constants[name];
   if (value === undefined) throw new Error(`no constant ${name} here`);
@@ -28,7 +28,7 @@ export const SO_RCVBUF = constant('SO_RCVBUF');
 
 const opened = new Set<NativeSocket>();
 
-/** Closed at the end of the test, if the test does not. */
+/** Closes the socket at the end of the test, if the test does not. */
 export function track(socket: NativeSocket): NativeSocket {
   opened.add(socket);
   return socket;
@@ -103,7 +103,7 @@ export async function tcpPair(family = AF_INET): Promise<[NativeSocket, NativeSo
   return [client, server];
 }
 
-/** Sends until the kernel takes no more; the number of bytes. */
+/** Sends until the kernel's buffer is full. @returns the number of bytes */
 export function fill(socket: NativeSocket): number {
   const chunk = Buffer.alloc(65_536, 'x');
   let total = 0;
@@ -111,7 +111,7 @@ export function fill(socket: NativeSocket): number {
   return total;
 }
 
-/** All that a stream socket holds now. */
+/** All bytes that a stream socket has received so far. */
 export function drain(socket: NativeSocket): Buffer {
   const chunk = Buffer.alloc(65_536);
   const parts: Buffer[] = [];
@@ -121,7 +121,7 @@ export function drain(socket: NativeSocket): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Exactly `length` bytes of a stream. */
+/** Receives exactly `length` bytes of a stream. */
 export async function receiveExactly(socket: NativeSocket, length: number): Promise<Buffer> {
   const whole = Buffer.alloc(length);
   for (let offset = 0; offset < length;) {
@@ -134,7 +134,7 @@ export async function receiveExactly(socket: NativeSocket, length: number): Prom
   return whole;
 }
 
-/** The next datagram, whole. */
+/** Receives the next datagram, whole. */
 export async function receiveDatagram(socket: NativeSocket): Promise<Buffer> {
   const buffer = Buffer.alloc(65_536);
   for (;;) {
@@ -144,7 +144,7 @@ export async function receiveDatagram(socket: NativeSocket): Promise<Buffer> {
   }
 }
 
-/** Sends all of it, waiting where it must. */
+/** Sends all of `data`, and waits for room if needed. */
 export async function sendAll(socket: NativeSocket, data: Uint8Array): Promise<void> {
   for (let offset = 0; offset < data.length;) {
     const sent = socket.send(data.subarray(offset));
@@ -153,7 +153,7 @@ export async function sendAll(socket: NativeSocket, data: Uint8Array): Promise<v
   }
 }
 
-/** A few turns of the event loop: whatever is ready now has been delivered by then. */
+/** Waits a few turns of the event loop. All events that are due now are delivered by then. */
 export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -169,15 +169,12 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/**
- * Uses up what this turn of the event loop may do at once, so that most of the next turn's share is
- * left.
- */
+/** Spends the budget of this turn of the event loop, so that most of the next turn's is left. */
 export async function renewBudget(writable: NativeSocket): Promise<void> {
   for (let i = 0; i < 300; i++) await writable.writable();
 }
 
-/** Of an open fd: what every fd of this library is from birth (proc_pid_fdinfo(5)). */
+/** The flags of an open fd (proc_pid_fdinfo(5)): every fd of this library has both set. */
 export function fdFlags(fd: number): { nonBlocking: boolean; closeOnExec: boolean } {
   const flags = parseInt(
     /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${String(fd)}`, 'latin1'))?.[1] ??
@@ -187,7 +184,7 @@ export function fdFlags(fd: number): { nonBlocking: boolean; closeOnExec: boolea
   return { nonBlocking: (flags & 0o4000) !== 0, closeOnExec: (flags & 0o2000000) !== 0 };
 }
 
-/** The least that a socket knows of a cancel scope. */
+/** The part of a cancel scope that a socket uses. */
 export class FakeScope implements Context {
   cancellation: CancelledError | null = null;
   readonly isLeft = false;
@@ -217,7 +214,7 @@ export class FakeScope implements Context {
   }
 }
 
-/** What a call throws, as an object to look at. */
+/** The error that a call throws. */
 export function thrown(call: () => unknown): Error & Record<string, unknown> {
   try {
     call();
@@ -227,7 +224,7 @@ export function thrown(call: () => unknown): Error & Record<string, unknown> {
   throw new Error('nothing was thrown');
 }
 
-/** What a promise rejects with. */
+/** The error that a promise rejects with. */
 export async function rejection(
   promise: Promise<unknown>,
 ): Promise<Error & Record<string, unknown>> {

@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 describe('a NativeSocket that is collected unclosed', () => {
-  it('is closed, with a warning that has a code and tells its fd', async () => {
+  it('is closed, with a warning that has a code and names the fd', async () => {
     const before = openFdCount();
     const fd = ((): number => NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).fd)();
     await collectUntil(() => warnings.length > 0);
@@ -29,7 +29,7 @@ describe('a NativeSocket that is collected unclosed', () => {
     expect(warnings[0]?.message).toContain('SOCKSCOPE_DEBUG=1');
   });
 
-  it('is passed over if it was closed, detached, or lost to another owner', async () => {
+  it('causes no warning if it was closed or detached, or its fd has another owner', async () => {
     ((): void => {
       NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).close();
       kit.track(NativeSocket.fromFd(NativeSocket.create(kit.AF_INET, kit.SOCK_DGRAM).detach()));

@@ -1,6 +1,6 @@
 import type { Bytes } from '#lib/contract/bytes';
 
-// Resizable buffers are of ES2024: newer than the library's own target.
+// Resizable buffers came with ES2024, which is newer than the library's target.
 type Resizable = ArrayBuffer & { resize(length: number): void };
 const NewArrayBuffer = ArrayBuffer as unknown as new (
   length: number,
@@ -18,12 +18,12 @@ export const resizable = {
   },
 };
 
-/** Takes the memory of a view away, as handing it to a worker does. */
+/** Detaches the memory of a view, as a transfer to a worker does. */
 export function detach(view: Bytes): void {
   structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
 }
 
-/** Bytes of which no two places look alike, in memory of their own. */
+/** Bytes without any repeated section, in new memory. */
 export function pattern(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 17 + (i >> 16)) & 0xff;

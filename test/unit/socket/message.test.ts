@@ -33,7 +33,7 @@ describe('Socket.recvmsg', () => {
     expect(Buffer.from(memory).toString()).toBe('.01..234....56789.......');
   });
 
-  it('is null if it would block, 0 bytes at the end of the stream', () => {
+  it('returns null if it would block, and 0 bytes at the end of the stream', () => {
     const [left, right] = kit.pair();
     expect(right.recvmsg([Buffer.alloc(1)])).toBe(null);
     left.close();
@@ -57,7 +57,7 @@ describe('Socket.recvmsg', () => {
     expect(buffer.toString()).toBe('next');
   });
 
-  it('without any buffer takes a datagram and none of its bytes', () => {
+  it('without any buffer, consumes a datagram and returns none of its bytes', () => {
     const [left, right] = kit.pair(kit.SOCK_DGRAM);
     left.send(Buffer.from('0123'));
     left.send(Buffer.alloc(0));
@@ -94,7 +94,7 @@ describe('Socket.recvmsg', () => {
     expect(right.recvmsg(buffers)?.bytes).toBe(iovMax);
   });
 
-  it('looks, with MSG_PEEK, and takes nothing', () => {
+  it('with MSG_PEEK, consumes nothing', () => {
     const [left, right] = kit.pair();
     left.send(Buffer.from('x'));
     expect(right.recvmsg([Buffer.alloc(5)], 0, kit.constant('MSG_PEEK'))?.bytes).toBe(1);
@@ -138,7 +138,7 @@ describe('Socket.sendmsg', () => {
     ]);
   });
 
-  it('is null if it would block; nothing at all to send is 0', () => {
+  it('returns null if it would block, and 0 if there is nothing to send', () => {
     const [left, right] = kit.pair();
     expect(left.sendmsg([])).toBe(0);
     expect(left.sendmsg([Buffer.alloc(0)])).toBe(0);
@@ -147,7 +147,7 @@ describe('Socket.sendmsg', () => {
     kit.drain(right);
   });
 
-  it('no buffers are an empty datagram', () => {
+  it('without buffers, sends an empty datagram', () => {
     const [left, right] = kit.pair(kit.SOCK_DGRAM);
     expect(left.sendmsg([])).toBe(0);
     expect(left.sendmsg([Buffer.alloc(0), Buffer.alloc(0)])).toBe(0);
@@ -156,7 +156,7 @@ describe('Socket.sendmsg', () => {
     expect(right.recv(Buffer.alloc(1))).toBe(null);
   });
 
-  it('more than IOV_MAX buffers: a stream takes a part', () => {
+  it('sends a part of more than IOV_MAX buffers on a stream', () => {
     const [left, right] = kit.pair();
     expect(left.sendmsg(new Array<Buffer>(2 * iovMax).fill(Buffer.from('xy')))).toBe(2 * iovMax);
     expect(kit.drain(right).length).toBe(2 * iovMax);
@@ -185,7 +185,7 @@ describe('Socket.sendmsg', () => {
     expect((await kit.receiveDatagram(receiver.socket)).length).toBe(65_507);
   });
 
-  it('an error names the address', () => {
+  it('names the address in an error', () => {
     const socket = kit.create(kit.AF_UNIX, kit.SOCK_DGRAM);
     expect(
       kit.thrown(() => socket.sendmsg([Buffer.from('x')], { address: '/no/such/socket' })),
@@ -215,7 +215,7 @@ describe('Socket.sendmsg', () => {
     );
   });
 
-  it('options are checked before anything is sent', () => {
+  it('checks options before anything is sent', () => {
     const [left, right] = kit.pair(kit.SOCK_DGRAM);
     const data = [Buffer.from('x')];
     for (const options of [

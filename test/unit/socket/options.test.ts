@@ -25,7 +25,7 @@ describe('SocketOptions', () => {
     expect(() => (options.noDelay = 1 as never)).toThrow(TypeError);
   });
 
-  it('keepAlive is off, on with the times of the system, or with given ones', async () => {
+  it("keepAlive is off, or on with the system's times, or with given ones", async () => {
     const [client] = await kit.tcpPair();
     const options = new SocketOptions(client);
     expect(options.keepAlive).toBe(null);
@@ -48,7 +48,7 @@ describe('SocketOptions', () => {
     expect(options.keepAlive).toBe(null);
   });
 
-  it('keepAlive sets all or nothing of what it is given', async () => {
+  it('keepAlive sets all given values, or none', async () => {
     const [client] = await kit.tcpPair();
     const options = new SocketOptions(client);
     for (const value of [
@@ -152,7 +152,7 @@ describe('SocketOptions', () => {
     expect(new SocketOptions(kit.listening().socket).tcpInfo().state).toBe('LISTEN');
   });
 
-  it('what a Unix or UDP socket does not have is an UnsupportedOperationError, with the cause', () => {
+  it('an option that a Unix or UDP socket does not have is an UnsupportedOperationError, with the cause', () => {
     const udp = new SocketOptions(kit.create(kit.AF_INET, kit.SOCK_DGRAM));
     const unix = new SocketOptions(kit.pair()[0]);
     for (const options of [udp, unix]) {
@@ -176,7 +176,7 @@ describe('SocketOptions', () => {
     }
   });
 
-  it('after close, everything is a ClosedResourceError', () => {
+  it('every option is a ClosedResourceError after close', () => {
     const [left] = kit.pair();
     const options = new SocketOptions(left);
     left.close();

@@ -23,7 +23,7 @@ describe('constants', () => {
     }
   });
 
-  it('knows no other names, not those that every object has either', () => {
+  it('has no other names, not even those that every object has', () => {
     for (const name of [
       'NO_SUCH_THING',
       'constructor',

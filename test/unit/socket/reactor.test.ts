@@ -7,7 +7,7 @@ import { spend } from '#lib/waiting/turn-budget';
 
 const BATCH = 4;
 
-/** A reactor over a binding that only notes what it is asked, and the way in for its events. */
+/** A reactor over a binding that only records its calls, and a function that delivers events. */
 function fakeReactor(kind: 'epoll' | 'poll' = 'epoll') {
   const calls: unknown[][] = [];
   let events: Int32Array = new Int32Array(0);

@@ -19,7 +19,7 @@ describe(`readiness, with ${kind}`, () => {
   });
 
   describe('Socket.readable', () => {
-    it('resolves at once where data waits already', async () => {
+    it('resolves at once if data has arrived already', async () => {
       const [left, right] = kit.pair();
       left.send(Buffer.from('x'));
       await right.readable();
@@ -58,7 +58,7 @@ describe(`readiness, with ${kind}`, () => {
       expect(right.recv(buffer)).toBe(0);
     });
 
-    it('resolves on an error, which the call then tells', async () => {
+    it('resolves on an error, which the next call then throws', async () => {
       const [client, server] = await kit.tcpPair();
       const ready = client.readable();
       server.setsockopt(kit.SOL_SOCKET, kit.constant('SO_LINGER'), Int32Array.of(1, 0));
@@ -70,7 +70,7 @@ describe(`readiness, with ${kind}`, () => {
       });
     });
 
-    it('does not resolve for data that was taken meanwhile', async () => {
+    it('does not resolve for data that was received meanwhile', async () => {
       const [left, right] = kit.pair();
       const ready = right.readable();
       await kit.turns();
@@ -93,7 +93,7 @@ describe(`readiness, with ${kind}`, () => {
   });
 
   describe('Socket.writable', () => {
-    it('resolves at once where there is room', async () => {
+    it('resolves at once if there is room', async () => {
       const [left] = kit.pair();
       await left.writable();
     });
@@ -117,7 +117,7 @@ describe(`readiness, with ${kind}`, () => {
       expect(client.remoteAddress()).toEqual(listener.localAddress());
     });
 
-    it('resolves when a connection is refused: SO_ERROR says so', async () => {
+    it('resolves when a connection is refused, and SO_ERROR has the reason', async () => {
       const { socket: listener, address } = kit.listening();
       listener.close();
       const client = kit.create(kit.AF_INET, kit.SOCK_STREAM);
@@ -145,7 +145,7 @@ describe(`readiness, with ${kind}`, () => {
   });
 
   describe('two waits on one socket', () => {
-    it('one per direction is right', async () => {
+    it('may run at once if their directions differ', async () => {
       const [left, right] = kit.pair();
       kit.fill(left);
       const readable = left.readable();
@@ -158,7 +158,7 @@ describe(`readiness, with ${kind}`, () => {
       await writable;
     });
 
-    it('a second one in the same direction is refused, and the first goes on', async () => {
+    it('the second in one direction rejects, and the first goes on', async () => {
       const [left, right] = kit.pair();
       kit.fill(left);
       const readable = left.readable();
@@ -175,7 +175,7 @@ describe(`readiness, with ${kind}`, () => {
     });
   });
 
-  describe('a wait that is overtaken', () => {
+  describe('a wait whose descriptor goes away', () => {
     it.each(['close', 'detach'] as const)(
       '%s ends it with ClosedResourceError, in both directions',
       async (how) => {
@@ -229,7 +229,7 @@ describe(`readiness, with ${kind}`, () => {
       expect(await kit.rejection(ready)).toBeInstanceOf(ClosedResourceError);
     });
 
-    it('a socket closed by other means loses its number to the next owner, and knows it', async () => {
+    it('a socket closed by other means gives its fd number up to the next owner', async () => {
       const [left, right] = kit.pair();
       const lost = kit.rejection(right.readable());
       await kit.turns();
@@ -249,7 +249,7 @@ describe(`readiness, with ${kind}`, () => {
       expect(next.recv(buffer)).toBe(1);
     });
 
-    it('keeps a NativeSocket that nobody else holds from being collected', async () => {
+    it('keeps a NativeSocket without other references from being collected', async () => {
       const { left, ready, held } = ((): {
         left: NativeSocket;
         ready: Promise<void>;
@@ -281,7 +281,7 @@ describe(`readiness, with ${kind}`, () => {
       expect(right.recv(buffer)).toBe(1);
     });
 
-    it('is given up when the scope is cancelled, without any effect on the socket', async () => {
+    it('rejects when the scope is cancelled, without any effect on the socket', async () => {
       const [left, right] = kit.pair();
       kit.fill(right);
       const scope = new kit.FakeScope();
@@ -312,10 +312,10 @@ describe(`readiness, with ${kind}`, () => {
       scope.cancel();
     });
 
-    it('is cancelled while it waits for its turn alone', async () => {
+    it('can be cancelled while it only waits for the next turn', async () => {
       const [, right] = kit.pair();
       const scope = new kit.FakeScope();
-      // The budget of a turn is spent by waits that are ready at once.
+      // Waits that are ready at once spend the turn's budget.
       let wait = scope.run(() => right.writable());
       for (let i = 0; i < 10_000 && scope.operations.size === 0; i++)
         wait = scope.run(() => right.writable());
@@ -327,7 +327,7 @@ describe(`readiness, with ${kind}`, () => {
   });
 
   describe('fairness', () => {
-    it('waits that are ready at once do not keep a timer from its turn', async () => {
+    it('waits that are ready at once do not starve a timer', async () => {
       const [left, right] = kit.pair();
       left.send(Buffer.from('x'));
       const timer = { isOver: false };

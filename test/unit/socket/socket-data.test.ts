@@ -20,10 +20,7 @@ const memories: Record<string, (size: number) => ArrayBufferLike> = {
   "Buffer's pool": () => Buffer.from('x').buffer,
 };
 
-/**
- * Three elements of the kind of view, at an offset that is odd where the kind allows it, of some
- * memory.
- */
+/** A view of three elements, at an odd offset of its memory if the kind of view allows that. */
 function viewOf(View: ViewConstructor, memory: ArrayBufferLike): Bytes {
   const { BYTES_PER_ELEMENT: size = 1 } = View as { BYTES_PER_ELEMENT?: number };
   return new View(memory, 3 * size, 3);
@@ -89,7 +86,7 @@ describe('an empty buffer', () => {
   });
 });
 
-describe('memory that is gone', () => {
+describe('detached memory', () => {
   it('is a TypeError in every call, before any system call', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     right.send(Buffer.from('kept'));
@@ -112,7 +109,7 @@ describe('memory that is gone', () => {
     expect(right.recv(Buffer.alloc(10))).toBe(null);
   });
 
-  it('a view of the length of its buffer follows it', () => {
+  it("a view that tracks its buffer's length has the new length", () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     const view = new Uint8Array(resizable.buffer(8), 2);
     resizable.resize(view, 16);
@@ -130,7 +127,7 @@ describe('memory that is gone', () => {
 });
 
 describe('Socket.recv and Socket.send', () => {
-  it('what is no buffer is a TypeError, what are no flags a RangeError', () => {
+  it('an argument that is not a buffer is a TypeError, and invalid flags are a RangeError', () => {
     const [left] = kit.pair();
     for (const wrong of [undefined, null, 'text', [1], new ArrayBuffer(1)]) {
       for (const call of [
@@ -154,7 +151,7 @@ describe('Socket.recv and Socket.send', () => {
     }
   });
 
-  it('null is "would block", and a full stream takes a part', () => {
+  it('return null if they would block, and send a part on a full stream', () => {
     const [left, right] = kit.pair();
     expect(right.recv(Buffer.alloc(1))).toBe(null);
     const part = left.send(Buffer.alloc(8 << 20)) ?? 0;
@@ -164,7 +161,7 @@ describe('Socket.recv and Socket.send', () => {
     expect(kit.drain(right).length).toBe(part);
   });
 
-  it('a datagram that does not fit is cut; MSG_TRUNC tells its length', () => {
+  it('truncate a datagram that does not fit; MSG_TRUNC returns its length', () => {
     const [left, right] = kit.pair(SOCK_DGRAM);
     left.send(Buffer.from('0123456789'));
     left.send(Buffer.from('0123456789'));
@@ -173,7 +170,7 @@ describe('Socket.recv and Socket.send', () => {
     expect(right.recv(buffer, kit.constant('MSG_TRUNC'))).toBe(10);
   });
 
-  it('a peer that is gone is EPIPE, never a signal; a socket without one ENOTCONN', async () => {
+  it('a closed peer is EPIPE, never a signal; a socket without a peer is ENOTCONN', async () => {
     const [left, right] = kit.pair();
     right.close();
     for (const call of [() => left.send(Buffer.from('x')), () => left.sendmsg([Buffer.from('x')])])
@@ -192,7 +189,7 @@ describe('Socket.recv and Socket.send', () => {
 });
 
 describe('Socket.getsockopt and Socket.setsockopt', () => {
-  it('integers, booleans and bytes', async () => {
+  it('accept and return integers, booleans and bytes', async () => {
     const [client] = await kit.tcpPair();
     const [level, option] = [kit.constant('IPPROTO_TCP'), kit.constant('TCP_NODELAY')];
     for (const [value, expected] of [
@@ -224,7 +221,7 @@ describe('Socket.getsockopt and Socket.setsockopt', () => {
     expect(socket.getsockopt(SOL_SOCKET, kit.constant('SO_PRIORITY'))).toBe(5);
   });
 
-  it('errors, of the kernel and of arguments', () => {
+  it('throw errors of the kernel and of arguments', () => {
     const [left] = kit.pair();
     expect(kit.thrown(() => left.getsockopt(SOL_SOCKET, 12345))).toMatchObject({
       code: 'ENOPROTOOPT',

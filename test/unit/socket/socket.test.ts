@@ -13,7 +13,7 @@ expectNoLeaks();
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_DGRAM, SOL_SOCKET } = kit;
 const sound = { nonBlocking: true, closeOnExec: true };
 
-describe('every way an fd is born', () => {
+describe('an fd of every origin is non-blocking and close-on-exec', () => {
   it('create', () => {
     for (const [family, type] of [
       [AF_INET, SOCK_STREAM],
@@ -76,7 +76,7 @@ describe('every way an fd is born', () => {
     const [left, right] = kit.pair();
     const twin = right.dup();
     const fd = twin.detach();
-    // O_NONBLOCK is of the open file, which right shares.
+    // O_NONBLOCK is a flag of the open file description, which `right` shares.
     execFileSync('python3', ['-c', 'import os; os.set_blocking(3, True)'], {
       stdio: ['ignore', 'ignore', 'inherit', fd],
     });
@@ -100,7 +100,7 @@ describe('every way an fd is born', () => {
     expect(received.recv(Buffer.alloc(1))).toBe(1);
   });
 
-  it('knows its protocol when it was adopted', async () => {
+  it('has its protocol after it was adopted', async () => {
     const [client] = await kit.tcpPair();
     const adopted = kit.track(NativeSocket.fromFd(client.detach()));
     expect(adopted).toMatchObject({ family: AF_INET, type: SOCK_STREAM, protocol: 6 });
@@ -108,7 +108,7 @@ describe('every way an fd is born', () => {
 });
 
 describe('Socket.create and NativeSocket.pair', () => {
-  it('what the kernel refuses is its error', () => {
+  it("throw the kernel's error", () => {
     const before = openFdCount();
     expect(kit.thrown(() => NativeSocket.create(12345, SOCK_STREAM))).toMatchObject({
       code: 'EAFNOSUPPORT',
@@ -126,7 +126,7 @@ describe('Socket.create and NativeSocket.pair', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('numbers are numbers', () => {
+  it('reject arguments that are not integers', () => {
     for (const wrong of ['1', null, {}, true, 1n]) {
       expect(() => NativeSocket.create(wrong as never, 1), inspect(wrong)).toThrow(TypeError);
       expect(() => NativeSocket.create(1, wrong as never), inspect(wrong)).toThrow(TypeError);
@@ -140,7 +140,7 @@ describe('Socket.create and NativeSocket.pair', () => {
 });
 
 describe('Socket.fromFd', () => {
-  it('refuses what is no fd, no open one, or no socket', () => {
+  it('rejects a number that is no open fd, and an fd that is no socket', () => {
     for (const wrong of [undefined, null, '5', {}, 5n])
       expect(() => NativeSocket.fromFd(wrong as never)).toThrow(TypeError);
     for (const wrong of [-1, 1.5, NaN, Infinity, 2 ** 31])
@@ -156,7 +156,7 @@ describe('Socket.fromFd', () => {
     expect(kit.thrown(() => NativeSocket.fromFd(fd))).toMatchObject({ code: 'EBADF', errno: -9 });
   });
 
-  it('an fd has one owner', () => {
+  it('lets an fd have only one owner', () => {
     const [left] = kit.pair();
     expect(kit.thrown(() => NativeSocket.fromFd(left.fd))).toBeInstanceOf(BusyResourceError);
     const fd = left.detach();
@@ -168,7 +168,7 @@ describe('Socket.fromFd', () => {
 });
 
 describe('the end of a Socket', () => {
-  it('close closes, once; using does too', () => {
+  it('close closes the fd once, and so does using', () => {
     const before = openFdCount();
     const [left, right] = NativeSocket.pair();
     const { fd } = left;
@@ -185,7 +185,7 @@ describe('the end of a Socket', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('detach gives the fd up as it is', () => {
+  it('detach leaves the fd open and unchanged', () => {
     const [left, right] = kit.pair();
     const { fd } = left;
     expect(left.detach()).toBe(fd);
@@ -198,7 +198,7 @@ describe('the end of a Socket', () => {
     expect(right.recv(Buffer.alloc(1))).toBe(0);
   });
 
-  it('every call after it is a ClosedResourceError', () => {
+  it('every later call is a ClosedResourceError', () => {
     const calls: Record<string, (socket: NativeSocket) => unknown> = {
       bind: (socket) => socket.bind(''),
       listen: (socket) => socket.listen(),
@@ -230,7 +230,7 @@ describe('the end of a Socket', () => {
     }
   });
 
-  it('an fd that was closed by other means is EBADF, and its next owner is left alone', () => {
+  it('an fd that was closed by other means is EBADF, and its next owner is not affected', () => {
     const [left, right] = kit.pair();
     closeSync(left.fd);
     expect(kit.thrown(() => left.send(Buffer.from('x')))).toMatchObject({
@@ -253,7 +253,7 @@ describe('the end of a Socket', () => {
     expect(next.type).toBe(next.getsockopt(SOL_SOCKET, kit.constant('SO_TYPE')));
   });
 
-  it('shows itself in one line', () => {
+  it('is inspected in one line', () => {
     const [left] = kit.pair();
     expect(inspect(left)).toBe(
       `Socket { fd: ${String(left.fd)}, family: 1, type: 1, protocol: 0 }`,
@@ -264,7 +264,7 @@ describe('the end of a Socket', () => {
 });
 
 describe('addresses', () => {
-  it('Inet: a fresh port is told by localAddress, and the peer by remoteAddress', async () => {
+  it('localAddress returns the port that the kernel chose, and remoteAddress the peer', async () => {
     for (const family of [AF_INET, AF_INET6]) {
       const [client, server] = await kit.tcpPair(family);
       expect(client.remoteAddress()).toEqual(server.localAddress());
@@ -304,7 +304,7 @@ describe('addresses', () => {
     expect([client.localAddress(), server.remoteAddress()]).toEqual(['', '']);
   });
 
-  it('Unix: autobind gives a fresh abstract name (unix(7))', () => {
+  it('an autobind chooses a fresh abstract name (unix(7))', () => {
     const [one, other] = [kit.create(AF_UNIX, SOCK_DGRAM), kit.create(AF_UNIX, SOCK_DGRAM)];
     expect(one.localAddress()).toBe('');
     one.bind('');
@@ -331,7 +331,7 @@ describe('addresses', () => {
     expect(socket.localAddress()).toBe(path.slice(0, 107));
   });
 
-  it('errors are in the shape of Node', () => {
+  it("errors have the properties of Node's errors", () => {
     const { socket: listener, address } = kit.listening();
     const second = kit.create(AF_INET, SOCK_STREAM);
     const { port } = address as { port: number };
@@ -381,7 +381,7 @@ describe('addresses', () => {
     expect(kit.thrown(() => unix.accept())).toMatchObject({ code: 'EINVAL', syscall: 'accept' });
   });
 
-  it('a Unix listener whose backlog is full is EAGAIN', async () => {
+  it('a connection to a Unix listener whose backlog is full is EAGAIN', async () => {
     const { address } = kit.listening(AF_UNIX, 0);
     await kit.connected(AF_UNIX, SOCK_STREAM, address);
     expect(kit.thrown(() => kit.create(AF_UNIX, SOCK_STREAM).connect(address))).toMatchObject({
@@ -391,7 +391,7 @@ describe('addresses', () => {
     });
   });
 
-  it('other families by their raw sockaddr: netlink binds, and tells its port', () => {
+  it('other families use a raw sockaddr: netlink binds, and returns its port', () => {
     const socket = kit.create(kit.constant('AF_NETLINK'), kit.constant('SOCK_RAW'), 0);
     const sockaddr = new Uint8Array(12);
     new Uint16Array(sockaddr.buffer)[0] = kit.constant('AF_NETLINK');
@@ -420,7 +420,7 @@ describe('Socket.shutdown', () => {
     expect(kit.thrown(() => server.send(buffer))).toMatchObject({ code: 'EPIPE' });
   });
 
-  it('knows three words', () => {
+  it('accepts three words', () => {
     const [left] = kit.pair();
     for (const how of ['reading', '', 'constructor', 0, undefined, null, Symbol('x')])
       expect(() => left.shutdown(how as never)).toThrow(TypeError);

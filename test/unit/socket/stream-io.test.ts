@@ -33,7 +33,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
     sendGathered(socket.descriptor, data, 'sendGathered');
 
   describe('receive', () => {
-    it('takes what is there, else waits', async () => {
+    it('receives what has arrived, else waits', async () => {
       const [left, right] = await kit.tcpPair();
       left.send(Buffer.from('one'));
       await right.readable();
@@ -44,7 +44,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await next).toBe('two');
     });
 
-    it('fills a buffer of any kind, at any offset, and no byte around it', async () => {
+    it('fills a buffer of any kind, at any offset, and changes no byte around it', async () => {
       const [left, right] = kit.pair();
       const whole = new Uint8Array(new SharedArrayBuffer(20)).fill(0x2e);
       const waiting = recv(right, new DataView(whole.buffer, 3, 7));
@@ -54,7 +54,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(Buffer.from(whole).toString('latin1')).toBe('...0123456......789.');
     });
 
-    it('a short read from TCP spares the call that would block', async () => {
+    it('a short receive on TCP saves the call that would block', async () => {
       const [left, right] = await kit.tcpPair();
       const calls = vi.spyOn(native, 'recv');
       left.send(Buffer.from('one'));
@@ -68,7 +68,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(calls).toHaveBeenCalledTimes(2);
     });
 
-    it('the end of the stream behind a short read is found, and stays', async () => {
+    it('returns the end of the stream behind a short receive, again and again', async () => {
       const [left, right] = await kit.tcpPair();
       const waiting = text(right);
       left.send(Buffer.from('last'));
@@ -77,7 +77,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       for (let i = 0; i < 3; i++) expect(await text(right)).toBe('');
     });
 
-    it('the end of the stream that came before the first wait is found', async () => {
+    it('returns the end of the stream that came before the first wait', async () => {
       const [left, right] = await kit.tcpPair();
       left.send(Buffer.from('last'));
       left.close();
@@ -86,7 +86,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await text(right)).toBe('');
     });
 
-    it('reads on behind the mark of urgent data, where a receive stops short', async () => {
+    it('goes on behind the mark of urgent data, where a receive stops short', async () => {
       const [left, right] = await kit.tcpPair();
       const waiting = text(right);
       await kit.turns();
@@ -98,10 +98,10 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(received).toBe('onetwo');
     });
 
-    it('reads on behind control messages, where a receive from a Unix socket stops short', async () => {
+    it('goes on behind control messages, where a receive from a Unix socket stops short', async () => {
       const [left, right] = kit.pair();
       const fd = openSync('package.json', 'r');
-      // It is watched already: what has come is announced once.
+      // The socket is registered already, and the kernel reports the arrival once.
       const waiting = text(right);
       await kit.turns();
       left.send(Buffer.from('one'));
@@ -113,7 +113,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(received).toBe('onetwothree');
     });
 
-    it('an error that ended the connection is told to every later receive', async () => {
+    it('rejects every later receive with the error that ended the connection', async () => {
       const [left, right] = await kit.tcpPair();
       const waiting = text(right);
       left.setsockopt(kit.SOL_SOCKET, kit.constant('SO_LINGER'), Int32Array.of(1, 0));
@@ -122,7 +122,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await kit.rejection(text(right))).toMatchObject({ code: 'ECONNRESET' });
     });
 
-    it('a buffer that is detached or shrunk away while it waits is a TypeError, and takes nothing', async () => {
+    it('rejects with a TypeError if its buffer is detached or shrinks to nothing, and receives nothing', async () => {
       const [left, right] = kit.pair();
       for (const takeAway of [detach, (view: Uint8Array) => resizable.resize(view, 0)]) {
         for (const view of [resizable.bytes(64), resizable.dataView(64)]) {
@@ -136,7 +136,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       }
     });
 
-    it('writes no further than a buffer that shrinks while it waits', async () => {
+    it('writes no further than the end of a buffer that shrinks while it waits', async () => {
       const [left, right] = kit.pair();
       const view = resizable.bytes(64);
       const waiting = recv(right, view);
@@ -148,7 +148,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await text(right)).toBe('def');
     });
 
-    it('one at a time; a closed or detached socket has none', async () => {
+    it('only one may wait, and none on a closed or detached socket', async () => {
       const [, right] = kit.pair();
       const waiting = kit.rejection(text(right));
       const second = await kit.rejection(text(right));
@@ -161,7 +161,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await kit.rejection(text(right))).toBeInstanceOf(ClosedResourceError);
     });
 
-    it('cancelled, it has taken nothing', async () => {
+    it('receives nothing if it is cancelled', async () => {
       const [left, right] = kit.pair();
       const scope = new kit.FakeScope();
       const waiting = scope.run(() => kit.rejection(text(right)));
@@ -173,7 +173,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await text(right)).toBe('kept');
     });
 
-    it('receives that never wait do not keep a timer from its turn', async () => {
+    it('receives that never wait do not starve a timer', async () => {
       const [left, right] = kit.pair();
       left.close();
       const timer = { isOver: false };
@@ -204,7 +204,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(received.equals(data)).toBe(true);
     });
 
-    it('a part taken means that the kernel is full: it is not asked again before it has room', async () => {
+    it('after a part was sent, makes no call before the kernel has room', async () => {
       const [left, right] = kit.pair();
       const calls = vi.spyOn(native, 'send');
       const sending = sendTo(left, pattern(4 << 20));
@@ -215,7 +215,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       await sending;
     });
 
-    it('one at a time', async () => {
+    it('only one may wait', async () => {
       const [left] = kit.pair();
       const sending = kit.rejection(sendTo(left, pattern(4 << 20)));
       expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(BusyResourceError);
@@ -229,7 +229,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       );
     });
 
-    it('cancelled before anything went, it had no effect', async () => {
+    it('has no effect if it is cancelled before the first byte', async () => {
       const [left, right] = kit.pair();
       const filled = kit.fill(left);
       const scope = new kit.FakeScope();
@@ -243,7 +243,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(kit.drain(right).toString()).toBe('again');
     });
 
-    it('cancelled half-way, it tells how much went, and nothing more can be sent', async () => {
+    it('a cancellation half-way says how many bytes were sent, and no further send may begin', async () => {
       const [left, right] = kit.pair();
       const scope = new kit.FakeScope();
       const sending = scope.run(() => kit.rejection(sendTo(left, pattern(4 << 20))));
@@ -260,7 +260,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       );
     });
 
-    it('closed half-way, it tells how much went', async () => {
+    it('a close half-way says how many bytes were sent', async () => {
       const [left, right] = kit.pair();
       const sending = kit.rejection(sendTo(left, pattern(4 << 20)));
       left.close();
@@ -269,7 +269,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(error['bytesSent']).toBe(kit.drain(right).length);
     });
 
-    it('failed half-way, it tells how much went; a peer that is gone is an error, never a signal', async () => {
+    it('an error half-way says how many bytes were sent; a closed peer is an error, never a signal', async () => {
       const [left, right] = kit.pair();
       const sending = kit.rejection(sendTo(left, pattern(4 << 20)));
       await kit.turns();
@@ -287,7 +287,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       });
     });
 
-    it('a buffer that is taken away half-way is a TypeError, and breaks the stream', async () => {
+    it('rejects with a TypeError if its buffer is detached half-way, and breaks the stream', async () => {
       for (const view of [resizable.bytes(4 << 20), resizable.dataView(4 << 20)]) {
         for (const takeAway of [detach, (gone: Bytes) => resizable.resize(gone, 100)]) {
           const [left, right] = kit.pair();
@@ -307,7 +307,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       }
     });
 
-    it('a buffer that is taken away before anything went leaves the stream whole', async () => {
+    it('a buffer that is detached before the first byte does not break the stream', async () => {
       const [left, right] = kit.pair();
       kit.fill(left);
       const data = pattern(10);
@@ -320,7 +320,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       await sendTo(left, Buffer.from('x'));
     });
 
-    it('sends that never wait do not keep a timer from its turn', async () => {
+    it('sends that never wait do not starve a timer', async () => {
       const [left, right] = kit.pair();
       const buffer = Buffer.alloc(8);
       const timer = { isOver: false };
@@ -352,7 +352,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       ]);
     });
 
-    it('nothing to send is no call', async () => {
+    it('makes no call if there is nothing to send', async () => {
       const [left] = kit.pair();
       const calls = [vi.spyOn(native, 'sendmsg'), vi.spyOn(native, 'sendv')];
       await gatherTo(left, []);
@@ -360,7 +360,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       for (const call of calls) expect(call).not.toHaveBeenCalled();
     });
 
-    it('more buffers than IOV_MAX go in as many calls as it takes', async () => {
+    it('sends more buffers than IOV_MAX in several calls', async () => {
       const [left, right] = kit.pair();
       const data = pattern(3 * (2 * iovMax + 10));
       const buffers = Array.from({ length: data.length / 3 }, (_, i) =>
@@ -373,7 +373,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(kit.drain(right).equals(data)).toBe(true);
     });
 
-    it('waits for room as often as it must, wherever in a buffer the kernel stopped', async () => {
+    it('waits for room again and again, wherever in a buffer the kernel stopped', async () => {
       const [left, right] = kit.pair();
       left.setsockopt(kit.SOL_SOCKET, kit.SO_SNDBUF, 5000);
       const data = pattern(1 << 20);
@@ -387,7 +387,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(received.equals(data)).toBe(true);
     });
 
-    it('a buffer that is taken away while it waits is a TypeError: its bytes are not left out in silence', async () => {
+    it('rejects with a TypeError if a buffer is detached while it waits: no bytes are left out silently', async () => {
       for (const at of [0, 1, 2]) {
         const [left, right] = kit.pair();
         kit.fill(left);
@@ -401,7 +401,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       }
     });
 
-    it('cancelled half-way, it tells how much went', async () => {
+    it('a cancellation half-way says how many bytes were sent', async () => {
       const [left, right] = kit.pair();
       const scope = new kit.FakeScope();
       const sending = scope.run(() =>
@@ -412,7 +412,7 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await kit.rejection(sendTo(left, Buffer.from('x')))).toBeInstanceOf(InvalidStateError);
     });
 
-    it('takes no more calls of one turn than its share, and goes on in the next', async () => {
+    it('makes no more calls in one turn than the budget allows, and goes on in the next', async () => {
       const [left, right] = kit.pair();
       left.setsockopt(kit.SOL_SOCKET, kit.SO_SNDBUF, 4 << 20);
       const one = Buffer.from('x');

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { parseTcpInfo } from '#lib/socket/tcp-info';
 
 /**
- * struct tcp_info with each 32-bit word counting up, so that a field read from a wrong place is a
- * wrong number.
+ * struct tcp_info whose 32-bit words count up, so that a field read at a wrong offset has a wrong
+ * value.
  */
 function counted(bytes: number): Uint8Array {
   const words = new Uint32Array(bytes / 4).map((_, i) => i * 1000);
@@ -15,7 +15,7 @@ const word = (offset: number): number => (offset / 4) * 1000;
 const long = (offset: number): number => word(offset) + word(offset + 4) * 2 ** 32;
 
 describe('parseTcpInfo', () => {
-  it('reads every field from where linux/tcp.h has it', () => {
+  it('reads every field at its offset in linux/tcp.h', () => {
     expect(parseTcpInfo(counted(240))).toEqual({
       state: 'FIN_WAIT1',
       retransmits: 2,
@@ -50,13 +50,13 @@ describe('parseTcpInfo', () => {
     });
   });
 
-  it('lies at any offset of its memory', () => {
+  it('reads from any offset of the memory', () => {
     const memory = new Uint8Array(250);
     memory.set(counted(240), 3);
     expect(parseTcpInfo(memory.subarray(3, 243))).toEqual(parseTcpInfo(counted(240)));
   });
 
-  it('an older kernel gives less: what it does not know is undefined', () => {
+  it('fields that an older kernel does not have are undefined', () => {
     const info = parseTcpInfo(counted(104));
     expect(info.totalRetransmissions).toBe(word(100));
     expect(Object.entries(info).filter(([, value]) => value === undefined).map(([name]) => name)).toEqual([
@@ -69,7 +69,7 @@ describe('parseTcpInfo', () => {
     expect(parseTcpInfo(new Uint8Array(0))).toMatchObject({ state: 'UNKNOWN', rtt: 0 });
   });
 
-  it('what the kernel writes for "none" is no number of milliseconds', () => {
+  it('returns no numbers for the values that mean "no limit" and "not measured"', () => {
     const bytes = counted(240);
     const view = new DataView(bytes.buffer);
     view.setUint32(76, 0x7fffffff, true);

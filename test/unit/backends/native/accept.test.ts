@@ -15,7 +15,7 @@ const native = nativeBinding();
 const backend = newBuiltinBackend('native');
 const code = (name: string): number => native.constants[`UV_${name}`] ?? 0;
 
-/** A listener whose accept(2) first gives these codes, each once; then it is the kernel's. */
+/** A listener whose accept(2) first returns each of these codes once, then the kernel's results. */
 async function listenerThatFails(codes: readonly number[]): Promise<{
   listener: AsyncListener<AsyncStreamTransport>;
   connect: () => Promise<AsyncStreamTransport>;
@@ -33,7 +33,7 @@ async function listenerThatFails(codes: readonly number[]): Promise<{
   };
 }
 
-/** Serves until a connection has come, which is closed. */
+/** Serves until a connection has arrived, and closes the connection. */
 async function serveOne(listener: AsyncListener<AsyncStreamTransport>): Promise<void> {
   const scope = backend.openCancelScope();
   await scope.run(() =>
@@ -95,7 +95,7 @@ describe('serve', () => {
     },
   );
 
-  it('serves what it has accepted before it pauses', async () => {
+  it('serves the connections that it has accepted before it pauses', async () => {
     const { accept } = native;
     const { listener, connect } = await listenerThatFails([]);
     const clients = [await connect(), await connect()];
@@ -116,7 +116,7 @@ describe('serve', () => {
     await listener.aclose();
   });
 
-  it('pauses where one connection after the other fails: a flood of them ends nothing', async () => {
+  it('pauses if one connection after the other fails, and goes on', async () => {
     process.on('warning', collect);
     const { listener, connect, left } = await listenerThatFails(
       Array.from({ length: 1030 }, () => code('ECONNABORTED')),
@@ -142,7 +142,7 @@ describe('serve', () => {
     await listener.aclose();
   });
 
-  it('leaves no timer when it is cancelled in the pause', async () => {
+  it('leaves no timer if it is cancelled during a pause', async () => {
     process.on('warning', collect);
     const { listener, connect } = await listenerThatFails([code('EMFILE')]);
     const client = await connect();

@@ -58,15 +58,15 @@ async function receive(
 }
 
 /**
- * A send buffer that is full until it is opened: sendto(2) says EAGAIN, and the socket is not
+ * Simulates a full send buffer: until it is opened, sendto(2) returns EAGAIN, and the socket is not
  * writable.
  */
 function fullBuffer(): { open: () => void } {
   const { sendto } = native;
   let isFull = true;
   vi.spyOn(native, 'sendto').mockImplementation((...args) => (isFull ? EAGAIN : sendto(...args)));
-  // epoll says that it is writable; the fake has to be asked again and again, as it would be with
-  // more sockets.
+  // epoll reports the socket as writable, so the queue tries again and again. With a real full
+  // buffer there would be no such event.
   return {
     open: () => {
       isFull = false;
@@ -90,7 +90,7 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     await receiver.aclose();
   });
 
-  it('cancelled in any place of the queue, was never sent', async () => {
+  it('does not send if it is cancelled, at any place of the queue', async () => {
     const { listener, receiver, to } = await pair();
     const { open } = fullBuffer();
     const scopes = packets(5).map(() => backend.openCancelScope());
@@ -107,7 +107,7 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     await receiver.aclose();
   });
 
-  it('once all are cancelled, lets a close end at once, and others write', async () => {
+  it('after all sends were cancelled, a close ends at once, and other sends may begin', async () => {
     const { listener, receiver, to } = await pair();
     const { open } = fullBuffer();
     const scope = backend.openCancelScope();
@@ -124,7 +124,7 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     await receiver.aclose();
   });
 
-  it('a graceful close sends what waits, and takes nothing new; a cancelled one ends it', async () => {
+  it('a graceful close sends what waits, and rejects new sends; a cancelled close rejects what waits', async () => {
     const { listener, receiver, to } = await pair();
     const { open } = fullBuffer();
     const sending = packets(3).map((packet) => listener.sendTo(packet, to));
@@ -149,7 +149,7 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
     for (const end of [receiver, other.receiver]) await end.aclose();
   });
 
-  it('an error of one is its own, and the others go', async () => {
+  it('an error rejects one send, and the others are sent', async () => {
     const { listener, receiver, to } = await pair();
     const { open } = fullBuffer();
     const good = listener.sendTo(Buffer.from('0'), to);
@@ -169,13 +169,13 @@ describe('sendTo of a UDP listener whose send buffer is full', () => {
   });
 });
 
-/** What the kernel does when there is room. */
+/** Delivers the event that the kernel sends when there is room. */
 function wake(listener: AsyncDatagramListener<InetAddress>): void {
   (listener as unknown as { descriptor: { notify(events: number): void } }).descriptor.notify(2);
 }
 
 describe('serve of a datagram listener', () => {
-  it('warns of an error that an earlier send left, and goes on', async () => {
+  it('warns of the error of an earlier send, and goes on', async () => {
     const { listener, receiver, to } = await pair();
     const { recvmmsg } = native;
     const codes = [ECONNREFUSED, ENOMEM, ENOMEM];
@@ -200,7 +200,7 @@ describe('serve of a datagram listener', () => {
     await receiver.aclose();
   });
 
-  it('handles what is whole beside what was cut, of which it warns', async () => {
+  it('handles whole datagrams, and warns of truncated ones', async () => {
     const { listener, receiver, to } = await pair();
     for (const packet of packets(3)) await listener.sendTo(packet, to);
     const { recvmmsg } = native;
@@ -220,7 +220,7 @@ describe('serve of a datagram listener', () => {
     await receiver.aclose();
   });
 
-  it('Unix: takes empty datagrams, and those longer than any of UDP, in order', async () => {
+  it('receives Unix datagrams in order, empty ones and ones longer than any UDP datagram', async () => {
     const receiver = await backend.createUnixDatagramListener(shortSocketPath());
     const listener = await backend.createUnixDatagramListener(shortSocketPath());
     const to = receiver.extra(SocketAttribute.localAddress) as UnixPath;
@@ -242,7 +242,7 @@ describe('serve of a datagram listener', () => {
     await receiver.aclose();
   });
 
-  it('ends with the socket’s own end', async () => {
+  it('ends when the socket itself ends', async () => {
     const { listener, receiver } = await pair();
     vi.spyOn(native, 'recvmmsg').mockReturnValue(EBADF);
     expect(await rejection(listener.serve(() => undefined))).toMatchObject({ code: 'EBADF' });
@@ -252,7 +252,7 @@ describe('serve of a datagram listener', () => {
 });
 
 describe('a batch of datagrams', () => {
-  /** `count` datagrams that one receive finds. */
+  /** Sends `count` datagrams, which one receive returns. */
   async function waiting(count: number): Promise<AsyncDatagramListener<InetAddress>> {
     const { listener, receiver, to } = await pair();
     for (const packet of packets(count)) await listener.sendTo(packet, to);
@@ -260,7 +260,7 @@ describe('a batch of datagrams', () => {
     return receiver;
   }
 
-  it('of which one handler cancels the serving, is the next serving’s from there on', async () => {
+  it('is left to the next serve, if one of its handlers cancels this one', async () => {
     const receiver = await waiting(5);
     expect(await receive(receiver, 2)).toEqual(['0', '1']);
     expect(await receive(receiver, 1)).toEqual(['2']);
@@ -268,7 +268,7 @@ describe('a batch of datagrams', () => {
     await receiver.aclose();
   });
 
-  it('that finds its group ended, is the next serving’s', async () => {
+  it('is left to the next serve, if the group has ended', async () => {
     const receiver = await waiting(3);
     const ended = backend.createTaskGroup();
     await ended.run(() => undefined);
@@ -279,7 +279,7 @@ describe('a batch of datagrams', () => {
     await receiver.aclose();
   });
 
-  it('that is left for the next serving, is refused like any other to one that is cancelled, and given up with the listener', async () => {
+  it('is not handed to a serve that is cancelled, and is dropped when the listener closes', async () => {
     const receiver = await waiting(3);
     expect(await receive(receiver, 1)).toEqual(['0']);
     const scope = backend.openCancelScope();
@@ -300,7 +300,7 @@ describe('a batch of datagrams', () => {
     expect(await rejection(receiver.serve(() => undefined))).toBeInstanceOf(ClosedResourceError);
   });
 
-  it('goes on where only the handlers’ group is cancelled: they feel it themselves', async () => {
+  it('is handled whole if only the group of the handlers is cancelled', async () => {
     const receiver = await waiting(3);
     const group = backend.createTaskGroup();
     const scope = backend.openCancelScope();

@@ -8,7 +8,7 @@ function queueOf(...chunks: readonly number[][]): ByteQueue {
 }
 
 describe('ByteQueue', () => {
-  it('gives what was pushed in order, whatever the cuts', () => {
+  it('returns what was pushed, in order, whatever the chunks', () => {
     for (let size = 1; size <= 10; size++) {
       const queue = queueOf([1, 2, 3], [], [4], [5, 6, 7, 8], [9]);
       const taken: number[] = [];
@@ -24,7 +24,7 @@ describe('ByteQueue', () => {
     }
   });
 
-  it('hands a chunk over without a copy, and what is left of one', () => {
+  it('returns a chunk, or the rest of one, without a copy', () => {
     const chunk = Uint8Array.from([1, 2, 3, 4]);
     const queue = new ByteQueue();
     queue.push(chunk);
@@ -37,7 +37,7 @@ describe('ByteQueue', () => {
     expect([...rest]).toEqual([2, 3, 4]);
   });
 
-  it('hands a large chunk over rather than copying it together with the next', () => {
+  it('returns a large chunk alone rather than copying it together with the next', () => {
     const [large, small] = [new Uint8Array(16_384).fill(1), Uint8Array.of(2)];
     const queue = new ByteQueue();
     queue.push(large);
@@ -49,11 +49,11 @@ describe('ByteQueue', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('takes small chunks together', () => {
+  it('returns small chunks together', () => {
     expect([...queueOf([1, 2], [3], [4, 5]).take(100)]).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('gives memory of its own for a part of larger memory', () => {
+  it('copies a part of larger memory', () => {
     const memory = Uint8Array.of(1, 2, 3, 4);
     const queue = new ByteQueue();
     queue.push(memory.subarray(1, 3));
@@ -62,14 +62,14 @@ describe('ByteQueue', () => {
     expect(taken.buffer.byteLength).toBe(2);
   });
 
-  it('weighs its chunks, not only their bytes', () => {
+  it('counts the memory of its chunks, not only their bytes', () => {
     const queue = queueOf([1], [2], [3]);
     expect(queue.weight).toBeGreaterThan(3 * 100);
     queue.take(3);
     expect(queue.weight).toBe(0);
   });
 
-  it('gives nothing when it is empty, and after clear()', () => {
+  it('returns nothing when it is empty, and after clear()', () => {
     const queue = queueOf([1, 2]);
     queue.clear();
     expect(queue.length).toBe(0);
@@ -80,7 +80,7 @@ describe('ByteQueue', () => {
 });
 
 describe('bytesOf', () => {
-  it('is the same memory, of any view', () => {
+  it('returns the same memory, of any view', () => {
     const memory = new ArrayBuffer(16);
     bytesOf(new Uint16Array(memory, 4, 2)).set([1, 2, 3, 4]);
     expect([...new Uint8Array(memory, 4, 4)]).toEqual([1, 2, 3, 4]);

@@ -5,7 +5,7 @@ import { afterEach } from 'vitest';
 const open: Socket[] = [];
 
 /**
- * Both ends of a TCP connection, as net's own sockets: half-open ones are allowed, and they are
+ * Both ends of a TCP connection, as sockets of node:net that allow half-open connections. They are
  * destroyed after the test.
  */
 export async function connectedPair(): Promise<[Socket, Socket]> {

@@ -9,13 +9,13 @@ import { expectNoLeaks } from '../../../support/fds';
 expectNoLeaks();
 
 describe('NodeDatagramListener', () => {
-  it('keeps a bounded amount of what nobody receives: the first that came', async () => {
+  it('keeps a bounded number of datagrams that are not received: the first ones', async () => {
     const backend = new NodeBackend();
     const socket = createSocket('udp4');
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
     const listener = await backend.wrapDatagramListenerSocket(socket);
-    // As dgram would, but with nothing lost on the way.
+    // The event that dgram emits, without the losses of a real network.
     for (let i = 0; i < 100; i++)
       socket.emit('message', Buffer.alloc(60_000, i), {
         address: '127.0.0.1',
@@ -28,7 +28,7 @@ describe('NodeDatagramListener', () => {
       .moveOnAfter(50)
       .run(() => listener.serve((data) => void seen.push(data[0] as number)));
     expect(seen).toEqual(Array.from({ length: 34 }, (_, i) => i));
-    // There is room again.
+    // Now there is room again.
     socket.emit('message', Buffer.alloc(60_000, 200), {
       address: '127.0.0.1',
       port: 1,
@@ -70,7 +70,7 @@ describe('NodeDatagramListener', () => {
     await listener.aclose();
   });
 
-  it('ends with the dgram.Socket, if somebody else closes that', async () => {
+  it('ends if other code closes its dgram.Socket', async () => {
     const backend = new NodeBackend();
     const socket = createSocket('udp4');
     socket.bind(0, '127.0.0.1');
@@ -87,7 +87,7 @@ describe('NodeDatagramListener', () => {
 });
 
 describe('NodeDatagramTransport', () => {
-  it('an aclose waits for the batch under way', async () => {
+  it('aclose waits for the batch under way', async () => {
     const backend = new NodeBackend();
     const peer = createSocket('udp4');
     const received: string[] = [];

@@ -7,7 +7,7 @@ import { connectedPair } from './connected-pair';
 
 expectNoLeaks();
 
-/** A transport that flows: it has received one byte. */
+/** A transport whose socket is flowing, since it has received one byte. */
 async function flowing(): Promise<{
   backend: NodeBackend;
   transport: AsyncStreamTransport;
@@ -26,7 +26,7 @@ function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString();
 }
 
-/** What `count` says at each of the turns of the event loop until it says `end`. */
+/** The results of `count` in successive turns of the event loop, until the result is `end`. */
 function atEachTurn(count: () => number, end: number): Promise<number[]> {
   return new Promise((resolve) => {
     const seen: number[] = [];
@@ -44,10 +44,10 @@ function largestStep(seen: readonly number[]): number {
 }
 
 describe('NodeStreamTransport.recv', () => {
-  it('stops a flood of single bytes too, whose memory is not in the bytes', async () => {
+  it('stops a flood of single bytes, too, whose memory is mostly overhead', async () => {
     const { transport, socket } = await flowing();
     let count = 0;
-    // As net would, if each came in a segment of its own.
+    // The events that net emits if each byte arrives in its own segment.
     while (!socket.isPaused() && count < 10_000) {
       socket.emit('data', Buffer.from([count & 255]));
       count++;
@@ -60,7 +60,7 @@ describe('NodeStreamTransport.recv', () => {
     await transport.aclose();
   });
 
-  it('gets what came before the cancellation of the same turn', async () => {
+  it('returns the bytes that came before a cancellation in the same turn', async () => {
     const { backend, transport, socket } = await flowing();
     const scope = backend.openCancelScope();
     let received = '';
@@ -74,7 +74,7 @@ describe('NodeStreamTransport.recv', () => {
     await transport.aclose();
   });
 
-  it('leaves what comes right after its cancellation to the next', async () => {
+  it('leaves the bytes that come right after its cancellation to the next receive', async () => {
     const { backend, transport, socket } = await flowing();
     const scope = backend.openCancelScope();
     await scope.run(async () => {
@@ -88,7 +88,7 @@ describe('NodeStreamTransport.recv', () => {
     await transport.aclose();
   });
 
-  it('can be cancelled while it waits for its turn: what it would have taken stays', async () => {
+  it('can be cancelled while it is deferred: the bytes stay for the next receive', async () => {
     const { backend, transport, socket } = await flowing();
     socket.emit('data', Buffer.from('a'.repeat(1000)));
     let received = 0;
@@ -107,7 +107,7 @@ describe('NodeStreamTransport.recv', () => {
 });
 
 describe('NodeStreamTransport.recvInto', () => {
-  it('takes of what comes what it has room for, and leaves the rest', async () => {
+  it('receives what its buffer has room for, and leaves the rest', async () => {
     const { transport, socket } = await flowing();
     const buffer = new Uint8Array(4);
     const receiving = transport.recvInto(buffer);
@@ -134,7 +134,7 @@ describe('NodeStreamTransport.recvInto', () => {
     await transport.aclose();
   });
 
-  it('takes nothing for the end of the stream that is not', async () => {
+  it('does not mistake an empty chunk for the end of the stream', async () => {
     const { transport, socket, peer } = await flowing();
     const receiving = transport.recvInto(new Uint8Array(4));
     socket.emit('data', Buffer.alloc(0));
@@ -145,7 +145,7 @@ describe('NodeStreamTransport.recvInto', () => {
     await transport.aclose();
   });
 
-  it('leaves timers and I/O their turns, also when everything is there', async () => {
+  it('does not starve timers and I/O when all data has arrived', async () => {
     const { transport, socket } = await flowing();
     socket.emit('data', Buffer.alloc(5000));
     let received = 0;
@@ -156,7 +156,7 @@ describe('NodeStreamTransport.recvInto', () => {
     await transport.aclose();
   });
 
-  it('rejects if its buffer went away while it waited, and takes nothing', async () => {
+  it('rejects if its buffer was detached while it waited, and receives nothing', async () => {
     const { transport, peer } = await flowing();
     const buffer = new Uint8Array(4);
     const receiving = transport.recvInto(buffer);
@@ -169,7 +169,7 @@ describe('NodeStreamTransport.recvInto', () => {
 });
 
 describe('NodeStreamTransport.recvIntoMany', () => {
-  it('passes over a buffer that went away while it waited: no byte is lost', async () => {
+  it('skips a buffer that was detached while it waited, and loses no byte', async () => {
     const { transport, peer } = await flowing();
     const [first, gone, last] = [new Uint8Array(2), new Uint8Array(2), new Uint8Array(2)];
     const receiving = transport.recvIntoMany([first, gone, last]);
@@ -182,12 +182,12 @@ describe('NodeStreamTransport.recvIntoMany', () => {
 });
 
 describe('NodeStreamTransport.sendAll', () => {
-  it('is not ended by the callback of a send before it', async () => {
+  it('does not end by the callback of an earlier send', async () => {
     const { transport, peer } = await flowing();
     peer.pause();
     await transport.sendAll(Buffer.from('a'));
     await transport.sendAllFromIterable([Buffer.from('b'), Buffer.from('c')]);
-    // Net has not called back for those: no tick has passed.
+    // net has not called back for these sends: no tick has passed.
     let isSent = false;
     const sending = transport.sendAll(Buffer.alloc(16_000_000)).then(() => {
       isSent = true;
@@ -200,7 +200,7 @@ describe('NodeStreamTransport.sendAll', () => {
     await transport.aclose();
   });
 
-  it('leaves timers and I/O their turns, also when the kernel takes everything', async () => {
+  it('does not starve timers and I/O when the kernel takes everything', async () => {
     const { transport, peer } = await flowing();
     peer.resume();
     let sent = 0;

@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** `once` would reject at its error. */
+/** Waits for 'close'. (`once` of node:events would reject at an 'error' event.) */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => { resolve(); })); // prettier-ignore
 }
@@ -37,7 +37,7 @@ describe('NodeStreamTransport', () => {
     const before = socket.bytesRead;
     await transport.recv(1);
     await vi.waitFor(() => expect(socket.isPaused()).toBe(true));
-    // What is held here and by net, and one read of libuv's on top of each.
+    // The bytes held by the transport and by the net.Socket, and one read of libuv's beyond each.
     expect(socket.bytesRead - before).toBeLessThan(131_072 + 65_536 + 2 * 65_536 + 1);
     let received = 1;
     while (received < 8_000_000) received += (await transport.recv(1_000_000)).length;
@@ -45,7 +45,7 @@ describe('NodeStreamTransport', () => {
     await transport.aclose();
   });
 
-  it('ends with the net.Socket, if somebody else destroys that', async () => {
+  it('ends if other code destroys its net.Socket', async () => {
     const backend = new NodeBackend();
     const [socket] = await connectedPair();
     const transport = await backend.wrapStreamSocket(socket);
@@ -55,7 +55,7 @@ describe('NodeStreamTransport', () => {
     expect(transport.isClosing()).toBe(true);
   });
 
-  it('turns an error that nobody waits for into that of the next call', async () => {
+  it('rejects the next call with an error that came while no call waited', async () => {
     const backend = new NodeBackend();
     const [socket, peer] = await connectedPair();
     const transport = await backend.wrapStreamSocket(socket);
@@ -68,7 +68,7 @@ describe('NodeStreamTransport', () => {
     await transport.aclose();
   });
 
-  it('keeps what came before an error until it is received', async () => {
+  it('keeps the bytes that came before an error until they are received', async () => {
     const backend = new NodeBackend();
     const [socket, peer] = await connectedPair();
     const transport = await backend.wrapStreamSocket(socket);
@@ -81,7 +81,7 @@ describe('NodeStreamTransport', () => {
     await transport.aclose();
   });
 
-  it('a cancelled send drops what is left of it, so that its buffer can be used again at once', async () => {
+  it('a cancelled send drops its rest, so that its buffer can be reused at once', async () => {
     const backend = new NodeBackend();
     const [socket, peer] = await connectedPair();
     const transport = await backend.wrapStreamSocket(socket);
@@ -106,7 +106,7 @@ describe('NodeStreamTransport', () => {
     await transport.aclose();
   });
 
-  it('does not take over a TLS socket, whose bytes are not those of the connection', async () => {
+  it('rejects a TLS socket, whose bytes are not those of the connection', async () => {
     const [socket] = await connectedPair();
     const secure = new TLSSocket(socket);
     secure.on('error', () => undefined);
@@ -116,7 +116,7 @@ describe('NodeStreamTransport', () => {
     secure.destroy();
   });
 
-  it('leaves no context of the task that made it in the callbacks of its socket', async () => {
+  it("its socket's callbacks do not keep the context of the task that created it", async () => {
     const backend = new NodeBackend();
     const [listener] = (await backend.createTcpListeners('127.0.0.1', 0)) as [
       AsyncListener<AsyncStreamTransport>,
@@ -125,7 +125,7 @@ describe('NodeStreamTransport', () => {
     const transport = await backend.bootstrap(() =>
       backend.createTcpConnection('127.0.0.1', portOf(listener)),
     );
-    // Its task has ended, and it works on in another.
+    // The task that made the transport has ended, and another one uses the transport.
     await backend.bootstrap(async () => {
       await backend.createTaskGroup().run(async (group) => {
         group.startSoon(() =>
@@ -143,7 +143,7 @@ describe('NodeStreamTransport', () => {
 });
 
 describe('NodeStreamListener', () => {
-  it('drops what comes beyond its backlog while nobody serves', async () => {
+  it('closes connections beyond its backlog while no serve runs', async () => {
     const backend = new NodeBackend();
     const [listener] = (await backend.createTcpListeners('127.0.0.1', 0, { backlog: 2 })) as [
       AsyncListener<AsyncStreamTransport>,
@@ -163,7 +163,7 @@ describe('NodeStreamListener', () => {
     await vi.waitFor(() => expect(dropped).toBe(6));
   });
 
-  it('goes on after an error of accept that net tells, with a warning', async () => {
+  it('goes on after an accept error that net reports, with a warning', async () => {
     const servers: Server[] = [];
     const { createServer: create } = net;
     vi.spyOn(net, 'createServer').mockImplementation(((options: net.ServerOpts) => {
@@ -193,7 +193,7 @@ describe('NodeStreamListener', () => {
 });
 
 describe('createTcpConnection over several addresses', () => {
-  /** Of a server on IPv4 alone, and a name with both addresses. */
+  /** The port of a server on IPv4 alone, for a name that has addresses of both families. */
   async function dualName(): Promise<{ port: number; server: Server }> {
     const server = createServer((socket) => socket.on('error', () => undefined).resume());
     server.listen(0, '127.0.0.1');
@@ -206,7 +206,7 @@ describe('createTcpConnection over several addresses', () => {
     return { port: (server.address() as net.AddressInfo).port, server };
   }
 
-  it('goes on to the next at once when one is refused', async () => {
+  it('tries the next address at once when one is refused', async () => {
     const { port } = await dualName();
     const backend = new NodeBackend();
     const transport = await backend.createTcpConnection('both.test', port, {
@@ -220,7 +220,7 @@ describe('createTcpConnection over several addresses', () => {
     await transport.aclose();
   });
 
-  it('rejects with all errors, IPv6 first, where all are refused', async () => {
+  it('rejects with all errors, IPv6 first, if all are refused', async () => {
     const { port, server } = await dualName();
     server.close();
     await once(server, 'close');
