@@ -1,9 +1,9 @@
 import { constants } from 'node:os';
 
 /**
- * The negative codes that the library decides by, as libuv gives them: on every Unix, minus the
- * platform's errno. (Windows numbers them otherwise, and has no native binding that could return
- * one.)
+ * The negative codes that the library decides by, as libuv returns them: on every Unix, minus the
+ * platform's errno. (Windows has other numbers. Its native binding does not exist, so that no call
+ * returns one there.)
  */
 const { errno } = constants;
 

@@ -1,18 +1,18 @@
 import { getSystemErrorMap } from 'node:util';
 
 /**
- * Thrown into a task by a cancelled scope. Rethrow it: a `catch` that swallows it only puts it off
- * to the next checkpoint.
+ * A cancelled scope rejects checkpoints with this error. Rethrow it: after a `catch` that swallows
+ * it, the next checkpoint rejects again.
  *
- * One CancelledError made by this library belongs to one cancelled scope, and that scope alone
- * absorbs it. One made by a user belongs to none: it ends its task as cancelled, and passes through
- * scopes.
+ * A CancelledError made by this library belongs to one cancelled scope, and only that scope stops
+ * it. A CancelledError made by a user belongs to no scope: it passes through scopes, and ends its
+ * task as cancelled.
  */
 export class CancelledError extends Error {
   readonly code = 'ABORT_ERR';
-  /** Of a cancelled stream send: the bytes that had been sent already. Absent means none. */
+  /** The bytes that a cancelled stream send had sent. Absent if it had sent none. */
   declare readonly bytesSent?: number;
-  /** Of a cancelled `sendMany`: the packets that had been sent already. Absent means none. */
+  /** The datagrams that a cancelled `sendMany` had sent. Absent if it had sent none. */
   declare readonly packetsSent?: number;
 
   constructor(message = 'The task was cancelled', options?: ErrorOptions) {
@@ -20,7 +20,7 @@ export class CancelledError extends Error {
   }
 }
 
-/** A `timeout()` or `timeoutAt()` scope ran out. */
+/** The deadline of a `timeout()` or `timeoutAt()` scope has passed. */
 export class TimeoutError extends Error {
   readonly code = 'ETIMEDOUT';
 
@@ -34,12 +34,12 @@ export class UnsupportedOperationError extends Error {
   readonly code = 'ERR_UNSUPPORTED_OPERATION';
 }
 
-/** Used after it was closed, or closed while a task was waiting on it. */
+/** A resource was used after it was closed, or was closed while a task waited on it. */
 export class ClosedResourceError extends Error {
   readonly code = 'ERR_CLOSED_RESOURCE';
 }
 
-/** Two tasks receive, or two tasks send, on one resource at once. */
+/** Two tasks receive at once, or two tasks send at once, on one resource. */
 export class BusyResourceError extends Error {
   readonly code = 'ERR_BUSY_RESOURCE';
 }
@@ -52,7 +52,7 @@ export class InvalidStateError extends Error {
   readonly code = 'ERR_INVALID_STATE';
 }
 
-/** `extra(attribute)` found no such attribute, and no fallback was given. */
+/** `extra(attribute)` found no value, and no fallback was given. */
 export class AttributeLookupError extends Error {
   readonly code = 'ERR_ATTRIBUTE_LOOKUP';
 }
@@ -68,8 +68,8 @@ export const ERROR_CLASSES = [
   AttributeLookupError,
 ] as const;
 
-// On the prototypes, and not set by constructors: a stack trace begins with the name that the error
-// has when it is made.
+// Names are set on the prototypes, not by constructors: a stack trace begins with the name that the
+// error has when it is constructed.
 for (const errorClass of ERROR_CLASSES) {
   Object.defineProperty(errorClass.prototype, 'name', {
     value: errorClass.name,
@@ -89,7 +89,7 @@ export function withPacketsSent(error: unknown, packetsSent: number): unknown {
   return Object.assign(own, { packetsSent });
 }
 
-/** Where a system call was aimed: what a Node error carries beside its code. */
+/** The target of a system call, as errors of Node.js carry it. */
 export interface SystemErrorTarget {
   readonly address?: string;
   readonly port?: number;
@@ -97,8 +97,8 @@ export interface SystemErrorTarget {
 }
 
 /**
- * A failed system call, in the shape that Node gives its own: `code`, `errno` (negative),
- * `syscall`, and the target if there is one.
+ * A failed system call, in the shape of Node's own errors: `code`, `errno` (negative), `syscall`,
+ * and the target if there is one.
  */
 export interface SystemError extends Error, SystemErrorTarget {
   readonly code: string;
@@ -106,7 +106,7 @@ export interface SystemError extends Error, SystemErrorTarget {
   readonly syscall: string;
 }
 
-/** Turns the negative code of a native call into an error. No other function does. */
+/** Turns the negative code of a native call into an error. Only this function does so. */
 export function systemError(
   errno: number,
   syscall: string,
@@ -135,8 +135,8 @@ export function systemError(
 }
 
 /**
- * The same for an error that is known by its name: libuv numbers it as the platform does, and on
- * Windows in its own way.
+ * As `systemError`, by the name of the error: its number differs between platforms, and Windows has
+ * numbers of libuv's own.
  */
 export function systemErrorNamed(
   name: string,
@@ -150,18 +150,18 @@ export function systemErrorNamed(
 }
 
 /**
- * Tells a bind that failed with EADDRINUSE for a socket file what that may mean. Any other error
- * stays as it is.
+ * Adds to the message of an EADDRINUSE for a socket file what it may mean. Other errors are left
+ * alone.
  */
 export function explainFileInUse(error: unknown): void {
   if (!(error instanceof Error) || (error as SystemError).code !== 'EADDRINUSE') return;
   error.message +=
-    ' (the file exists: another socket is bound to it, or one was that left it behind; remove it if nobody listens there)';
+    ' (the file exists: another socket is bound to it, or one was and left it behind; remove the file if no process listens there)';
 }
 
 /**
- * A failed look-up, in Node's shape. `code` is ENOTFOUND for a name that nobody knows (EAI_NONAME,
- * EAI_NODATA), else the EAI_ name.
+ * A failed look-up, in the shape of Node's own errors. `code` is ENOTFOUND for a name without an
+ * address (EAI_NONAME, EAI_NODATA), otherwise the EAI_ name.
  */
 export interface ResolverError extends Error {
   readonly code: string;
@@ -186,8 +186,8 @@ export function resolverError(errno: number, syscall: string, hostname: string):
 }
 
 /**
- * An abstract Unix name begins with NUL, which terminals show as nothing: `@` is how ss and netstat
- * print it.
+ * An abstract Unix name begins with NUL, which terminals do not show. ss and netstat print `@` in
+ * its place.
  */
 function printablePath(path: string): string {
   return path.replaceAll('\0', '@');

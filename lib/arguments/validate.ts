@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** A TypeError in Node's shape: what was expected, and what came instead. */
+/** A TypeError in the shape of Node's own: what was expected, and what came. */
 export function invalidArgument(name: string, expected: string, received: unknown): TypeError {
   const error = new TypeError(
     `The "${name}" argument must be ${expected}. Received ${show(received)}`,
@@ -8,7 +8,7 @@ export function invalidArgument(name: string, expected: string, received: unknow
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/** A RangeError in Node's shape. */
+/** A RangeError in the shape of Node's own. */
 export function outOfRange(name: string, expected: string, received: unknown): RangeError {
   const error = new RangeError(
     `The value of "${name}" is out of range. It must be ${expected}. Received ${show(received)}`,
@@ -20,7 +20,7 @@ export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidArgument(name, 'a function', value);
 }
 
-/** A time in milliseconds. NaN is a RangeError wherever a time goes in; `Infinity` means never. */
+/** Checks a time in milliseconds. `Infinity` means never. @throws RangeError for NaN */
 export function checkTime(name: string, value: unknown): void {
   if (typeof value !== 'number') throw invalidArgument(name, 'a number of milliseconds', value);
   if (Number.isNaN(value)) throw outOfRange(name, 'a number, not NaN', value);
@@ -39,8 +39,8 @@ function show(value: unknown): string {
   try {
     text = inspect(value, { depth: 0, breakLength: Infinity });
   } catch {
-    // It cannot be looked at: a DataView whose memory is detached, an object that shows itself by
-    // code that fails.
+    // `inspect` throws for a DataView whose memory is detached, and for an object whose own
+    // inspection code throws.
     text = Object.prototype.toString.call(value);
   }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;

@@ -6,10 +6,10 @@ import type { PortalFunctions, RunInThreadOptions, ThreadFunction, ThreadsPortal
 import type { AsyncDatagramTransport, AsyncStreamTransport } from './transports';
 
 /**
- * An engine: everything that waits, and everything that can be waited for. No code of this library
- * reaches for a global backend; every object that a backend makes returns it from `backend()`.
+ * An engine: tasks and scopes, sockets, threads. No code of this library uses a global backend:
+ * every object that a backend makes returns that backend from `backend()`.
  *
- * Checkpoints, times and misuse are as {@link Concurrency} says.
+ * What a checkpoint is, and the rules for times and misuse, are in the doc of {@link Concurrency}.
  */
 export interface AsyncBackend extends Concurrency {
   /** 'native', 'node', or the name of a custom backend. */
@@ -51,7 +51,8 @@ export interface AsyncBackend extends Concurrency {
     options?: { localAddress?: HostPort; happyEyeballsDelay?: number },
   ): Promise<AsyncStreamTransport>;
   /**
-   * A checkpoint. Waits while the listener's backlog is full. Rejects with ENOENT, ECONNREFUSED,
+   * Connects to a Unix stream socket. A checkpoint: cancelled, the socket is closed. Waits while
+   * the listener's backlog is full. Rejects with ENOENT, ECONNREFUSED,
    * EACCES, ENAMETOOLONG.
    * @param options.localPath where the socket is bound first; `aclose` removes its file
    */
@@ -66,8 +67,8 @@ export interface AsyncBackend extends Concurrency {
    */
   wrapStreamSocket(socket: Socket | number): Promise<AsyncStreamTransport>;
   /**
-   * A UDP socket connected to the first address of the host that works. RangeError for a family
-   * other than AF_UNSPEC, AF_INET and AF_INET6.
+   * Creates a UDP socket that is connected to the first usable address of the host. A checkpoint.
+   * RangeError for a family other than AF_UNSPEC, AF_INET and AF_INET6.
    */
   createUdpEndpoint(
     remoteHost: string,
@@ -75,6 +76,8 @@ export interface AsyncBackend extends Concurrency {
     options?: { localAddress?: HostPort; family?: number },
   ): Promise<AsyncDatagramTransport>;
   /**
+   * Creates a Unix datagram socket that is connected to `path`. A checkpoint. Rejects as
+   * `createUnixStreamConnection` does.
    * @param options.localPath the endpoint's own name, without which the peer cannot answer; ''
    *   makes Linux choose an abstract one. `aclose` removes its file.
    */

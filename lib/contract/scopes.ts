@@ -2,7 +2,7 @@ import type { Awaitable } from './tasks';
 
 /** Options of `openCancelScope`. */
 export interface CancelScopeOptions {
-  /** In milliseconds on the backend's clock. Default: `Infinity`, which is none. */
+  /** In milliseconds on the backend's clock. Default: `Infinity`, no deadline. */
   readonly deadline?: number;
   /**
    * Cancels the scope when it aborts. A signal that has already aborted cancels the scope when it
@@ -16,9 +16,10 @@ export interface CancelScopeOptions {
  * `openCancelScope`, `moveOnAfter` and `moveOnAt` of a backend.
  *
  * In a cancelled scope every checkpoint rejects with a CancelledError, again and again, in the
- * functions that the code calls and in the tasks of groups that it opens, too. The error stops at
- * the end of `run`. If a scope around this one is cancelled as well, the error passes through and
- * the outer scope stops it.
+ * functions that the code calls and in the tasks of groups that it opens, too. `run` of that scope
+ * stops the error, and an error that has it as `cause` (a CancelledError with `bytesSent`, the
+ * AbortError of a function that got `signal`). If a scope around this one is cancelled as well, the
+ * error passes through, and the outer scope stops it.
  */
 export interface CancelScope {
   /**

@@ -6,16 +6,19 @@ import { encodeCall } from './thread-function';
 import { type ThreadJob, ThreadPool, type ThreadPoolOptions } from './thread-pool';
 
 /**
- * A pool of threads of one's own. `await using executor = new AsyncExecutor(backend)` shuts it down
- * in the end.
+ * A pool of worker threads. `await using executor = new AsyncExecutor(backend)` shuts it down in
+ * the end.
  *
- * Its threads are made when they are needed, and keep no process alive while idle.
+ * It starts threads when calls need them. Idle threads do not keep the process alive.
  */
 export class AsyncExecutor implements AsyncDisposable {
   readonly #backend: AsyncBackend;
   readonly #pool: ThreadPool;
 
-  /** @throws TypeError or RangeError for sizes and times that are none */
+  /**
+   * @throws TypeError if `backend` is not a backend; TypeError or RangeError for a size or a time
+   *   that is not valid
+   */
   constructor(backend: AsyncBackend, options: ThreadPoolOptions = {}) {
     if (typeof (backend as Partial<AsyncBackend> | undefined)?.bootstrap !== 'function')
       throw invalidArgument('backend', 'a backend', backend);
@@ -23,15 +26,15 @@ export class AsyncExecutor implements AsyncDisposable {
     this.#pool = new ThreadPool(options);
   }
 
-  /** The backend that it was made for. */
+  /** The backend that the executor was created with. */
   backend(): AsyncBackend {
     return this.#backend;
   }
 
   /**
-   * Runs an exported function in a thread of the pool: as `runInThread` of a backend. A checkpoint;
-   * a call that is cancelled in the queue is not made.
-   * @throws InvalidStateError, as a rejection, after shutdown
+   * Runs an exported function in a thread of the pool, as `runInThread` of a backend does. A
+   * checkpoint: a call that is cancelled in the queue is not made.
+   * @throws InvalidStateError, as a rejection, after `shutdown()`
    */
   run<R = unknown>(
     fn: ThreadFunction,
@@ -42,12 +45,12 @@ export class AsyncExecutor implements AsyncDisposable {
   }
 
   /**
-   * Calls a function once for each of `items` (its only argument): all calls are made, or queued,
-   * when this returns. Iterate over the results, which come in order; each step is a checkpoint.
-   * Where the iteration ends early, by `break`, a failure or a cancellation, calls that have not
-   * begun are taken back, and the others end unheard.
+   * Calls a function once for each of `items`, with the item as its only argument. When `map`
+   * returns, all calls run or are queued. Iterate over the results, which come in the order of the
+   * items; each step is a checkpoint. If the iteration ends early (by `break`, a failure or a
+   * cancellation), queued calls are not made, and results of running calls are dropped.
    *
-   * @throws InvalidStateError after shutdown
+   * @throws InvalidStateError after `shutdown()`
    *
    * @example
    * const executor = new AsyncExecutor(backend, { maxThreads: 2 });
@@ -58,8 +61,8 @@ export class AsyncExecutor implements AsyncDisposable {
   map<R = unknown>(fn: ThreadFunction, items: Iterable<unknown>): AsyncGenerator<R, void, void> {
     const calls = [...items].map((item) => encodeCall(fn, [item]));
     const jobs = calls.map((call) => this.#pool.submit<R>(call, [], false, undefined));
-    // One that fails before the iteration comes to it, or after it has ended, is no unhandled
-    // rejection.
+    // A call may fail before the iteration reaches it, or after the iteration has ended. Neither is
+    // an unhandled rejection.
     for (const { promise } of jobs) promise.catch(() => undefined);
     return this.#results(jobs);
   }
@@ -74,9 +77,9 @@ export class AsyncExecutor implements AsyncDisposable {
   }
 
   /**
-   * No new calls. Calls in the queue are still made, or, with `cancelPending`, reject with
-   * ClosedResourceError. Resolves when all have ended and the threads are gone. Idempotent. No
-   * cancellation point.
+   * Refuses new calls. Queued calls are still made or, with `cancelPending`, reject with
+   * ClosedResourceError. Resolves when all calls have ended and the threads are gone. Idempotent.
+   * Not a checkpoint: a cancellation does not interrupt it.
    */
   shutdown(options: { readonly cancelPending?: boolean } = {}): Promise<void> {
     return this.#pool.close(options.cancelPending === true);

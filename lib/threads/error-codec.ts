@@ -1,9 +1,6 @@
 import { ERROR_CLASSES } from '../errors';
 
-/**
- * An error on its way between threads. Structured cloning would keep neither its class nor its own
- * properties.
- */
+/** An error as it travels between threads: cloning would lose its class and own properties. */
 export interface EncodedError {
   readonly name: string;
   readonly className: string;
@@ -15,12 +12,12 @@ export interface EncodedError {
   readonly errors?: readonly Encoded[];
 }
 
-/** What was thrown: an error, or any other value. */
+/** A thrown value: an error, or any other value. */
 export type Encoded = { readonly error: EncodedError } | { readonly value: unknown };
 
 /**
- * Classes that exist in every thread. An error of another class arrives as an Error (or what it
- * extends of these), with its `name`.
+ * Classes that exist in every thread. An error of any other class arrives with its `name`, as an
+ * instance of the nearest class in this list that it extends.
  */
 const CLASSES: readonly (new (message?: string) => Error)[] = [
   Error,
@@ -35,7 +32,7 @@ const CLASSES: readonly (new (message?: string) => Error)[] = [
 
 const byName = new Map(CLASSES.map((errorClass) => [errorClass.name, errorClass]));
 
-/** The nearest class, up the chain, that the other thread has too. */
+/** The nearest class up the prototype chain that exists in the other thread, too. */
 function knownClass(error: Error): string {
   for (
     let proto: unknown = Object.getPrototypeOf(error);
@@ -64,7 +61,7 @@ export function encodeThrown(thrown: unknown, depth = 0): Encoded {
     message: thrown.message,
     stack: thrown.stack,
     properties,
-    // A cause may lead in a circle.
+    // Causes may form a circle.
     ...(cause === undefined || depth >= MAX_DEPTH ? {} : { cause: encodeThrown(cause, depth + 1) }),
     ...(thrown instanceof AggregateError && depth < MAX_DEPTH
       ? { errors: thrown.errors.map((one) => encodeThrown(one, depth + 1)) }
@@ -83,7 +80,7 @@ export function decodeThrown(encoded: Encoded): unknown {
       : new errorClass(message);
   Object.assign(error, properties);
   if (error.name !== name) define(error, 'name', name);
-  // Where it was thrown, not where it was unpacked.
+  // The stack of the throwing thread, not of this function.
   if (stack !== undefined) define(error, 'stack', stack);
   if (cause !== undefined) define(error, 'cause', decodeThrown(cause));
   return error;
@@ -108,7 +105,7 @@ function clonable(value: unknown): boolean {
     structuredClone(value);
     return true;
   } catch {
-    // DataCloneError is the answer.
+    // A DataCloneError: the value cannot be cloned.
     return false;
   }
 }

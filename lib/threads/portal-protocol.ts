@@ -1,7 +1,7 @@
 import type { PortalHandle } from '../contract/threads';
 import type { Encoded } from './error-codec';
 
-/** What a caller sends: through the port. */
+/** What the calling thread posts. */
 export type PortalRequest =
   | {
       readonly type: 'call';
@@ -11,32 +11,32 @@ export type PortalRequest =
       readonly args: readonly unknown[];
     }
   | { readonly type: 'cancel'; readonly id: number }
-  // Asks for nothing: whether it can be posted tells whether the portal's thread is still there.
+  // Has no effect: posting it reports whether the portal's port is still open.
   | { readonly type: 'ping' };
 
-/** What it gets back, for each call once. */
+/** What the portal posts: one reply to each call. */
 export type PortalReply =
   | { readonly id: number; readonly status: 'returned'; readonly value: unknown }
   | { readonly id: number; readonly status: 'thrown'; readonly thrown: Encoded }
   | { readonly id: number; readonly status: 'cancelled' }
   | { readonly id: number; readonly status: 'closed' };
 
-/** Places in a connection's shared memory. */
+/** Indexes into the shared memory of a connection: the count of replies, the portal's state. */
 export const REPLIES = 0;
 export const STATE = 1;
 
 /** Values of STATE. */
 export const NOT_OPEN = 0;
 export const OPEN = 1;
-/** No new calls; those under way are still answered. */
+/** New calls are refused; pending calls still get their replies. */
 export const CLOSING = 2;
-/** Nothing is answered any more. */
+/** No more replies. */
 export const CLOSED = 3;
 
-/** A handle as this library makes and reads it. */
+/** A handle with the parts that only this library uses. */
 export interface OwnPortalHandle extends PortalHandle {
   /** Memory of both threads: the count of replies, on which a blocked thread waits, and the state. */
   readonly signals: SharedArrayBuffer;
-  /** The thread of the portal. */
+  /** The id of the portal's thread. */
   readonly threadId: number;
 }

@@ -3,7 +3,7 @@ import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { invalidArgument } from '../arguments/validate';
 
-/** What the worker is told. */
+/** A call as it is sent to the worker. */
 export interface ThreadCall {
   readonly module: string;
   readonly name: string;
@@ -11,8 +11,9 @@ export interface ThreadCall {
 }
 
 /**
- * @throws TypeError: a closure cannot leave its thread; a relative path means nothing without the
- *   file that it is relative to
+ * Checks a call and resolves its module.
+ * @throws TypeError for a closure, which cannot leave its thread, and for a relative path, which
+ *   would be relative to a file that is not known here
  */
 export function encodeCall(fn: ThreadFunction, args: readonly unknown[]): ThreadCall {
   if (typeof fn === 'function') {
@@ -38,7 +39,7 @@ function resolveModule(module: unknown): string {
   if (module.startsWith('.')) {
     throw invalidArgument(
       'fn.module',
-      "no relative path (relative to what?): give new URL('./module.js', import.meta.url), or an absolute path",
+      "not a relative path, since the file that it is relative to is not known: give new URL('./module.js', import.meta.url), or an absolute path",
       module,
     );
   }

@@ -12,16 +12,16 @@ import { decodeThrown } from './error-codec';
 import { encodeCall, type ThreadCall } from './thread-function';
 import type { ThreadResult } from './worker';
 
-/** How many threads, and for how long. */
+/** The number of threads of a pool, and how long they are kept. */
 export interface ThreadPoolOptions {
   /**
-   * At most so many at once; calls beyond that wait their turn, first come first served. Default:
-   * 1.5 for each processor.
+   * The largest number of threads. Further calls are queued, in order of arrival. Default: 1.5
+   * times the number of processors.
    */
   readonly maxThreads?: number;
-  /** So many are kept, even idle. Default 0. */
+  /** The number of threads that are kept even when they are idle. Default: 0. */
   readonly minThreads?: number;
-  /** Milliseconds until an idle thread ends. Default 10,000; Infinity: with the pool. */
+  /** Milliseconds until an idle thread ends. Default: 10,000. Infinity: it ends with the pool. */
   readonly idleTimeout?: number;
 }
 
@@ -29,14 +29,14 @@ const DEFAULT_IDLE_MS = 10_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * A call of a function in a thread: in the queue, where a cancellation takes it out without effect,
- * and then running.
+ * A call of a function in a thread. First it is queued, and a cancellation removes it without
+ * effect; then it runs.
  */
 export class ThreadJob<R> extends Operation<R> {
   readonly call: ThreadCall;
   readonly transfer: readonly unknown[];
   readonly #pool: ThreadPool;
-  /** Terminates its thread; null if a cancellation is to wait for it. */
+  /** Terminates the thread of the call; null if a cancellation waits for the function instead. */
   readonly controller: AbortController | null;
   #isRunning = false;
 
@@ -59,11 +59,11 @@ export class ThreadJob<R> extends Operation<R> {
 
   start(): void {
     this.#isRunning = true;
-    // It cannot be taken back any more: a cancellation is felt at the next checkpoint after it.
+    // A running function cannot be taken back: the cancellation is felt at the next checkpoint.
     if (this.controller === null) this.leave();
   }
 
-  /** Takes it out of the queue, if it is still there. */
+  /** Rejects with `reason` if the call is still queued; otherwise does nothing. */
   giveUp(reason: Error): void {
     if (this.#isRunning || !this.#pool.dequeue(this)) return;
     markHandled(this.promise);
@@ -77,8 +77,9 @@ export class ThreadJob<R> extends Operation<R> {
 }
 
 /**
- * Worker threads that run exported functions: piscina, with our errors, our cancellation and our
- * queue. They are made when they are needed, and keep no process alive while idle.
+ * Worker threads that run exported functions: piscina, with the errors, the cancellation and the
+ * queue of this library. Threads start when calls need them. Idle threads do not keep the process
+ * alive.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
@@ -89,7 +90,7 @@ export class ThreadPool {
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
-  /** @throws TypeError or RangeError for sizes and times that are none */
+  /** @throws TypeError or RangeError for a size or a time that is not valid */
   constructor(options: ThreadPoolOptions = {}) {
     const {
       maxThreads = Math.max(1, Math.floor(availableParallelism() * 1.5)),
@@ -104,7 +105,7 @@ export class ThreadPool {
     this.#maxThreads = maxThreads;
   }
 
-  /** A checkpoint: a call, and its result, or what the function throws. */
+  /** A checkpoint: calls `fn` and settles as `fn` does. */
   async run<R>(
     fn: ThreadFunction,
     args: readonly unknown[] = [],
@@ -117,7 +118,7 @@ export class ThreadPool {
     return this.submit<R>(call, transfer, abandonOnCancel, scope).promise;
   }
 
-  /** Begins a call, or puts it into the queue; linked into `scope` if there is one. */
+  /** Begins or queues a call. A cancellation of `scope`, if given, cancels the call. */
   submit<R>(
     call: ThreadCall,
     transfer: readonly unknown[],
@@ -131,14 +132,14 @@ export class ThreadPool {
     return job;
   }
 
-  /** @returns whether it was in the queue */
+  /** @returns whether the job was queued */
   dequeue(job: ThreadJob<unknown>): boolean {
     return this.#queue.delete(job);
   }
 
   /**
-   * No new calls. Waits for those that have begun, and (unless `cancelPending`) those in the queue;
-   * then ends the threads. Idempotent.
+   * Refuses new calls. Waits for running calls and, unless `cancelPending`, for queued ones; then
+   * ends the threads. Idempotent.
    */
   async close(cancelPending: boolean): Promise<void> {
     this.#isClosed = true;
@@ -150,7 +151,7 @@ export class ThreadPool {
     await this.end();
   }
 
-  /** Ends the threads at once; what still runs in them rejects. A later call makes new ones. */
+  /** Ends the threads at once; running calls reject. A later call starts new threads. */
   async end(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
@@ -176,8 +177,8 @@ export class ThreadPool {
         else job.fail(decodeThrown(result.thrown));
       };
     } catch (error) {
-      // An argument or the result that cannot be cloned, a thread that ended itself, or one that
-      // was terminated: the job has been cancelled then.
+      // An argument or the result cannot be cloned, the thread ended itself, or it was terminated:
+      // in the last case the job has been cancelled.
       end = () => {
         job.fail(error instanceof Error && error.message !== '' ? error : uncloneable(job));
       };
@@ -189,7 +190,7 @@ export class ThreadPool {
   }
 
   #post({ call, transfer, controller }: ThreadJob<unknown>): Promise<unknown> {
-    // Workers outlive the task that happened to need the first of them.
+    // Workers outlive the task that started the first of them, and must not run in its scope.
     this.#pool ??= outsideOfTasks(() => this.#open());
     return this.#pool.run(call, {
       ...(transfer.length === 0 ? {} : { transferList: [...transfer] as never[] }),
@@ -198,7 +199,7 @@ export class ThreadPool {
   }
 
   #open(): Piscina {
-    // Loaded at the first call: a program without threads pays nothing for them.
+    // Loaded at the first call: a program without threads does not pay for piscina.
     const { Piscina: PiscinaPool } = createRequire(__filename)('piscina') as {
       Piscina: typeof Piscina;
     };
@@ -212,7 +213,7 @@ export class ThreadPool {
   }
 }
 
-/** What a worker says of it arrives empty: a DOMException cannot be cloned itself. */
+/** The worker's own DataCloneError arrives empty, since a DOMException cannot be cloned. */
 function uncloneable({ call }: ThreadJob<unknown>): DOMException {
   return new DOMException(`The result of ${call.name}() could not be cloned`, 'DataCloneError');
 }

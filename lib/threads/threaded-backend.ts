@@ -11,7 +11,8 @@ export interface BackendOptions extends ConcurrencyOptions {
 }
 
 /**
- * The half of a backend that has no sockets, with its threads. Both built-in backends extend it.
+ * The half of a backend that needs no sockets, with its threads. Both built-in backends extend it,
+ * and a custom backend can. Its methods are those of `AsyncBackend`.
  */
 export class ThreadedBackend extends ConcurrencyBackend {
   readonly #pool: ThreadPool;

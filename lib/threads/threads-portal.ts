@@ -28,11 +28,11 @@ type CallRequest = Extract<PortalRequest, { type: 'call' }>;
 
 const AsyncFunction = (async () => Promise.resolve()).constructor;
 
-/** One thread's line into the portal. */
+/** The portal's end of the connection to one other thread. */
 class Connection {
   readonly port: MessagePort;
   readonly signals: Int32Array;
-  /** Coroutine calls under way: null until the task has begun. */
+  /** Pending coroutine calls. `task` is null until the task has begun. */
   readonly calls = new Map<number, { task: Task<unknown> | null; isCancelled: boolean }>();
 
   constructor(port: MessagePort, signals: Int32Array) {
@@ -40,12 +40,12 @@ class Connection {
     this.signals = signals;
   }
 
-  /** Posts a reply, and wakes the thread if it is blocked on it. */
+  /** Posts a reply, and wakes the thread if it is blocked. */
   reply(reply: PortalReply): void {
     try {
       this.port.postMessage(reply);
     } catch (error) {
-      // The value cannot be cloned: that is what the caller is told.
+      // The value cannot be cloned. The caller gets the DataCloneError.
       this.port.postMessage({
         id: reply.id,
         status: 'thrown',
@@ -70,7 +70,7 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
   readonly #connections = new Set<Connection>();
   #state = NOT_OPEN;
   #group: TaskGroup | null = null;
-  /** Enters the context of the task that runs the portal: messages arrive outside of any. */
+  /** Enters the context of the task that runs the portal: messages arrive outside of any task. */
   #inContext: (<R>(fn: () => R) => R) | null = null;
 
   /** @internal */
@@ -88,8 +88,7 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
       throw new InvalidStateError('ThreadsPortal entered twice: make a new one for each run');
     const group = this.#backend.createTaskGroup();
     try {
-      // The group's own scope is out of everybody's reach: what ends body is its own or comes from
-      // outside, and is thrown.
+      // No other code can cancel the group's own scope: `run` never resolves to undefined for it.
       return (await group.run(async () => {
         this.#group = group;
         this.#inContext = AsyncLocalStorage.snapshot();
@@ -118,12 +117,12 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
     port1.on('message', (request: PortalRequest) => {
       this.#receive(connection, request);
     });
-    // The other thread has ended, or was terminated: nobody waits for its calls any more.
+    // The other thread has ended, or was terminated: no caller waits for its calls any more.
     port1.once('close', () => {
       this.#connections.delete(connection);
       for (const call of connection.calls.values()) cancelCall(call);
     });
-    // A portal keeps the process alive by its body, not by its lines.
+    // The body of a portal keeps the process alive, not its ports.
     port1.unref();
     return { port: port2, signals, threadId };
   }
@@ -134,7 +133,7 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
     for (const connection of this.#connections) connection.setState(state);
   }
 
-  /** What was sent before the other thread saw that the portal is closing. */
+  /** Replies to calls that were posted before the other thread saw that the portal is closing. */
   #answerTheLast(connection: Connection): void {
     for (
       let next = receiveMessageOnPort(connection.port);
@@ -202,7 +201,7 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
           end({ id, status: 'cancelled' });
           throw error;
         }
-        if (call.isCancelled) reportUnheard(name, error);
+        if (call.isCancelled) reportDropped(name, error);
         reply = { id, status: 'thrown', thrown: encodeThrown(error) };
       }
       end(reply);
@@ -225,7 +224,7 @@ function cancelCall(call: { task: Task<unknown> | null; isCancelled: boolean }):
   call.task?.cancel();
 }
 
-/** Calls a function that does not wait. One that would is not begun, where it shows. */
+/** Calls a function that does not wait. An async function is recognised and not called. */
 function callSync(
   connection: Connection,
   { id, name, args }: CallRequest,
@@ -238,7 +237,7 @@ function callSync(
       );
     const value = fn(...args);
     if (value instanceof Promise) {
-      // It was begun all the same, and its failure must not become an unhandled rejection.
+      // The call has begun: its failure must not become an unhandled rejection.
       value.catch(() => undefined);
       throw new TypeError(
         `"${name}" returned a promise: call it with runCoroutine or runCoroutineSoon`,
@@ -250,8 +249,8 @@ function callSync(
   }
 }
 
-/** The caller has cancelled its promise: nobody else will tell of it. */
-function reportUnheard(name: string, error: unknown): void {
+/** The caller has cancelled its promise: only a process warning can report the error. */
+function reportDropped(name: string, error: unknown): void {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.emitWarning(`A cancelled portal call of "${name}" failed: ${reason}`, {
     type: 'SockscopeWarning',

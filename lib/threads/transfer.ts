@@ -1,4 +1,4 @@
-/** A result, and what of it changes threads instead of being copied. */
+/** A result, and the parts of it that are moved to the calling thread instead of copied. */
 export class Moved {
   readonly value: unknown;
   readonly transfer: readonly unknown[];
@@ -11,10 +11,10 @@ export class Moved {
 
 /**
  * For the return statement of a function that `runInThread` or an AsyncExecutor runs: `return
- * transferResult(bytes, [bytes.buffer])`. What is listed (ArrayBuffers, MessagePorts, …) is moved
- * to the calling thread instead of being copied.
+ * transferResult(bytes, [bytes.buffer])`. The listed objects (ArrayBuffers, MessagePorts, …) are
+ * moved to the calling thread instead of copied.
  *
- * **Ownership.** What was moved is the caller's, and gone here.
+ * **Ownership.** The calling thread owns the moved objects; the worker cannot use them any more.
  */
 export function transferResult<R>(value: R, transfer: readonly unknown[]): R {
   return new Moved(value, transfer) as unknown as R;

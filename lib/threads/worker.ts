@@ -4,13 +4,13 @@ import { type Encoded, encodeThrown } from './error-codec';
 import type { ThreadCall } from './thread-function';
 import { Moved } from './transfer';
 
-/** What a call in a thread came to. */
+/** The outcome of a call in a thread. */
 export type ThreadResult =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly thrown: Encoded };
 
 type Exported = (...args: readonly unknown[]) => unknown;
 
-/** What was called before in this thread: an import of a loaded module still costs some turns. */
+/** Functions that this thread has called before: even an import of a loaded module takes turns. */
 const known = new Map<string, Exported>();
 
 /**
@@ -38,7 +38,7 @@ async function load(module: string): Promise<Record<string, unknown>> {
     return (await import(module)) as Record<string, unknown>;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    // What Node says names the file, and not what is to be done about it.
+    // Node's message names the file, and not the remedy.
     if (code !== 'ERR_UNKNOWN_FILE_EXTENSION' || !/"\.[mc]?ts"/.test(message)) throw error;
     throw new UnsupportedOperationError(
       `This Node.js (${process.version}) loads no TypeScript modules (22.18 and later do): ${message}. Give the compiled module, or a loader to this process`,
@@ -47,7 +47,7 @@ async function load(module: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** In the form in which the pool takes a result that is not to be copied. */
+/** A result in the form by which piscina moves parts of it. */
 function withTransfer(result: ThreadResult, transfer: readonly unknown[]): object {
   return move({ [transferableSymbol]: transfer, [valueSymbol]: result });
 }

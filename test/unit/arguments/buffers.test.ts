@@ -1,6 +1,13 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { checkBytes, checkBytesList, lengthNow, totalLength } from '#lib/arguments/buffers';
+import {
+  bytesOf,
+  checkBytes,
+  checkBytesList,
+  lengthNow,
+  readBytes,
+  totalLength,
+} from '#lib/arguments/buffers';
 import { detach, resizable } from '../socket/memory';
 import { thrown } from '../socket/kit';
 
@@ -34,13 +41,13 @@ describe('checkBytes', () => {
     }
   });
 
-  it('takes a view that was shrunk to nothing, but whose place is still there', () => {
+  it('takes a view that shrank to nothing and is still within its buffer', () => {
     const view = resizable.bytes(4);
     resizable.resize(view, 0);
     checkBytes('view', view);
   });
 
-  it('refuses what is no view, with the value in the message', () => {
+  it('refuses a value that is not a view, with the value in the message', () => {
     for (const value of [
       undefined,
       null,
@@ -73,7 +80,7 @@ describe('checkBytes', () => {
     expect(thrown(() => checkBytes('data', foreign))).toMatchObject(wrong);
   });
 
-  it('refuses a view out of whose bounds its buffer has shrunk', () => {
+  it('refuses a view that its shrunk buffer no longer covers', () => {
     for (const View of [Uint8Array, DataView] as (new (
       buffer: ArrayBuffer,
       offset: number,
@@ -110,13 +117,35 @@ describe('checkBytesList', () => {
 });
 
 describe('lengthNow', () => {
-  it('is 0 for memory that went away', () => {
+  it('is 0 for a view without memory', () => {
     const gone = [new Uint8Array(3), new DataView(new ArrayBuffer(3))];
     gone.forEach(detach);
     expect(gone.map(lengthNow)).toEqual([0, 0]);
     expect(
       [new Uint16Array(3), new DataView(new ArrayBuffer(3)), new Uint8Array(0)].map(lengthNow),
     ).toEqual([6, 3, 0]);
+  });
+});
+
+describe('readBytes', () => {
+  it('reads any iterable of views', () => {
+    const views = [new Uint8Array(1), new DataView(new ArrayBuffer(2))];
+    expect(readBytes('data', new Set(views))).toEqual(views);
+    expect(readBytes('data', [])).toEqual([]);
+  });
+
+  it('refuses a value that is not iterable, and one that yields anything but views', () => {
+    for (const value of [undefined, null, 5, {}, 'text', [1], new Uint8Array(1)])
+      expect(thrown(() => readBytes('data', value))).toMatchObject(wrong);
+  });
+});
+
+describe('bytesOf', () => {
+  it('is the same memory, in bytes', () => {
+    const memory = new Uint16Array(4);
+    const bytes = bytesOf(memory.subarray(1, 3));
+    bytes.fill(1);
+    expect([bytes.length, [...memory]]).toEqual([4, [0, 257, 257, 0]]);
   });
 });
 

@@ -27,7 +27,7 @@ describe('checkInteger', () => {
       expect(thrownBy(() => checkInteger('n', value, -1, 7))).toBe('nothing was thrown');
   });
 
-  it('refuses other numbers with a RangeError, and what is no number with a TypeError', () => {
+  it('refuses other numbers with a RangeError, and other values with a TypeError', () => {
     for (const value of [-2, 8, 0.5, NaN, Infinity])
       expect(thrownBy(() => checkInteger('n', value, -1, 7))).toMatchObject(wrongValue);
     for (const value of ['1', 1n, null, undefined, {}, true]) {
@@ -71,7 +71,7 @@ describe('messages of refused arguments', () => {
     expect(message.endsWith('...')).toBe(true);
   });
 
-  it('stand for values that cannot be looked at', () => {
+  it('name values that cannot be inspected', () => {
     const view = new DataView(new ArrayBuffer(8));
     detach(view);
     expect(invalidArgument('x', 'a number', view).message).toContain('Received ');

@@ -24,7 +24,7 @@ describe('encodeThrown and decodeThrown', () => {
     expect(Object.keys(arrived)).toEqual(Object.keys(error));
   });
 
-  it('keep the nearest known class of one of which nobody has heard, and its name', () => {
+  it('keep the name of an unknown class, and the nearest known class that it extends', () => {
     class Far extends TypeError {}
     class Farther extends Far {
       override readonly name = 'Farther';
@@ -37,7 +37,7 @@ describe('encodeThrown and decodeThrown', () => {
     });
   });
 
-  it('keep the errors of an AggregateError, with what is no error', () => {
+  it('keep the errors of an AggregateError, and values among them that are not errors', () => {
     const arrived = sent(
       new AggregateError([new RangeError('one'), 'two'], 'both'),
     ) as AggregateError;

@@ -8,7 +8,7 @@ import { expectNoLeaks } from '../../support/fds';
 expectNoLeaks();
 
 describe.each(['native', 'node'] as const)('the threads of the %s backend', (name) => {
-  it('are as many as they may be, and the other calls wait', async () => {
+  it('are at most maxThreads, and further calls wait', async () => {
     const backend = newBuiltinBackend(name, { threads: { maxThreads: 2 } });
     await backend.bootstrap(async () => {
       const gate = new ThreadGate();
@@ -27,7 +27,7 @@ describe.each(['native', 'node'] as const)('the threads of the %s backend', (nam
   const threadOf = async (backend: AsyncBackend): Promise<number> =>
     (await backend.runInThread<{ threadId: number }>(threadFunction('where'))).threadId;
 
-  it('are used again, and end when they were idle for their time', async () => {
+  it('are used again, and end after idleTimeout', async () => {
     const lasting = newBuiltinBackend(name, { threads: { maxThreads: 1, idleTimeout: Infinity } });
     await lasting.bootstrap(async () => {
       expect(await threadOf(lasting)).toBe(await threadOf(lasting));
@@ -39,7 +39,7 @@ describe.each(['native', 'node'] as const)('the threads of the %s backend', (nam
     });
   });
 
-  it('refuse sizes and times that are none', () => {
+  it('refuse sizes and times that are not valid', () => {
     expect(() => newBuiltinBackend(name, { threads: { maxThreads: 0 } })).toThrow(RangeError);
     expect(() => newBuiltinBackend(name, { threads: { idleTimeout: -1 } })).toThrow(RangeError);
     expect(() => newBuiltinBackend(name, { threads: { idleTimeout: NaN } })).toThrow(RangeError);

@@ -19,7 +19,7 @@ describe.each(['native', 'node'] as const)('on the %s backend', (name) => {
   const total = ({ returned, failed, cancelled, closed }: Tally): number =>
     returned + failed + cancelled + closed;
 
-  /** Functions of every mood. */
+  /** Functions that return, throw, wait, and wait and throw. */
   function moods(onCall: () => void = () => undefined) {
     return {
       value: () => {
@@ -42,7 +42,7 @@ describe.each(['native', 'node'] as const)('on the %s backend', (name) => {
     };
   }
 
-  /** Whatever is rejected without anybody to see it. */
+  /** The unhandled rejections while `body` runs. */
   async function unhandledDuring(body: () => Promise<void>): Promise<unknown[]> {
     const unhandled: unknown[] = [];
     const note = (reason: unknown): void => void unhandled.push(reason);

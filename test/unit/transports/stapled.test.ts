@@ -78,7 +78,7 @@ describe('StapledStreamTransport', () => {
     await closeAll(all);
   });
 
-  it('ends a sending part that has no end of its own by closing it', async () => {
+  it('closes a sending part that cannot send the end of the stream', async () => {
     for (const sendEof of [undefined, () => Promise.reject(new UnsupportedOperationError('no'))]) {
       const all = await streams();
       Object.assign(all[0], { sendEof });
@@ -95,7 +95,7 @@ describe('StapledStreamTransport', () => {
     await closeAll(all);
   });
 
-  it('closes the second part though the first fails, or is cancelled', async () => {
+  it('closes the second part even if the first fails or is cancelled', async () => {
     const all = await streams();
     const { aclose } = all[0];
     const defect = new Error('planted');
@@ -117,7 +117,7 @@ describe('StapledStreamTransport', () => {
     await closeAll(others);
   });
 
-  it('gives the attributes of both, and of two the receiving part’s', async () => {
+  it('has the attributes of both parts; where both have one, the receiving part’s', async () => {
     const all = await streams();
     const stapled = new StapledStreamTransport(all[0], all[2]);
     expect(stapled.extra(SocketAttribute.socket)).toBe(all[2].extra(SocketAttribute.socket));
@@ -135,7 +135,7 @@ describe('StapledStreamTransport', () => {
     await closeAll(all);
   });
 
-  it('wants both parts of one backend', async () => {
+  it('refuses parts of different backends', async () => {
     const all = await streams();
     const [foreign, peer] = Socket.pair();
     const stranger = await newBuiltinBackend('native').wrapStreamSocket(foreign);
@@ -175,7 +175,7 @@ describe('StapledDatagramTransport', () => {
 });
 
 describe('acloseForcefully', () => {
-  it('lets an error of aclose through, and swallows the cancellation that it made', async () => {
+  it('rejects with an error of aclose, and stops its own cancellation', async () => {
     const defect = new Error('planted');
     expect(
       await rejection(
