@@ -1,4 +1,5 @@
 import { checkBytes } from '../arguments/buffers';
+import { checkPort } from '../arguments/network';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
 import { nativeBinding } from '../binding';
 import type { InetAddress, RawAddress, SocketAddress, UnixPath } from '../contract/addresses';
@@ -147,10 +148,6 @@ function textOrBytes(name: Uint8Array): UnixPath {
     if (error instanceof TypeError) return name.slice();
     throw error;
   }
-}
-
-export function checkPort(name: string, port: unknown): void {
-  checkInteger(name, port, 0, 65535);
 }
 
 /** The properties of a system error about this address. */

@@ -1,7 +1,7 @@
 import type { SocketAddress } from '#lib/contract/addresses';
 import { describe, expect, it } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { checkPort, decodeAddress, encodeAddress, errorTarget } from '#lib/socket/address';
+import { decodeAddress, encodeAddress, errorTarget } from '#lib/socket/address';
 import { AF_INET, AF_INET6, AF_UNIX, constant, thrown } from './kit';
 import { detach } from './memory';
 
@@ -177,14 +177,5 @@ describe('errorTarget', () => {
     expect(errorTarget('/path')).toEqual({ path: '/path' });
     expect(errorTarget(Buffer.from('/path'))).toEqual({ path: '/path' });
     expect(errorTarget({ sockaddr: new Uint8Array(12) })).toEqual({});
-  });
-});
-
-describe('checkPort', () => {
-  it('accepts 0 to 65535', () => {
-    checkPort('port', 0);
-    checkPort('port', 65535);
-    expect(() => checkPort('port', 65536)).toThrow(RangeError);
-    expect(() => checkPort('port', '80')).toThrow(TypeError);
   });
 });
