@@ -1,12 +1,12 @@
-import { currentBackend } from '../concurrency/backend';
-import { InvalidStateError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
-import type { BackendOptions } from '../threads/threaded-backend';
+import { currentBackend } from '../concurrency/backend';
 import type { AsyncBackend } from '../contract/backend';
+import { InvalidStateError } from '../errors';
+import type { BackendOptions } from '../threads/threaded-backend';
 import { NativeBackend } from './native/backend';
 import { NodeBackend } from './node/backend';
 
-/** 'native': this package's addon. 'node': node:net and node:dgram alone. */
+/** 'native' stands on this package's addon, 'node' on node:net, node:dgram and node:dns alone. */
 export type BuiltinBackendName = 'native' | 'node';
 
 const BACKENDS: Readonly<
@@ -18,8 +18,8 @@ const BACKENDS: Readonly<
 
 /**
  * A new backend.
- * @throws Error `ERR_NATIVE_UNAVAILABLE`, for 'native', that says which binaries were looked for,
- *   if none loads on this platform; TypeError for any other name.
+ * @throws Error `ERR_NATIVE_UNAVAILABLE` for 'native', if no binary loads on this platform: the
+ *   message lists the binaries that were tried; TypeError for an unknown name
  */
 export function newBuiltinBackend(
   name: BuiltinBackendName,
@@ -30,18 +30,20 @@ export function newBuiltinBackend(
 }
 
 /**
- * The backend that is given, or a new one of that name, or, without an argument, the backend that
- * runs the current task.
- * @throws InvalidStateError without an argument outside of any task, and in a task of a backend
+ * The backend that is given, or a new backend of the given name. Without an argument, the backend
+ * that runs the current task.
+ * @throws InvalidStateError without an argument, outside of any task or in a task of a backend
  *   without networking; TypeError for a value that is neither a backend nor the name of one
  */
 export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): AsyncBackend {
   if (backend === undefined) {
     const current = currentBackend();
     if (current === undefined)
-      throw new InvalidStateError('No task is running here: give the backend, or its name');
+      throw new InvalidStateError('No task is running here: pass a backend, or the name of one');
     if (!isAsyncBackend(current))
-      throw new InvalidStateError('The backend of this task has no networking: give another');
+      throw new InvalidStateError(
+        'The backend of this task has no networking: pass a backend that has',
+      );
     return current;
   }
   if (typeof backend === 'string') return newBuiltinBackend(backend);
@@ -51,8 +53,8 @@ export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): Asyn
 }
 
 /**
- * Whether a value is a backend with networking: one of this library, or a custom one. It looks for
- * the methods of the contract and does not call them.
+ * Whether a value is a backend with networking, of this library or custom. It has the methods of the
+ * contract then; none is called.
  */
 export function isAsyncBackend(value: unknown): value is AsyncBackend {
   const { bootstrap, createTcpConnection, createTcpListeners } =

@@ -1,16 +1,16 @@
 import type { AsyncBackend } from '../contract/backend';
 import { CancelledError } from '../errors';
 
-/** RFC 8305, 5: the head start of an attempt before the next one begins. */
+/** The head start of an attempt before the next one begins (RFC 8305, section 5). */
 export const DEFAULT_DELAY_MS = 250;
 
 /**
- * RFC 8305, 4: families alternate, IPv6 first; within a family the resolver's order (RFC 6724)
- * holds.
+ * Orders addresses so that families alternate (RFC 8305, section 4). Within a family, the order of
+ * the resolver (RFC 6724) stays.
  */
-export function interleave<T extends { readonly family: number }>(
+export function interleave<T extends { readonly family: unknown }>(
   candidates: readonly T[],
-  firstFamily: number,
+  firstFamily: T['family'],
 ): T[] {
   const first = candidates.filter(({ family }) => family === firstFamily);
   const second = candidates.filter(({ family }) => family !== firstFamily);
@@ -23,10 +23,11 @@ export function interleave<T extends { readonly family: number }>(
 }
 
 /**
- * Tries candidates in a staggered race: the next begins when the one before has failed, or `delay`
- * ms after it began. The first success wins, the others are cancelled; one that succeeds too late
- * is discarded. All refused: an error as `combineErrors` makes it. An error that is no refusal is a
- * defect, and ends the race.
+ * Tries candidates in a staggered race. Each attempt begins when the attempt before has failed, or
+ * `delay` ms after that attempt began. The first success wins: the other attempts are cancelled,
+ * and a connection that they make all the same is discarded.
+ * @throws if the system refused all candidates, what `combineErrors` makes of the errors; at once,
+ *   any error that is no refusal (`isRefusal`)
  */
 export async function race<C, T>(
   backend: AsyncBackend,
@@ -57,7 +58,7 @@ export async function race<C, T>(
       }
     });
   } catch (error) {
-    // Cancelled from outside, in the very turn in which one had won.
+    // A cancellation from outside came in the same turn as the success.
     for (const late of winners) discard(late);
     throw error;
   }
@@ -68,8 +69,8 @@ export async function race<C, T>(
 }
 
 /**
- * Whether the system refused one address, be it in several ways: then the next may do. A
- * cancellation, or a defect, is no refusal.
+ * Whether the system refused an address, so that another address may still work: a system error, or
+ * an AggregateError of nothing else. A cancellation is no refusal, and neither is a defect.
  */
 export function isRefusal(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isRefusal);
@@ -77,8 +78,8 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /**
- * One error as it is; several as a flat AggregateError with the `code` of the first, as node:net
- * does.
+ * Makes one error of several: a flat AggregateError with the `code` of the first, as node:net does.
+ * A single error stays as it is.
  */
 export function combineErrors(errors: readonly unknown[], message: string): unknown {
   const failures = errors

@@ -1,19 +1,17 @@
-import type { Awaitable } from '../contract/tasks';
-import type { AsyncBackend } from '../contract/backend';
-import type { TaskGroup } from '../contract/tasks';
-import { currentTask } from '../concurrency/task-node';
-import { BusyResourceError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
+import { currentTask } from '../concurrency/task-node';
+import type { AsyncBackend } from '../contract/backend';
+import type { Awaitable, TaskGroup } from '../contract/tasks';
+import { BusyResourceError } from '../errors';
 
-/** That a listener serves, once at a time, and in which group its handlers run. */
+/** Lets a listener serve once at a time, and chooses the group in which its handlers run. */
 export class Serving {
   #isUnderWay = false;
 
   /**
-   * Runs the loop that gives work to `group`, or to a group of its own: then it ends only when the
-   * handlers have.
-   * @throws BusyResourceError, as a rejection, while it runs already; TypeError for what is no
-   *   group
+   * Runs `loop`, which starts handlers in `group`. Without a group, it makes one for this call, and
+   * ends only when the handlers have ended.
+   * @throws BusyResourceError if a loop is running already; TypeError if `group` is no task group
    */
   async run(
     backend: AsyncBackend,
@@ -31,8 +29,8 @@ export class Serving {
     this.#isUnderWay = true;
     try {
       if (group !== undefined) return await loop(group);
-      // Resolves to undefined only if the group's own scope is cancelled, which nobody else can
-      // reach.
+      // It could resolve to undefined only if the scope of this group were cancelled, and no other
+      // code can reach that scope.
       return await (backend.createTaskGroup().run(loop) as Promise<never>);
     } finally {
       this.#isUnderWay = false;
@@ -41,16 +39,17 @@ export class Serving {
 }
 
 /**
- * Starts a handler as a task that owns its transport: if the handler fails or is cancelled, it
- * cannot have passed the transport on, and the transport is closed.
- * @throws what the group throws if it takes no more tasks
+ * Starts a handler as a task that owns its transport: if the handler fails or is cancelled, the
+ * transport is closed.
+ * @throws what `group.startSoon` throws if the group takes no more tasks
  */
 export function startHandler<T extends Disposable>(
   group: TaskGroup,
   handler: (transport: T) => Awaitable<void>,
   transport: T,
 ): void {
-  // No async function around each handler: it would be a good part of an idle connection's memory.
+  // An async function around each handler would be a good part of an idle connection's memory, so
+  // there is one only in a custom group.
   const begin = (): Awaitable<void> =>
     currentTask()?.disposesOf(transport) === true
       ? handler(transport)

@@ -27,7 +27,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   // What fits every backend; of `socket`, the types of attributes.
   transports: ['socket', ...wait],
   // Policy over what a backend gives: resolving, racing, binding, serving.
-  networking: ['transports', 'concurrency', ...wait],
+  networking: ['transports', 'threads', 'concurrency', ...wait],
   'backends/native': [
     'networking',
     'transports',

@@ -1,48 +1,17 @@
-import type { AddrInfo, HostPort, SocketAddress, UnixPath } from '../../contract/addresses';
-import type { AsyncBackend } from '../../contract/backend';
 import { nativeBinding } from '../../binding';
+import type { InetAddress, SocketAddress, UnixPath } from '../../contract/addresses';
+import type { AsyncBackend } from '../../contract/backend';
+import { EINPROGRESS } from '../../errno';
 import { systemError } from '../../errors';
-import { EADDRNOTAVAIL, EAGAIN, EINPROGRESS } from '../../errno';
-import { checkTime, invalidArgument, outOfRange } from '../../arguments/validate';
-import { checkPort, encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
+import type { UnixConnector } from '../../networking/socket-driver';
+import { encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { type IoCall, perform, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { WRITABLE } from '../../socket/reactor';
-import {
-  combineErrors,
-  DEFAULT_DELAY_MS,
-  interleave,
-  isRefusal,
-  race,
-} from '../../networking/happy-eyeballs';
-import { bindTo, openSocket, sendAtOnce } from './open-socket';
-import { resolveHost } from './resolve';
+import { NativeDatagramTransport } from './datagram-transport';
+import { bindTo, openInetSocket, openUnixSocket, sendAtOnce } from './open-socket';
+import { NativeStreamTransport } from './stream-transport';
 import { bindUnixPath } from './unix-file';
-
-/**
- * How long a Unix connection waits before it asks again whether the listener's backlog has room:
- * the kernel has no event for it.
- */
-const FIRST_RETRY_MS = 1;
-const LONGEST_RETRY_MS = 32;
-
-/**
- * Runs `use` on a new socket, which is closed if it fails: whoever gets no connection leaves no fd.
- */
-async function withSocket(
-  family: number,
-  type: number,
-  use: (descriptor: Descriptor) => Promise<void>,
-): Promise<Descriptor> {
-  const descriptor = openSocket(family, type);
-  try {
-    await use(descriptor);
-    return descriptor;
-  } catch (error) {
-    descriptor.close();
-    throw error;
-  }
-}
 
 /** A connection attempt. */
 interface Connecting {
@@ -77,177 +46,97 @@ const CONNECT: IoCall<Connecting, undefined> = {
 };
 
 /**
- * A checkpoint: connect(2), and the end of it. Rejects with EAGAIN where a Unix listener's backlog
- * is full.
+ * A checkpoint: connect(2), and the wait for its end. Rejects with EAGAIN if the backlog of a Unix
+ * listener is full.
  */
 function connectOnce(descriptor: Descriptor, address: SocketAddress): Promise<void> {
   const sockaddr = encodeAddress(address, 'connect');
   return perform(descriptor, CONNECT, { address, sockaddr, isUnderWay: false });
 }
 
-function checkHost(name: string, host: unknown): void {
-  if (typeof host !== 'string' || host === '')
-    throw invalidArgument(name, 'a host name or address', host);
-}
-
-/** A local end as the user gave it, and its addresses. */
-interface Local extends HostPort {
-  readonly addresses: readonly AddrInfo[];
-}
-
-async function resolveLocal(local: HostPort | undefined, type: number): Promise<Local | null> {
-  if (local === undefined) return null;
-  const { host, port } = local;
-  checkHost('localAddress.host', host);
-  checkPort('localAddress.port', port);
-  const { AI_PASSIVE = 0 } = nativeBinding().constants;
-  return {
-    host,
-    port,
-    addresses: await resolveHost(host, port, { family: 0, type, flags: AI_PASSIVE }),
-  };
-}
-
-/** Binds to the first of the local addresses of the socket's family that works. */
-function bindLocal(descriptor: Descriptor, { host, port, addresses }: Local): void {
-  const candidates = addresses.filter(({ family }) => family === descriptor.type.family);
-  if (candidates.length === 0) {
-    const error = systemError(EADDRNOTAVAIL, 'bind', { address: host, port });
-    error.message += ` (no matching local address with family=${String(descriptor.type.family)} found)`;
+/** A checkpoint. A socket that does not get its connection is closed. */
+async function connectInet(
+  type: number,
+  remote: InetAddress,
+  local: InetAddress | null,
+): Promise<Descriptor> {
+  const descriptor = openInetSocket(remote, type);
+  try {
+    if (local !== null) bindTo(descriptor, local);
+    await connectOnce(descriptor, remote);
+    return descriptor;
+  } catch (error) {
+    descriptor.close();
     throw error;
   }
-  const errors: unknown[] = [];
-  for (const { address } of candidates) {
-    try {
-      bindTo(descriptor, address);
-      return;
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  throw combineErrors(errors, 'no local address could be bound');
 }
 
-/** A connected TCP socket: see `createTcpConnection`. */
 export async function connectTcp(
   backend: AsyncBackend,
-  host: string,
-  port: number,
-  {
-    localAddress,
-    happyEyeballsDelay = DEFAULT_DELAY_MS,
-  }: { localAddress?: HostPort; happyEyeballsDelay?: number },
-): Promise<Descriptor> {
-  checkHost('host', host);
-  checkPort('port', port);
-  checkTime('happyEyeballsDelay', happyEyeballsDelay);
-  if (happyEyeballsDelay < 0)
-    throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
-  const { SOCK_STREAM = 0, AF_INET6 = 0 } = nativeBinding().constants;
-  const remote = await resolveHost(host, port, {
-    family: 0,
-    type: SOCK_STREAM,
-    flags: remoteFlags(host),
-  });
-  const local = await resolveLocal(localAddress, SOCK_STREAM);
-  return race(
-    backend,
-    interleave(remote, AF_INET6),
-    happyEyeballsDelay,
-    ({ family, address }) =>
-      withSocket(family, SOCK_STREAM, async (descriptor) => {
-        if (local !== null) bindLocal(descriptor, local);
-        await connectOnce(descriptor, address);
-        sendAtOnce(descriptor);
-      }),
-    (late) => {
-      late.close();
-    },
+  remote: InetAddress,
+  local: InetAddress | null,
+): Promise<NativeStreamTransport> {
+  const { SOCK_STREAM = 0 } = nativeBinding().constants;
+  const descriptor = await connectInet(SOCK_STREAM, remote, local);
+  sendAtOnce(descriptor);
+  return new NativeStreamTransport(backend, descriptor);
+}
+
+export async function connectUdp(
+  backend: AsyncBackend,
+  remote: InetAddress,
+  local: InetAddress | null,
+): Promise<NativeDatagramTransport> {
+  const { SOCK_DGRAM = 0 } = nativeBinding().constants;
+  return new NativeDatagramTransport(backend, await connectInet(SOCK_DGRAM, remote, local));
+}
+
+export function openUnixStream(
+  backend: AsyncBackend,
+  localPath: UnixPath | undefined,
+): UnixConnector<NativeStreamTransport> {
+  const { SOCK_STREAM = 0 } = nativeBinding().constants;
+  return openUnix(
+    SOCK_STREAM,
+    localPath,
+    (descriptor, onClose) => new NativeStreamTransport(backend, descriptor, null, onClose),
   );
 }
 
-/**
- * AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback
- * addresses from one that has no others of their family.
- */
-function remoteFlags(host: string): number {
-  const isLocal = host === 'localhost' || host.endsWith('.localhost');
-  return isLocal ? 0 : (nativeBinding().constants['AI_ADDRCONFIG'] ?? 0);
-}
-
-/** A connected UDP socket: see `createUdpEndpoint`. */
-export async function connectUdp(
-  host: string,
-  port: number,
-  { localAddress, family = 0 }: { localAddress?: HostPort; family?: number },
-): Promise<Descriptor> {
-  checkHost('remoteHost', host);
-  checkPort('remotePort', port);
-  const { SOCK_DGRAM = 0, AF_INET, AF_INET6 } = nativeBinding().constants;
-  if (family !== 0 && family !== AF_INET && family !== AF_INET6)
-    throw outOfRange('family', 'AF_UNSPEC, AF_INET or AF_INET6', family);
-  const remote = await resolveHost(host, port, {
-    family,
-    type: SOCK_DGRAM,
-    flags: remoteFlags(host),
-  });
-  const local = await resolveLocal(localAddress, SOCK_DGRAM);
-  const errors: unknown[] = [];
-  for (const { family: candidate, address } of remote) {
-    try {
-      return await withSocket(candidate, SOCK_DGRAM, async (descriptor) => {
-        if (local !== null) bindLocal(descriptor, local);
-        await connectOnce(descriptor, address);
-      });
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      errors.push(error);
-    }
-  }
-  throw combineErrors(errors, 'all addresses failed');
-}
-
-/** A connected Unix socket, and what removes its own file, if `localPath` made one. */
-export async function connectUnix(
+export function openUnixDatagram(
   backend: AsyncBackend,
-  type: number,
-  path: UnixPath,
   localPath: UnixPath | undefined,
-): Promise<{ descriptor: Descriptor; onClose: (() => void) | null }> {
-  checkUnixPath('path', path);
-  if (localPath !== undefined) checkUnixPath('localPath', localPath);
-  const { AF_UNIX = 1 } = nativeBinding().constants;
-  let onClose: (() => void) | null = null;
-  try {
-    const descriptor = await withSocket(AF_UNIX, type, async (opened) => {
-      if (localPath !== undefined) onClose = bindUnixPath(opened, localPath);
-      for (
-        let delay = FIRST_RETRY_MS;
-        !(await hasRoom(opened, path));
-        delay = Math.min(delay * 2, LONGEST_RETRY_MS)
-      ) {
-        await backend.sleep(delay);
-      }
-    });
-    return { descriptor, onClose };
-  } catch (error) {
-    (onClose as (() => void) | null)?.();
-    throw error;
-  }
+): UnixConnector<NativeDatagramTransport> {
+  const { SOCK_DGRAM = 0 } = nativeBinding().constants;
+  return openUnix(
+    SOCK_DGRAM,
+    localPath,
+    (descriptor, onClose) => new NativeDatagramTransport(backend, descriptor, null, onClose),
+  );
 }
 
-/** Connects; false if the listener's backlog is full. */
-async function hasRoom(descriptor: Descriptor, path: UnixPath): Promise<boolean> {
+/** The file of `localPath` stays from the first attempt to the last. */
+function openUnix<T>(
+  type: number,
+  localPath: UnixPath | undefined,
+  take: (descriptor: Descriptor, onClose: (() => void) | null) => T,
+): UnixConnector<T> {
+  const descriptor = openUnixSocket(type);
+  let removeFile: (() => void) | null = null;
   try {
-    await connectOnce(descriptor, path);
-    return true;
+    if (localPath !== undefined) removeFile = bindUnixPath(descriptor, localPath);
   } catch (error) {
-    if ((error as { errno?: unknown }).errno === EAGAIN) return false;
+    descriptor.close();
     throw error;
   }
-}
-
-export function checkUnixPath(name: string, path: unknown): void {
-  if (typeof path !== 'string' && !(path instanceof Uint8Array))
-    throw invalidArgument(name, 'a string or a Uint8Array', path);
+  return {
+    connect: async (path) => {
+      await connectOnce(descriptor, path);
+      return take(descriptor, removeFile);
+    },
+    [Symbol.dispose]: () => {
+      removeFile?.();
+      descriptor.close();
+    },
+  };
 }

@@ -1,11 +1,22 @@
-import type { SocketAddress } from '../../contract/addresses';
 import { nativeBinding } from '../../binding';
+import type { InetAddress, SocketAddress } from '../../contract/addresses';
 import { systemError } from '../../errors';
 import { encodeAddress, errorTarget } from '../../socket/address';
 import { Descriptor, socketType } from '../../socket/descriptor';
 
-/** A new socket of ours. @throws EAFNOSUPPORT, EMFILE, … */
-export function openSocket(family: number, type: number): Descriptor {
+/** A new socket of the family of `address`. @throws EAFNOSUPPORT, EMFILE, … */
+export function openInetSocket({ family }: InetAddress, type: number): Descriptor {
+  const { AF_INET = 0, AF_INET6 = 0 } = nativeBinding().constants;
+  return openSocket(family === 'IPv6' ? AF_INET6 : AF_INET, type);
+}
+
+/** A new Unix socket. @throws EMFILE, … */
+export function openUnixSocket(type: number): Descriptor {
+  const { AF_UNIX = 1 } = nativeBinding().constants;
+  return openSocket(AF_UNIX, type);
+}
+
+function openSocket(family: number, type: number): Descriptor {
   const fd = nativeBinding().socket(family, type, 0);
   if (fd < 0) throw systemError(fd, 'socket');
   return new Descriptor(fd, socketType(family, type, 0));
@@ -19,8 +30,8 @@ export function bindTo(descriptor: Descriptor, address: SocketAddress): void {
 }
 
 /**
- * setsockopt(2), by names of `constants`. @returns a negative code if it failed; 0 also where the
- * platform has no such option
+ * setsockopt(2), by names of `constants`.
+ * @returns a negative code if it failed; 0 also if the platform does not have the option
  */
 export function setOption(
   descriptor: Descriptor,
@@ -36,8 +47,8 @@ export function setOption(
 }
 
 /**
- * Small segments go at once: what a server that answers requests wants, and what every TCP
- * transport of this library has.
+ * TCP_NODELAY, which every TCP transport of this library has: small segments are sent at once, as a
+ * server that answers requests needs it.
  */
 export function sendAtOnce(descriptor: Descriptor): void {
   setOption(descriptor, 'IPPROTO_TCP', 'TCP_NODELAY', 1);

@@ -1,16 +1,12 @@
-import type { InetAddress, UnixPath } from '../../contract/addresses';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { systemErrorNamed } from '../../errors';
+import { checkPort, checkUnixPath } from '../../arguments/network';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
-import { hasAbstractNames, isWindows, UNIX_PATH_BYTES } from './platform';
-import { unsupported } from './unsupported';
+import type { InetAddress, UnixPath } from '../../contract/addresses';
+import { systemErrorNamed } from '../../errors';
+import { hasAbstractNames, isWindows, UNIX_PATH_BYTES, unsupported } from './platform';
 
-export function checkPort(name: string, port: unknown): void {
-  checkInteger(name, port, 0, 65535);
-}
-
-/** @throws TypeError or RangeError for what is no IPv4 or IPv6 address */
+/** @throws TypeError or RangeError if `address` is no IPv4 or IPv6 address */
 export function checkInetAddress(address: unknown): asserts address is InetAddress {
   if (typeof address !== 'object' || address === null || !('address' in address))
     throw invalidArgument('address', 'an InetAddress', address);
@@ -27,7 +23,7 @@ export function checkInetAddress(address: unknown): asserts address is InetAddre
   if (flowinfo !== 0) throw unsupported('an IPv6 flow label', 'node:net and node:dgram take none');
 }
 
-/** An address as net and dgram give it: the zone of a link-local one is part of its text. */
+/** An address in the text of net and dgram, where the zone of a link-local address follows a %. */
 export function inetAddress(text: string, port: number): InetAddress {
   if (!text.includes(':')) return { address: text, port, family: 'IPv4' };
   const [address = '', zone] = text.split('%');
@@ -35,7 +31,7 @@ export function inetAddress(text: string, port: number): InetAddress {
   return { address, port, family: 'IPv6', ...(scopeId === 0 ? {} : { scopeId }) };
 }
 
-/** An address as net and dgram take it. */
+/** The text of an address for net and dgram. */
 export function hostText({ address, scopeId = 0 }: InetAddress): string {
   return scopeId === 0
     ? address
@@ -59,13 +55,12 @@ function interfaceOf(scopeId: number): string | undefined {
 }
 
 /**
- * A Unix path as net takes it, which is as text.
- * @throws TypeError; ENAMETOOLONG, which net would cut; UnsupportedOperationError for bytes that
- *   are no UTF-8, and where net knows no abstract names
+ * A Unix path as text, which is all that net takes.
+ * @throws TypeError; ENAMETOOLONG for a path that net would cut; UnsupportedOperationError for bytes
+ *   that are not UTF-8, and for an abstract name where net knows none
  */
 export function pipePath(name: string, path: UnixPath, syscall: string): string {
-  if (typeof path !== 'string' && !((path as unknown) instanceof Uint8Array))
-    throw invalidArgument(name, 'a string or a Uint8Array', path);
+  checkUnixPath(name, path);
   const text = typeof path === 'string' ? path : decode(path);
   if (text.startsWith('\0')) {
     if (!hasAbstractNames)
@@ -77,7 +72,7 @@ export function pipePath(name: string, path: UnixPath, syscall: string): string 
       path,
     );
   }
-  // A path has a NUL at its end.
+  // The kernel wants a NUL at the end of a path, but not of an abstract name.
   const length = Buffer.byteLength(text) + (text.startsWith('\0') ? 0 : 1);
   if (length > UNIX_PATH_BYTES) throw systemErrorNamed('ENAMETOOLONG', syscall, { path: text });
   if (text === '') throw systemErrorNamed('EINVAL', syscall, { path: text });

@@ -1,16 +1,17 @@
+import type { Socket } from 'node:net';
 import type { UnixPath } from '../../contract/addresses';
 import type { TypedAttribute } from '../../contract/attributes';
-import type { Socket } from 'node:net';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { inetAddress } from './address';
 import { AF_INET, AF_INET6, AF_UNIX } from './platform';
 
 function available<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('the connection is gone, or net does not know');
+  if (value === undefined)
+    throw new Error('the connection is gone, or node:net does not know the address');
   return value;
 }
 
-/** Of a TCP connection. Net asks the kernel at the first look. */
+/** The attributes of a TCP connection. net asks the kernel for them when they are first read. */
 export function inetAttributes(socket: Socket): AttributeGetters {
   const local = (): string => available(socket.localAddress);
   return new Map<TypedAttribute<unknown>, () => unknown>([
@@ -23,7 +24,7 @@ export function inetAttributes(socket: Socket): AttributeGetters {
   ]);
 }
 
-/** Of a Unix connection: net knows no names, so they are what whoever made it knows. */
+/** The attributes of a Unix connection. net does not tell Unix names: the caller passes them. */
 export function unixAttributes(
   local: UnixPath | undefined,
   remote: UnixPath | undefined,

@@ -1,98 +1,26 @@
-import type { AddrInfo, UnixPath } from '../../contract/addresses';
+import type { AddressInfo, Server } from 'node:net';
+import type { InetAddress, UnixPath } from '../../contract/addresses';
 import type { TypedAttribute } from '../../contract/attributes';
-import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
 import type { AsyncBackend } from '../../contract/backend';
-import { combineErrors } from '../../networking/happy-eyeballs';
+import type { AsyncDatagramListener } from '../../contract/listeners';
 import { explainFileInUse, type SystemError } from '../../errors';
-import { outsideOfTasks } from '../../waiting/context';
-import { checkInteger, invalidArgument } from '../../arguments/validate';
+import { DEFAULT_BACKLOG } from '../../networking/listen';
+import type { BoundSocket } from '../../networking/socket-driver';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
-import { checkPort, hostText, inetAddress, pipePath } from './address';
-import { bindDatagramSocket, openDatagramSocket } from './connect-datagram';
+import { hostText, inetAddress, pipePath } from './address';
+import { inetAttributes, unixAttributes } from './attributes';
 import { NodeDatagramListener } from './datagram-listener';
-import { type ListenerKind, NodeStreamListener } from './stream-listener';
+import { bindDatagramSocket, listen, openDatagramSocket, openServer } from './open-socket';
 import {
   AF_INET,
   AF_INET6,
-  AF_UNSPEC,
-  AI_PASSIVE,
   hasReusePort,
   nodeVersion,
-  SOCK_DGRAM,
-  SOCK_STREAM,
+  noUnixDatagrams,
+  unsupported,
 } from './platform';
-import { resolveHost } from './resolve';
-import { inetAttributes, unixAttributes } from './attributes';
-import { isUnixFile, absoluteIfShort, ownUnixFile } from './unix-file';
-import { unsupported } from './unsupported';
-
-/** Node's own default; the kernel cuts it to net.core.somaxconn. */
-export const DEFAULT_BACKLOG = 511;
-const MAX_INT = 0x7fffffff;
-
-export type Host = string | readonly string[] | null;
-
-/** The distinct addresses to listen on. */
-async function resolveListenHosts(
-  backend: AsyncBackend,
-  host: Host,
-  port: number,
-  type: number,
-): Promise<AddrInfo[]> {
-  checkPort('port', port);
-  const hosts = typeof host === 'string' || host === null ? [host] : host;
-  if (!Array.isArray(hosts) || hosts.length === 0)
-    throw invalidArgument('host', 'a host, an array of hosts, or null', host);
-  for (const name of hosts as readonly unknown[]) {
-    if (name !== null && typeof name !== 'string')
-      throw invalidArgument('host[]', 'a string', name);
-  }
-  const settled = await Promise.allSettled(
-    (hosts as readonly (string | null)[]).map((name) =>
-      resolveHost(backend, name === '' ? null : name, port, {
-        family: AF_UNSPEC,
-        type,
-        flags: AI_PASSIVE,
-      }),
-    ),
-  );
-  const failures = settled
-    .filter((result) => result.status === 'rejected')
-    .map((result) => result.reason as unknown);
-  if (failures.length > 0) throw combineErrors(failures, 'some hosts could not be resolved');
-  const distinct = new Map<string, AddrInfo>();
-  for (const result of settled) {
-    if (result.status === 'rejected') continue;
-    for (const info of result.value) distinct.set(hostText(info.address), info);
-  }
-  // IPv4 before IPv6, so that the order does not depend on the resolver.
-  return [...distinct.values()].sort((a, b) => a.address.family.localeCompare(b.address.family));
-}
-
-/** Binds a listener for each address: all, or none. */
-async function bindAll<T extends { closeNow(): void }>(
-  addresses: readonly AddrInfo[],
-  bind: (info: AddrInfo) => Promise<T>,
-): Promise<T[]> {
-  const bound: T[] = [];
-  const errors: unknown[] = [];
-  let unavailable: unknown;
-  for (const info of addresses) {
-    try {
-      bound.push(await bind(info));
-    } catch (error) {
-      // A machine without IPv6 still listens on IPv4.
-      if ((error as SystemError).code === 'EAFNOSUPPORT') unavailable = error;
-      else errors.push(error);
-    }
-  }
-  if (errors.length === 0 && bound.length > 0) return bound;
-  for (const listener of bound) listener.closeNow();
-  throw combineErrors(
-    errors.length > 0 ? errors : [unavailable],
-    'Error when trying to create listeners',
-  );
-}
+import { type ListenerKind, NodeStreamListener } from './stream-listener';
+import { absoluteIfShort, isUnixFile, ownUnixFile } from './unix-file';
 
 function checkReusePort(reusePort: boolean): void {
   if (reusePort && !hasReusePort)
@@ -102,153 +30,120 @@ function checkReusePort(reusePort: boolean): void {
     );
 }
 
-/** The platform has no SO_REUSEPORT: Node says so only now. */
+/** On a platform without SO_REUSEPORT, Node fails with ENOTSUP when it binds. */
 function explainReusePort(error: unknown, reusePort: boolean): unknown {
   return reusePort && (error as SystemError).code === 'ENOTSUP'
     ? unsupported('reusePort', 'this platform has none')
     : error;
 }
 
-function open(): Server {
-  return outsideOfTasks(() =>
-    createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }),
-  );
-}
-
-/** Listens. Net calls back once, and keeps nobody waiting: it is not to be cancelled. */
-function listen(
-  server: Server,
-  options: ListenOptions & { reusePort?: boolean; fd?: number },
-  onBound?: () => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.once('listening', () => {
-      server.off('error', reject);
-      resolve();
-    });
-    server.listen({ ...options, exclusive: true });
-    // By path, it binds in this very call.
-    if (onBound !== undefined && server.listening) {
-      try {
-        onBound();
-      } catch (error) {
-        server.close();
-        reject(error);
-      }
-    }
-  });
-}
-
-function listenerAttributes(server: Server): AttributeGetters {
-  // Not of a pipe, and not closed: see the callers.
-  const name = (): AddressInfo => server.address() as AddressInfo;
-  return new Map<TypedAttribute<unknown>, () => unknown>([
-    [SocketAttribute.family, () => (name().address.includes(':') ? AF_INET6 : AF_INET)],
-    [SocketAttribute.localAddress, () => inetAddress(name().address, name().port)],
-  ]);
-}
-
-function checkBacklog(backlog: number): void {
-  checkInteger('backlog', backlog, 1, MAX_INT);
-}
-
-const close = (server: Server): void => {
-  server.close();
-};
-
-export async function listenTcp(
+/** net binds and listens in one call. */
+export async function bindTcp(
   backend: AsyncBackend,
-  host: Host,
-  port: number,
-  { backlog = DEFAULT_BACKLOG, reusePort = false }: { backlog?: number; reusePort?: boolean },
-): Promise<NodeStreamListener[]> {
-  checkBacklog(backlog);
+  address: InetAddress,
+  { backlog, reusePort }: { readonly backlog: number; readonly reusePort: boolean },
+): Promise<BoundSocket<NodeStreamListener>> {
   checkReusePort(reusePort);
-  const addresses = await resolveListenHosts(backend, host, port, SOCK_STREAM);
-  return bindAll(addresses, async ({ address }) => {
-    const server = open();
-    const options = { host: hostText(address), port, backlog, ipv6Only: address.family === 'IPv6' };
-    try {
-      await listen(server, reusePort ? { ...options, reusePort } : options);
-    } catch (error) {
-      throw explainReusePort(error, reusePort);
-    }
-    return new NodeStreamListener(backend, server, tcpListener(server, backlog));
-  });
+  const server = openServer();
+  const { port, family } = address;
+  const options = { host: hostText(address), port, backlog, ipv6Only: family === 'IPv6' };
+  try {
+    await listen(server, reusePort ? { ...options, reusePort } : options);
+  } catch (error) {
+    throw explainReusePort(error, reusePort);
+  }
+  return { listener: new NodeStreamListener(backend, server, tcpListener(server, backlog)) };
 }
 
-export async function listenUdp(
+export async function bindUdp(
   backend: AsyncBackend,
-  host: Host,
-  port: number,
-  { reusePort = false }: { reusePort?: boolean },
-): Promise<NodeDatagramListener[]> {
+  address: InetAddress,
+  { reusePort }: { readonly reusePort: boolean },
+): Promise<BoundSocket<NodeDatagramListener>> {
   checkReusePort(reusePort);
-  const addresses = await resolveListenHosts(backend, host, port, SOCK_DGRAM);
-  return bindAll(addresses, async ({ family, address }) => {
-    const options: { ipv6Only: boolean; reusePort?: boolean } = {
-      ipv6Only: address.family === 'IPv6',
-    };
-    const socket = openDatagramSocket(family, reusePort ? { ...options, reusePort } : options);
-    try {
-      await bindDatagramSocket(socket, { address: hostText(address), port });
-    } catch (error) {
-      socket.close();
-      throw explainReusePort(error, reusePort);
-    }
-    return new NodeDatagramListener(backend, socket);
-  });
+  // The types of Node 20 do not know `reusePort`.
+  const options: { ipv6Only: boolean; reusePort?: boolean } = {
+    ipv6Only: address.family === 'IPv6',
+  };
+  const socket = openDatagramSocket(address, reusePort ? { ...options, reusePort } : options);
+  try {
+    await bindDatagramSocket(socket, address);
+  } catch (error) {
+    socket.close();
+    throw explainReusePort(error, reusePort);
+  }
+  return { listener: new NodeDatagramListener(backend, socket) };
 }
 
-export async function listenUnix(
+export async function bindUnixStream(
   backend: AsyncBackend,
   path: UnixPath,
-  { backlog = DEFAULT_BACKLOG, mode }: { backlog?: number; mode?: number },
+  { backlog, mode }: { readonly backlog: number; readonly mode: number | undefined },
 ): Promise<NodeStreamListener> {
   const name = pipePath('path', path, 'bind');
-  checkBacklog(backlog);
-  if (mode !== undefined) checkInteger('mode', mode, 0, 0o7777);
-  const server = open();
-  const bound = isUnixFile(name) ? absoluteIfShort(name) : name;
-  let closeServer = close;
+  const server = openServer();
+  const isFile = isUnixFile(name);
+  const bound = isFile ? absoluteIfShort(name) : name;
+  let close = closeServer;
   try {
     await listen(server, { path: bound, backlog }, () => {
-      if (!isUnixFile(name)) return;
+      if (!isFile) return;
       const file = ownUnixFile(bound, mode);
-      closeServer = (closing) => {
+      close = (closing) => {
         file.closeWith(() => closing.close());
       };
     });
   } catch (error) {
-    if (isUnixFile(name)) explainFileInUse(error);
+    if (isFile) explainFileInUse(error);
     throw error;
   }
-  return new NodeStreamListener(backend, server, unixListener(name, backlog, closeServer));
+  return new NodeStreamListener(backend, server, unixListener(name, backlog, close));
 }
 
-/** A Unix listener. Net does not know what a client is bound to; most are to nothing. */
-function unixListener(
-  name: string | undefined,
-  backlog: number,
-  closeServer: (server: Server) => void,
-): ListenerKind {
-  const attributes = unixAttributes(name, undefined);
-  return { attributes, attributesOf: () => attributes, backlog, close: closeServer };
+export function bindUnixDatagram(): AsyncDatagramListener<UnixPath> {
+  throw noUnixDatagrams();
 }
 
-function tcpListener(server: Server, backlog: number): ListenerKind {
-  return { attributes: listenerAttributes(server), attributesOf: inetAttributes, backlog, close };
-}
-
-/** Of an fd that listens (one that is only bound begins to). */
+/** A listener on an fd that listens. An fd that is only bound begins to listen. */
 export async function listenOnFd(backend: AsyncBackend, fd: number): Promise<NodeStreamListener> {
-  const server = open();
+  const server = openServer();
   await listen(server, { fd, backlog: DEFAULT_BACKLOG });
   const address = server.address();
   const isInet = typeof address === 'object' && address !== null;
   const kind = isInet
     ? tcpListener(server, DEFAULT_BACKLOG)
-    : unixListener(address ?? undefined, DEFAULT_BACKLOG, close);
+    : unixListener(address ?? undefined, DEFAULT_BACKLOG, closeServer);
   return new NodeStreamListener(backend, server, kind);
+}
+
+const closeServer = (server: Server): void => {
+  server.close();
+};
+
+/** net does not know the name that a client of a Unix listener is bound to; most have none. */
+function unixListener(
+  name: string | undefined,
+  backlog: number,
+  close: (server: Server) => void,
+): ListenerKind {
+  const attributes = unixAttributes(name, undefined);
+  return { attributes, attributesOf: () => attributes, backlog, close };
+}
+
+function tcpListener(server: Server, backlog: number): ListenerKind {
+  return {
+    attributes: listenerAttributes(server),
+    attributesOf: inetAttributes,
+    backlog,
+    close: closeServer,
+  };
+}
+
+function listenerAttributes(server: Server): AttributeGetters {
+  // The address of an open TCP server is an object: a closed listener is not asked.
+  const name = (): AddressInfo => server.address() as AddressInfo;
+  return new Map<TypedAttribute<unknown>, () => unknown>([
+    [SocketAttribute.family, () => (name().address.includes(':') ? AF_INET6 : AF_INET)],
+    [SocketAttribute.localAddress, () => inetAddress(name().address, name().port)],
+  ]);
 }

@@ -1,31 +1,19 @@
-import type { AddrInfo, HostPort, UnixPath } from '../../contract/addresses';
+import type { Socket as DatagramSocket } from 'node:dgram';
 import { type NetConnectOpts, Socket } from 'node:net';
+import type { InetAddress, UnixPath } from '../../contract/addresses';
 import type { AsyncBackend } from '../../contract/backend';
-import { combineErrors, DEFAULT_DELAY_MS, interleave, race } from '../../networking/happy-eyeballs';
-import { type SystemError, systemErrorNamed } from '../../errors';
+import type { AsyncDatagramTransport } from '../../contract/transports';
+import type { UnixConnector } from '../../networking/socket-driver';
+import type { AttributeGetters } from '../../transports/attributes';
 import { currentScope, outsideOfTasks } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
-import { checkTime, invalidArgument, outOfRange } from '../../arguments/validate';
-import type { AttributeGetters } from '../../transports/attributes';
-import { checkPort, hostText, pipePath } from './address';
-import { AF_INET6, AF_UNSPEC, AI_PASSIVE, SOCK_STREAM } from './platform';
-import { NodeStreamTransport } from './stream-transport';
-import { addrConfigFor, resolveHost } from './resolve';
+import { hostText, pipePath } from './address';
 import { inetAttributes, unixAttributes } from './attributes';
-import { unsupported } from './unsupported';
+import { NodeDatagramTransport } from './datagram-transport';
+import { bindDatagramSocket, openDatagramSocket } from './open-socket';
+import { noUnixDatagrams, unsupported } from './platform';
+import { NodeStreamTransport } from './stream-transport';
 import { Wait } from './transport';
-
-/**
- * How long a Unix connection waits before it asks again whether the listener's backlog has room:
- * there is no event for it.
- */
-const FIRST_RETRY_MS = 1;
-const LONGEST_RETRY_MS = 32;
-
-export function checkHost(name: string, host: unknown): void {
-  if (typeof host !== 'string' || host === '')
-    throw invalidArgument(name, 'a host name or address', host);
-}
 
 /** A checkpoint: one attempt. Cancelled, its socket is closed. */
 function connectOnce(
@@ -62,117 +50,63 @@ function connectOnce(
   });
 }
 
-/** A local end as the user gave it, and its addresses. */
-export interface Local extends HostPort {
-  readonly addresses: readonly AddrInfo[];
+/** net binds and connects in one call. */
+export async function connectTcp(
+  backend: AsyncBackend,
+  remote: InetAddress,
+  local: InetAddress | null,
+): Promise<NodeStreamTransport> {
+  const target = `${remote.address}:${remote.port}`;
+  const options = { host: hostText(remote), port: remote.port, autoSelectFamily: false };
+  const from = local === null ? {} : { localAddress: hostText(local), localPort: local.port };
+  return connectOnce(backend, target, { ...options, ...from }, inetAttributes);
 }
 
-export async function resolveLocal(
+export async function connectUdp(
   backend: AsyncBackend,
-  local: HostPort | undefined,
-  type: number,
-): Promise<Local | null> {
-  if (local === undefined) return null;
-  const { host, port } = local;
-  checkHost('localAddress.host', host);
-  checkPort('localAddress.port', port);
+  remote: InetAddress,
+  local: InetAddress | null,
+): Promise<NodeDatagramTransport> {
+  const socket = openDatagramSocket(remote);
+  try {
+    if (local !== null) await bindDatagramSocket(socket, local);
+    await connectDatagramSocket(socket, remote);
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  return new NodeDatagramTransport(backend, socket);
+}
+
+/** Connects, which binds an unbound socket on the way. UDP has no handshake to wait for. */
+function connectDatagramSocket(socket: DatagramSocket, address: InetAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Binding on the way fails by this event, connecting by the callback.
+    socket.once('error', reject);
+    socket.connect(address.port, hostText(address), ((error?: Error) => {
+      socket.off('error', reject);
+      if (error === undefined) resolve();
+      else reject(error);
+    }) as () => void);
+  });
+}
+
+/** net.Sockets are made by `connect`, one for each attempt, so that there is nothing to dispose. */
+export function openUnixStream(
+  backend: AsyncBackend,
+  localPath: UnixPath | undefined,
+): UnixConnector<NodeStreamTransport> {
+  if (localPath !== undefined)
+    throw unsupported('localPath', 'node:net cannot bind a Unix socket before it connects');
   return {
-    host,
-    port,
-    addresses: await resolveHost(backend, host, port, {
-      family: AF_UNSPEC,
-      type,
-      flags: AI_PASSIVE,
-    }),
+    connect: async (path) => {
+      const name = pipePath('path', path, 'connect');
+      return connectOnce(backend, name, { path: name }, () => unixAttributes('', name));
+    },
+    [Symbol.dispose]: () => undefined,
   };
 }
 
-/** The local addresses of a family. @throws EADDRNOTAVAIL if there is none */
-export function localCandidates(
-  { host, port, addresses }: Local,
-  family: number,
-): readonly AddrInfo[] {
-  const candidates = addresses.filter((candidate) => candidate.family === family);
-  if (candidates.length > 0) return candidates;
-  const error = systemErrorNamed('EADDRNOTAVAIL', 'bind', { address: host, port });
-  error.message += ` (no matching local address with family=${family} found)`;
-  throw error;
-}
-
-/** A connected TCP socket: see `createTcpConnection`. */
-export async function connectTcp(
-  backend: AsyncBackend,
-  host: string,
-  port: number,
-  {
-    localAddress,
-    happyEyeballsDelay = DEFAULT_DELAY_MS,
-  }: { localAddress?: HostPort; happyEyeballsDelay?: number },
-): Promise<NodeStreamTransport> {
-  checkHost('host', host);
-  checkPort('port', port);
-  checkTime('happyEyeballsDelay', happyEyeballsDelay);
-  if (happyEyeballsDelay < 0)
-    throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
-  const remote = await resolveHost(backend, host, port, {
-    family: AF_UNSPEC,
-    type: SOCK_STREAM,
-    flags: addrConfigFor(host),
-  });
-  const local = await resolveLocal(backend, localAddress, SOCK_STREAM);
-  return race(
-    backend,
-    interleave(remote, AF_INET6),
-    happyEyeballsDelay,
-    (info) => connectFrom(backend, info, local),
-    (late) => {
-      late.closeNow();
-    },
-  );
-}
-
-/** Connects to one address, from the first of the local ones of its family that can be bound. */
-async function connectFrom(
-  backend: AsyncBackend,
-  { family, address }: AddrInfo,
-  local: Local | null,
-): Promise<NodeStreamTransport> {
-  const options = { host: hostText(address), port: address.port, autoSelectFamily: false };
-  const target = `${address.address}:${address.port}`;
-  if (local === null) return connectOnce(backend, target, options, inetAttributes);
-  const errors: unknown[] = [];
-  for (const { address: from } of localCandidates(local, family)) {
-    try {
-      return await connectOnce(
-        backend,
-        target,
-        { ...options, localAddress: hostText(from), localPort: from.port },
-        inetAttributes,
-      );
-    } catch (error) {
-      if ((error as SystemError).syscall !== 'bind') throw error;
-      errors.push(error);
-    }
-  }
-  throw combineErrors(errors, 'no local address could be bound');
-}
-
-/** A connected Unix socket: see `createUnixStreamConnection`. */
-export async function connectUnix(
-  backend: AsyncBackend,
-  path: UnixPath,
-  localPath: UnixPath | undefined,
-): Promise<NodeStreamTransport> {
-  const name = pipePath('path', path, 'connect');
-  if (localPath !== undefined)
-    throw unsupported('localPath', 'node:net cannot bind a Unix socket before it connects');
-  for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, LONGEST_RETRY_MS)) {
-    try {
-      return await connectOnce(backend, name, { path: name }, () => unixAttributes('', name));
-    } catch (error) {
-      // The listener's backlog is full.
-      if ((error as SystemError).code !== 'EAGAIN') throw error;
-    }
-    await backend.sleep(delay);
-  }
+export function openUnixDatagram(): UnixConnector<AsyncDatagramTransport> {
+  throw noUnixDatagrams();
 }

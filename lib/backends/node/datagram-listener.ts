@@ -13,9 +13,8 @@ import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
-import { AF_INET, AF_INET6 } from './platform';
+import { AF_INET, AF_INET6, noAncillary } from './platform';
 import { NodeTransport } from './transport';
-import { noAncillary } from './unsupported';
 
 /**
  * A bound dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon as

@@ -12,9 +12,8 @@ import { throwIfCancelled } from '../../waiting/context';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { DatagramPort } from './datagram-port';
-import { AF_INET, AF_INET6 } from './platform';
+import { AF_INET, AF_INET6, noAncillary } from './platform';
 import { closedMeanwhile, NodeTransport } from './transport';
-import { noAncillary } from './unsupported';
 
 /**
  * A connected dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon

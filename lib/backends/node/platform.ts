@@ -1,6 +1,11 @@
+import { ADDRCONFIG } from 'node:dns';
+import { UnsupportedOperationError } from '../../errors';
+import type { NetworkConstants } from '../../networking/socket-driver';
+
 /**
- * What node: modules do not tell of the platform: numbers of C headers, and what this runtime's net
- * and dgram can do. (The public `constants` come from the addon, which may be missing here.)
+ * Facts about the platform that Node's modules do not tell: numbers of C headers, and what net and
+ * dgram of this runtime can do. (The public `constants` come from the addon, which may be missing
+ * here.)
  */
 
 const { platform } = process;
@@ -19,10 +24,10 @@ const AF_INET6_OF: Partial<Record<NodeJS.Platform, number>> = {
   cygwin: 23,
   sunos: 26,
 };
-/** 24 is the BSDs', and AIX'. */
+/** 24 is the number on the BSDs and on AIX. */
 export const AF_INET6 = AF_INET6_OF[platform] ?? 24;
 
-/** Only Solaris and its kin count from the other end. */
+/** Solaris and its relatives number these three in another order. */
 export const SOCK_STREAM = platform === 'sunos' ? 2 : 1;
 export const SOCK_DGRAM = platform === 'sunos' ? 1 : 2;
 export const SOCK_RAW = platform === 'sunos' ? 4 : 3;
@@ -51,7 +56,7 @@ export const NI_NAMEREQD = isLinux ? 8 : 4;
  */
 export const UNIX_PATH_BYTES = isLinux ? 108 : isWindows ? 256 : 104;
 
-/** For messages that tell which Node.js it would take. */
+/** For messages that say which Node.js is needed. */
 export const nodeVersion = process.versions.node;
 
 const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
@@ -61,7 +66,33 @@ export const hasReusePort =
   major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
 /**
- * Linux' names without a file: before 22, net passed on only what came before the leading NUL,
- * which is nothing.
+ * Abstract Unix names, which Linux alone has. Before Node 22, net cut a name at its first NUL, which
+ * left nothing of an abstract name.
  */
 export const hasAbstractNames = isLinux && major >= 22;
+
+export const networkConstants: NetworkConstants = {
+  AF_INET,
+  AF_INET6,
+  SOCK_STREAM,
+  SOCK_DGRAM,
+  AI_PASSIVE,
+  AI_ADDRCONFIG: ADDRCONFIG,
+};
+
+/** What this backend cannot do, and the reason: which of Node's modules lacks what. */
+export function unsupported(what: string, why: string): UnsupportedOperationError {
+  return new UnsupportedOperationError(`The 'node' backend cannot do this: ${what}. ${why}`);
+}
+
+export function noUnixDatagrams(): UnsupportedOperationError {
+  return unsupported('Unix datagrams', 'node:dgram is UDP alone');
+}
+
+/** Control messages: neither net nor dgram has recvmsg(2) or sendmsg(2). */
+export async function noAncillary(method: string): Promise<never> {
+  throw unsupported(
+    `${method}()`,
+    'node:net and node:dgram have no ancillary data support: no recvmsg(2) and no sendmsg(2)',
+  );
+}

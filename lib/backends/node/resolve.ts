@@ -1,60 +1,57 @@
-import type { AddrInfo, AddrInfoHints } from '../../contract/addresses';
 import * as dns from 'node:dns';
 import { isIP } from 'node:net';
-import type { AsyncBackend } from '../../contract/backend';
-import { resolverError } from '../../errors';
-import { throwIfCancelled } from '../../waiting/context';
-import { checkInteger, invalidArgument } from '../../arguments/validate';
-import { inetAddress } from './address';
+import { checkPort } from '../../arguments/network';
+import type { AddrInfo, AddrInfoHints, InetAddress } from '../../contract/addresses';
+import { type ResolverError, resolverError } from '../../errors';
+import { type Lookup, SharedLookups } from '../../networking/shared-lookups';
+import { outsideOfTasks, throwIfCancelled } from '../../waiting/context';
+import { checkInetAddress, inetAddress } from './address';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+  AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, IPPROTO_TCP, IPPROTO_UDP, NI_NAMEREQD,
+  NI_NUMERICHOST, NI_NUMERICSERV, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, unsupported,
 } from './platform'; // prettier-ignore
-import { unsupported } from './unsupported';
 
-const MAX_INT = 0x7fffffff;
-
-/** As libuv numbers them, on every platform. */
+/** libuv numbers these alike on every platform. */
 const EAI_ADDRFAMILY = -3000;
 const EAI_FAMILY = -3005;
 const EAI_NONAME = -3008;
 const EAI_SERVICE = -3010;
 const EAI_SOCKTYPE = -3011;
 
-/** What getaddrinfo(3) lists for each address. A raw socket has no ports, and any protocol. */
+/** The flags that dns.lookup takes. */
+const LOOKUP_FLAGS = dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL;
+
+/**
+ * Where the name of a service is looked up for an address that has no name: the port alone matters.
+ */
+const NAMED_ADDRESS = '127.0.0.1';
+
+/** What getaddrinfo(3) lists for each address. A raw socket has no port, and any protocol. */
 const SOCKETS: readonly { readonly type: number; readonly proto: number }[] = [
   { type: SOCK_STREAM, proto: IPPROTO_TCP },
   { type: SOCK_DGRAM, proto: IPPROTO_UDP },
   { type: SOCK_RAW, proto: 0 },
 ];
 
+const addressLookups = new SharedLookups<string[]>();
+const nameLookups = new SharedLookups<[string, string]>();
+
 /**
  * A checkpoint: dns.lookup, which is getaddrinfo(3) on libuv's thread pool.
- *
- * It cannot tell canonical names nor look up service names: UnsupportedOperationError for
- * AI_CANONNAME, a service name, and flags that it does not know.
+ * @throws UnsupportedOperationError for AI_CANONNAME, for the name of a service, and for flags that
+ *   dns.lookup does not have
  */
 export async function getaddrinfo(
-  backend: AsyncBackend,
   host: string | null,
   port: number | string | null,
-  hints: AddrInfoHints = {},
+  { family, type, proto, flags }: Required<AddrInfoHints>,
 ): Promise<AddrInfo[]> {
-  if (host !== null && typeof host !== 'string')
-    throw invalidArgument('host', 'a string or null', host);
-  if (host?.includes('\0') === true) throw invalidArgument('host', 'without NUL bytes', host);
-  const { family = 0, type = 0, proto = 0, flags = 0 } = hints;
-  checkInteger('family', family, 0, MAX_INT);
-  checkInteger('type', type, 0, MAX_INT);
-  checkInteger('proto', proto, 0, MAX_INT);
-  checkInteger('flags', flags, 0, MAX_INT);
   const portNumber = portOf(host, port, flags);
-  const rest =
-    flags &
-    ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV | dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL);
+  const rest = flags & ~(AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV | LOOKUP_FLAGS);
   if (rest !== 0)
     throw unsupported(
       `getaddrinfo() with flags 0x${rest.toString(16)}`,
-      'dns.lookup has no canonical names, nor others of these flags',
+      'dns.lookup has no canonical names, and none of these flags',
     );
   throwIfCancelled();
 
@@ -66,7 +63,7 @@ export async function getaddrinfo(
   if (sockets.length === 0) throw resolverError(EAI_SOCKTYPE, 'getaddrinfo', host ?? '');
   if (host === null && port === null) throw resolverError(EAI_NONAME, 'getaddrinfo', '');
   const addresses =
-    host === null ? ownAddresses(family, flags) : await addressesOf(backend, host, family, flags);
+    host === null ? ownAddresses(family, flags) : await addressesOf(host, family, flags);
   return addresses.flatMap((text) => {
     const address = inetAddress(text, portNumber);
     return sockets.map((socket) => ({
@@ -78,28 +75,11 @@ export async function getaddrinfo(
   });
 }
 
-/** What a connection or a listener resolves its host by: a numeric address needs no look-up. */
-export async function resolveHost(
-  backend: AsyncBackend,
-  host: string | null,
-  port: number,
-  hints: { readonly family: number; readonly type: number; readonly flags: number },
-): Promise<AddrInfo[]> {
-  const addresses = await getaddrinfo(backend, host, port, hints);
-  if (addresses.length === 0) throw resolverError(EAI_NONAME, 'getaddrinfo', host ?? '');
-  return addresses;
-}
-
 function portOf(host: string | null, port: number | string | null, flags: number): number {
   if (port === null) return 0;
-  if (typeof port === 'number') {
-    checkInteger('port', port, 0, 65535);
-    return port;
-  }
-  if (typeof port !== 'string')
-    throw invalidArgument('port', 'a number, a service name or null', port);
+  if (typeof port === 'number') return port;
   if (/^\d+$/.test(port)) {
-    checkInteger('port', Number(port), 0, 65535);
+    checkPort('port', Number(port));
     return Number(port);
   }
   if ((flags & AI_NUMERICSERV) !== 0) throw resolverError(EAI_NONAME, 'getaddrinfo', host ?? '');
@@ -119,7 +99,7 @@ function socketsFor(
   );
 }
 
-/** Every interface, or the loopback one, in the order of glibc. */
+/** Every interface, or the loopback interface, in the order of glibc. */
 function ownAddresses(family: number, flags: number): string[] {
   const addresses = (flags & AI_PASSIVE) !== 0 ? ['0.0.0.0', '::'] : ['::1', '127.0.0.1'];
   return addresses.filter(
@@ -127,12 +107,7 @@ function ownAddresses(family: number, flags: number): string[] {
   );
 }
 
-async function addressesOf(
-  backend: AsyncBackend,
-  host: string,
-  family: number,
-  flags: number,
-): Promise<string[]> {
+async function addressesOf(host: string, family: number, flags: number): Promise<string[]> {
   const version = isIP(host);
   if (version !== 0) {
     const isMapped = version === 4 && family === AF_INET6 && (flags & dns.V4MAPPED) !== 0;
@@ -143,29 +118,85 @@ async function addressesOf(
   }
   if (host === '' || (flags & AI_NUMERICHOST) !== 0)
     throw resolverError(EAI_NONAME, 'getaddrinfo', host);
-  return backend.waitFor(lookUp(host, family, flags & (dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL)));
+  const hints = flags & LOOKUP_FLAGS;
+  const options = { all: true, family: versionOf(family), hints, verbatim: true } as const;
+  const key = JSON.stringify([host, family, hints]);
+  return addressLookups.wait(key, `getaddrinfo(${host})`, (lookup) => {
+    follow(lookup, async () => {
+      const addresses = await dns.promises.lookup(host, options);
+      return addresses.map(({ address }) => address);
+    });
+  });
 }
 
-/** Those under way, so that who asks the same shares the answer. */
-const lookups = new Map<string, Promise<string[]>>();
-
-function lookUp(host: string, family: number, hints: number): Promise<string[]> {
-  const key = JSON.stringify([host, family, hints]);
-  const underWay = lookups.get(key);
-  if (underWay !== undefined) return underWay;
-  const version = family === AF_INET ? 4 : family === AF_INET6 ? 6 : 0;
-  const lookup = dns.promises
-    .lookup(host, { all: true, family: version, hints, verbatim: true })
-    .then((addresses) => addresses.map(({ address }) => address))
-    .finally(() => lookups.delete(key));
-  lookups.set(key, lookup);
-  return lookup;
+function versionOf(family: number): 0 | 4 | 6 {
+  return family === AF_INET ? 4 : family === AF_INET6 ? 6 : 0;
 }
 
 /**
- * AI_ADDRCONFIG spares attempts in a family that the machine does not use, but hides loopback
- * addresses from one that has no others of their family.
+ * A checkpoint: dns.lookupService, which is getnameinfo(3) on libuv's thread pool.
+ * @throws UnsupportedOperationError for flags other than NI_NUMERICHOST, NI_NUMERICSERV and
+ *   NI_NAMEREQD
  */
-export function addrConfigFor(host: string): number {
-  return host === 'localhost' || host.endsWith('.localhost') ? 0 : dns.ADDRCONFIG;
+export async function getnameinfo(address: InetAddress, flags: number): Promise<[string, string]> {
+  checkInetAddress(address);
+  const { address: host, port } = address;
+  const rest = flags & ~(NI_NUMERICHOST | NI_NUMERICSERV | NI_NAMEREQD);
+  if (rest !== 0)
+    throw unsupported(
+      `getnameinfo() with flags 0x${rest.toString(16)}`,
+      'dns.lookupService takes no flags',
+    );
+  throwIfCancelled();
+  const isNumeric = (flag: number): boolean => (flags & flag) !== 0;
+  if (isNumeric(NI_NUMERICHOST) && isNumeric(NI_NUMERICSERV)) return [host, String(port)];
+  const key = JSON.stringify([host, port, flags]);
+  return nameLookups.wait(key, `getnameinfo(${host})`, (lookup) => {
+    follow(lookup, () => namesOf(host, port, flags));
+  });
+}
+
+async function namesOf(host: string, port: number, flags: number): Promise<[string, string]> {
+  const wantsService = (flags & NI_NUMERICSERV) === 0;
+  if ((flags & NI_NUMERICHOST) === 0) {
+    try {
+      const { hostname, service } = await dns.promises.lookupService(host, port);
+      return [hostname, wantsService ? service : String(port)];
+    } catch (error) {
+      if (!isNotFound(error) || (flags & NI_NAMEREQD) !== 0) throw error;
+    }
+  }
+  return [host, wantsService ? await serviceOf(port) : String(port)];
+}
+
+/** The name of the service of a port; the number of the port if it has no name. */
+async function serviceOf(port: number): Promise<string> {
+  try {
+    return (await dns.promises.lookupService(NAMED_ADDRESS, port)).service;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    return String(port);
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return (error as Partial<ResolverError> | null)?.code === 'ENOTFOUND';
+}
+
+/** Ends a look-up as the promise of `ask` ends. It serves many tasks, and has the context of none. */
+function follow<T extends unknown[]>(lookup: Lookup<T>, ask: () => Promise<T>): void {
+  outsideOfTasks(ask).then(
+    (result) => {
+      lookup.succeed(() => [...result] as T);
+    },
+    (error: unknown) => {
+      lookup.fail(() => copyOf(error));
+    },
+  );
+}
+
+/** An error of its own for each caller. An error that is none of the resolver's stays as it is. */
+function copyOf(error: unknown): unknown {
+  const { errno, syscall = '', hostname = '' } = error as Partial<ResolverError>;
+  return typeof errno === 'number' ? resolverError(errno, syscall, hostname) : error;
 }

@@ -11,9 +11,9 @@ import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled } from '../../waiting/operation';
 import { ByteQueue, bytesOf } from './byte-queue';
 import { type Inbox, Receive } from './inbox';
+import { noAncillary } from './platform';
 import { StreamSender } from './stream-sender';
 import { NodeTransport } from './transport';
-import { noAncillary } from './unsupported';
 
 const MAX_INT = 0x7fffffff;
 const EMPTY = new Uint8Array(0);

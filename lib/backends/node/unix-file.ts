@@ -8,15 +8,15 @@ export function isUnixFile(name: string): boolean {
 }
 
 /**
- * The path from the root, where that is not too long: the working directory may be another by the
- * time of the removal.
+ * The path from the root, unless it is too long for a socket: the working directory may change
+ * before the file is removed.
  */
 export function absoluteIfShort(name: string): string {
   const path = resolve(name);
   return Buffer.byteLength(path) < UNIX_PATH_BYTES ? path : name;
 }
 
-/** Sets the mode of the file that binding has just made, and says which it is. */
+/** Sets the mode of the file that binding has just made, and remembers which file it is. */
 export function ownUnixFile(name: string, mode: number | undefined): UnixFile {
   const path = resolve(name);
   if (mode !== undefined) chmodSync(path, mode);
@@ -37,8 +37,8 @@ class UnixFile {
   }
 
   /**
-   * Calls `close`, which removes the file: libuv unlinks the path of a listener, whatever is there
-   * by then. Another's file is out of the way for that moment, and back after it.
+   * Calls `close`, which closes the server. libuv then unlinks the path, whichever file it leads to.
+   * If that is not the file of this listener, the file is moved away for that moment.
    */
   closeWith(close: () => void): void {
     const path = this.#path;
@@ -50,7 +50,7 @@ class UnixFile {
     try {
       renameSync(path, aside);
     } catch {
-      // Nothing is there any more; or it cannot be moved, and so not be removed either.
+      // The file is gone; or it cannot be moved, and libuv cannot remove it either.
       close();
       return;
     }

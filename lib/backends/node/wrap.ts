@@ -1,25 +1,23 @@
 import { type Socket as DatagramSocket, Socket as DatagramSocketClass } from 'node:dgram';
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { checkInteger, invalidArgument } from '../../arguments/validate';
 import type { AsyncBackend } from '../../contract/backend';
 import { BusyResourceError, InvalidStateError, type SystemError } from '../../errors';
+import type { SocketRole } from '../../networking/socket-driver';
 import { outsideOfTasks } from '../../waiting/context';
-import { checkInteger, invalidArgument } from '../../arguments/validate';
+import { inetAttributes, unixAttributes } from './attributes';
 import { listenOnFd } from './bind';
 import { NodeDatagramListener } from './datagram-listener';
 import { NodeDatagramTransport } from './datagram-transport';
+import { unsupported } from './platform';
 import type { NodeStreamListener } from './stream-listener';
 import { NodeStreamTransport } from './stream-transport';
-import { inetAttributes, unixAttributes } from './attributes';
-import { unsupported } from './unsupported';
 
 const MAX_INT = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
 
-export type NodeStreamSocket = Socket;
-export type NodeDatagramSocket = DatagramSocket;
-
-/** Node's sockets that a transport or listener has. */
+/** Node's sockets that belong to a transport or listener. */
 const claimed = new WeakSet<object>();
 
 function claim(socket: object): void {
@@ -29,27 +27,28 @@ function claim(socket: object): void {
 }
 
 /**
- * What an fd is, as far as a write of nothing tells: it sends nothing, but not every socket takes
- * it.
+ * What an fd can be used for, as far as a write of no bytes tells: it sends nothing, but only a
+ * socket with a peer takes it. A stream socket without a peer counts as a listener here: net listens
+ * on it.
+ * @throws EBADF; TypeError if the fd is no socket
  */
-export function probe(fd: number, wanted: string): 'connected' | 'not connected' | 'a UDP socket' {
+export function roleOfFd(fd: number): SocketRole {
   checkInteger('socket', fd, 0, MAX_INT);
-  // EBADF comes as it is.
   if (!fstatSync(fd).isSocket())
-    throw invalidArgument('socket', `${wanted} (this fd is no socket)`, fd);
+    throw invalidArgument('socket', 'a socket (this fd is something else)', fd);
   try {
     writeSync(fd, NOTHING, 0, 0);
-    return 'connected';
+    return 'a connected stream socket';
   } catch (error) {
     const { code, errno } = error as Partial<SystemError>;
-    if (code === 'EDESTADDRREQ') return 'a UDP socket';
+    if (code === 'EDESTADDRREQ') return 'a datagram socket';
     // ENOTCONN or EPIPE, by the kind of socket and the platform.
-    if (typeof errno === 'number') return 'not connected';
+    if (typeof errno === 'number') return 'a listening stream socket';
     throw error;
   }
 }
 
-/** Opens an fd as one of net's sockets. Where that throws, the fd is still the caller's. */
+/** Opens an fd as a socket of net. If it throws, the caller still owns the fd. */
 function openFd<T>(fd: number, wanted: string, opening: () => T): T {
   try {
     return outsideOfTasks(opening);
@@ -63,11 +62,14 @@ function openFd<T>(fd: number, wanted: string, opening: () => T): T {
   }
 }
 
-/** Takes over a connected stream socket: an fd, or a net.Socket. */
+/**
+ * Takes over a connected stream socket: an fd, or a net.Socket. A net.Socket with an encoding or a
+ * 'readable' listener is refused, since its bytes would never come as such.
+ */
 export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTransport {
   const wanted = 'a connected stream socket: a net.Socket or an fd';
   if (typeof socket === 'number') {
-    if (probe(socket, wanted) !== 'connected')
+    if (roleOfFd(socket) !== 'a connected stream socket')
       throw invalidArgument(
         'socket',
         `${wanted} (this one is not connected, or cannot send)`,
@@ -83,7 +85,7 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
   }
   if (!(socket instanceof Socket) || 'encrypted' in socket)
     throw invalidArgument('socket', wanted, socket);
-  // One that was never connected calls itself open.
+  // A net.Socket that was never connected has the state 'open', but is pending.
   if (socket.pending || socket.destroyed || socket.readyState === 'closed') {
     throw invalidArgument(
       'socket',
@@ -91,7 +93,6 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
       socket,
     );
   }
-  // Either way its bytes would never come as such.
   if (typeof socket.readableEncoding === 'string')
     throw invalidArgument('socket', `${wanted} (this one has an encoding set)`, socket);
   if (socket.listenerCount('readable') > 0)
@@ -148,7 +149,7 @@ function datagramSocket(socket: unknown, wanted: string): DatagramSocket {
   if (typeof socket === 'number') {
     throw unsupported(
       'a datagram socket by its fd',
-      'node:dgram cannot tell the family nor the peer of an fd: bind a dgram.Socket to it and give that',
+      'node:dgram cannot tell the family or the peer of an fd: bind a dgram.Socket to the fd and pass that socket',
     );
   }
   throw invalidArgument('socket', wanted, socket);
@@ -168,16 +169,16 @@ function isConnected(socket: DatagramSocket, wanted: string): boolean {
   }
 }
 
-/** Takes over a listening stream socket, by its fd. */
+/** Takes over a listening stream socket, by its fd. An fd that is only bound begins to listen. */
 export async function wrapListener(
   backend: AsyncBackend,
   socket: unknown,
 ): Promise<NodeStreamListener> {
   const wanted = 'the fd of a listening stream socket';
   if (typeof socket !== 'number') throw invalidArgument('socket', wanted, socket);
-  const found = probe(socket, wanted);
-  if (found !== 'not connected')
-    throw invalidArgument('socket', `${wanted} (this one is ${found})`, socket);
+  const role = roleOfFd(socket);
+  if (role !== 'a listening stream socket')
+    throw invalidArgument('socket', `${wanted} (this one is ${role})`, socket);
   try {
     return await listenOnFd(backend, socket);
   } catch (error) {

@@ -1,23 +1,24 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
-import { getaddrinfo, getnameinfo, resolveHost } from '#lib/backends/native/resolve';
-import { ConcurrencyBackend } from '#lib/concurrency/backend';
+import { NativeBackend } from '#lib/backends/native/backend';
+import type { AsyncBackend } from '#lib/contract/backend';
 import { rejection } from '../../concurrency/fixture';
 
 const native = nativeBinding();
 const {
   AF_INET = 0,
-  AF_INET6 = 0,
   SOCK_STREAM = 0,
   UV_EAI_NONAME = 0,
   UV_EAI_AGAIN = 0,
   UV_EAI_MEMORY = 0,
 } = native.constants;
-const backend = new ConcurrencyBackend();
+const backend: AsyncBackend = new NativeBackend();
+const getaddrinfo: AsyncBackend['getaddrinfo'] = (...args) => backend.getaddrinfo(...args);
+const getnameinfo: AsyncBackend['getnameinfo'] = (...args) => backend.getnameinfo(...args);
 
 type Deliver = Parameters<typeof native.getaddrinfo>[6];
 
-/** A resolver that answers when the test says so. */
+/** A resolver that answers when the test calls `deliver`. */
 function fakeResolver(): {
   readonly asked: { host: string | null; service: string | null; deliver: Deliver }[];
 } {
@@ -41,7 +42,7 @@ const entry = (address: string) => [AF_INET, SOCK_STREAM, 6, '', sockaddr(addres
 afterEach(() => vi.restoreAllMocks());
 
 describe('getaddrinfo', () => {
-  it('asks once for all who ask the same at the same time, and gives each an answer of its own', async () => {
+  it('asks once for all callers that ask the same, and gives each an answer of its own', async () => {
     const { asked } = fakeResolver();
     const [first, second, other] = [
       getaddrinfo('a.test', 80),
@@ -74,7 +75,7 @@ describe('getaddrinfo', () => {
     await rejection(later);
   });
 
-  it('a cancelled waiter leaves at once, and the others get their answer', async () => {
+  it('rejects a cancelled caller at once, and answers the other callers', async () => {
     const { asked } = fakeResolver();
     const scope = backend.openCancelScope();
     const leaving = scope.run(() => getaddrinfo('b.test', null));
@@ -87,7 +88,7 @@ describe('getaddrinfo', () => {
     expect(await staying).toHaveLength(1);
   });
 
-  it('an answer that nobody waits for any more is dropped', async () => {
+  it('drops an answer that no caller waits for any more', async () => {
     const { asked } = fakeResolver();
     const scope = backend.openCancelScope();
     const leaving = scope.run(() => getaddrinfo('c.test', null));
@@ -109,7 +110,7 @@ describe('getaddrinfo', () => {
     [UV_EAI_AGAIN, 'EAI_AGAIN'],
     [UV_EAI_MEMORY, 'EAI_MEMORY'],
   ])(
-    '%d is %s, with the name that was asked for, and an error for each waiter',
+    'turns code %d into %s, with the name that was asked for and an error for each caller',
     async (code, name) => {
       const { asked } = fakeResolver();
       const both = [
@@ -130,7 +131,7 @@ describe('getaddrinfo', () => {
     },
   );
 
-  it('rejects at once where the look-up cannot begin, and asks again the next time', async () => {
+  it('rejects at once if the look-up cannot begin, and asks again the next time', async () => {
     const begin = vi.spyOn(native, 'getaddrinfo').mockReturnValue(UV_EAI_MEMORY);
     expect(await rejection(getaddrinfo('e.test', null))).toMatchObject({
       code: 'EAI_MEMORY',
@@ -140,7 +141,7 @@ describe('getaddrinfo', () => {
     expect(begin).toHaveBeenCalledTimes(2);
   });
 
-  it('rejects what is no host, port or hint', async () => {
+  it('rejects invalid hosts, ports and hints', async () => {
     const { asked } = fakeResolver();
     for (const host of [5, undefined, {}, 'a\0b'])
       expect(await rejection(getaddrinfo(host as never, 80))).toBeInstanceOf(TypeError);
@@ -157,7 +158,7 @@ describe('getaddrinfo', () => {
 });
 
 describe('getnameinfo', () => {
-  it('rejects what is no address', async () => {
+  it('rejects invalid addresses', async () => {
     for (const address of ['127.0.0.1', null, undefined, {}, { address: 5 }]) {
       expect(await rejection(getnameinfo(address as never))).toBeInstanceOf(TypeError);
     }
@@ -169,51 +170,12 @@ describe('getnameinfo', () => {
     ).toBeInstanceOf(RangeError);
   });
 
-  it('a cancelled waiter leaves at once', async () => {
+  it('rejects a cancelled caller at once', async () => {
     vi.spyOn(native, 'getnameinfo').mockReturnValue(0);
     const scope = backend.openCancelScope();
     const leaving = scope.run(() => getnameinfo({ address: '127.0.0.1', port: 1, family: 'IPv4' }));
     await Promise.resolve();
     scope.cancel();
     expect(await leaving).toBeUndefined();
-  });
-});
-
-describe('resolveHost', () => {
-  const hints = { family: 0, type: SOCK_STREAM, flags: 0 };
-
-  it('asks nobody for a numeric address, nor for every interface', async () => {
-    const { asked } = fakeResolver();
-    expect(await resolveHost('127.0.0.1', 80, hints)).toEqual([
-      {
-        family: AF_INET,
-        type: SOCK_STREAM,
-        proto: 0,
-        canonname: '',
-        address: { address: '127.0.0.1', port: 80, family: 'IPv4' },
-      },
-    ]);
-    expect(
-      (await resolveHost('::1', 80, hints)).map(({ family, address }) => [family, address]),
-    ).toEqual([[AF_INET6, { address: '::1', port: 80, family: 'IPv6' }]]);
-    expect((await resolveHost(null, 80, hints)).map(({ address }) => address.address)).toEqual([
-      '0.0.0.0',
-      '::',
-    ]);
-    expect(asked).toHaveLength(0);
-  });
-
-  it('asks for a name, an address with a zone, and one of the other family', async () => {
-    const { asked } = fakeResolver();
-    const waiting = [
-      resolveHost('a.test', 1, hints),
-      resolveHost('fe80::1%lo', 1, hints),
-      resolveHost('::1', 1, { ...hints, family: AF_INET }),
-    ];
-    await Promise.resolve();
-    expect(asked.map(({ host }) => host)).toEqual(['a.test', 'fe80::1%lo', '::1']);
-    for (const { deliver } of asked) deliver(0, []);
-    for (const promise of waiting)
-      expect(await rejection(promise)).toMatchObject({ code: 'ENOTFOUND' });
   });
 });
