@@ -41,19 +41,19 @@ describe('interleave', () => {
   });
 });
 
-/** How an attempt goes: when it ends, and how. */
+/** When an attempt ends, and how. */
 interface Attempt {
   readonly takes: number;
   /** Undefined: it connects. */
   readonly fails?: unknown;
-  /** It connects although it was cancelled. */
+  /** It ignores a cancellation, and connects. */
   readonly isDeaf?: boolean;
 }
 
 interface Report {
   readonly outcome: unknown;
   readonly time: number;
-  /** When each began. */
+  /** When each attempt began. */
   readonly began: Record<string, number>;
   readonly cancelled: string[];
   readonly discarded: string[];
@@ -127,7 +127,7 @@ describe('race', () => {
     expect(began).toEqual({ a: 0, b: 5, c: 255, d: 505 });
   });
 
-  it('does not hurry when an earlier one is refused while a later one has its head start', async () => {
+  it('does not begin early when an attempt other than the latest is refused', async () => {
     const { began } = await run({
       a: { takes: 300, fails: refused('a') },
       b: { takes: 10_000 },
@@ -136,7 +136,7 @@ describe('race', () => {
     expect(began).toEqual({ a: 0, b: 250, c: 500 });
   });
 
-  it('goes one after the other with an infinite delay, and all at once with none', async () => {
+  it('tries one after the other with an infinite delay, and all at once with a delay of 0', async () => {
     const slow = {
       a: { takes: 1000, fails: refused('a') },
       b: { takes: 1000, fails: refused('b') },
@@ -146,7 +146,7 @@ describe('race', () => {
     expect((await run(slow, 0)).began).toEqual({ a: 0, b: 0, c: 0 });
   });
 
-  it('an only candidate is simply tried', async () => {
+  it('tries a single candidate without a race', async () => {
     expect((await run({ a: { takes: 1 } })).outcome).toBe('a');
     const error = refused('a');
     expect((await run({ a: { takes: 1, fails: error } })).outcome).toBe(error);
@@ -177,13 +177,13 @@ describe('race', () => {
     ]);
   });
 
-  it('discards one that connects after another has won', async () => {
+  it('discards a connection that comes after another attempt has won', async () => {
     const { outcome, discarded } = await run({ a: { takes: 300, isDeaf: true }, b: { takes: 10 } });
     expect(outcome).toBe('b');
     expect(discarded).toEqual(['a']);
   });
 
-  it('is ended by an error that is no refusal: the winner is discarded', async () => {
+  it('ends with an error that is no refusal, and discards the winner', async () => {
     const defect = new TypeError('planted');
     const { outcome, discarded, cancelled } = await run({
       a: { takes: 300, fails: defect },
@@ -195,7 +195,7 @@ describe('race', () => {
     expect(cancelled).toEqual([]);
   });
 
-  it('cancelled from outside, ends all attempts and connects nothing', async () => {
+  it('ends all attempts and connects nothing when it is cancelled from outside', async () => {
     const { outcome, time, cancelled, discarded } = await run(
       { a: { takes: 1000 }, b: { takes: 1000 }, c: { takes: 1000, isDeaf: true } },
       100,
@@ -209,7 +209,7 @@ describe('race', () => {
 });
 
 describe('isRefusal', () => {
-  it('holds for system errors, and for aggregates of them alone', () => {
+  it('is true for system errors, and for aggregates of nothing else', () => {
     expect(isRefusal(refused('a'))).toBe(true);
     expect(isRefusal(new AggregateError([refused('a'), refused('b')]))).toBe(true);
     expect(isRefusal(new AggregateError([refused('a'), new Error('b')]))).toBe(false);
@@ -219,7 +219,7 @@ describe('isRefusal', () => {
 });
 
 describe('combineErrors', () => {
-  it('gives one error as it is, and has no code where the first has none', () => {
+  it('returns a single error as it is, and has no code if the first error has none', () => {
     const error = new Error('x');
     expect(combineErrors([undefined, error], 'all failed')).toBe(error);
     const both = combineErrors([error, 'text'], 'all failed');

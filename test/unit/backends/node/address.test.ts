@@ -9,7 +9,7 @@ import {
 } from '#lib/backends/node/address';
 
 describe('inetAddress and hostText', () => {
-  it('take a zone apart from the address, and put it back', () => {
+  it('split the zone from an address, and join them again', () => {
     const interfaces = {
       eth7: [{ address: 'fe80::1', family: 'IPv6', scopeid: 7 }],
     } as unknown as ReturnType<typeof os.networkInterfaces>;
@@ -24,7 +24,7 @@ describe('inetAddress and hostText', () => {
       expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 7 })).toBe(
         'fe80::1%eth7',
       );
-      // As a number, where the interface is not known.
+      // An unknown interface keeps its number.
       expect(hostText({ address: 'fe80::1', port: 80, family: 'IPv6', scopeId: 9 })).toBe(
         'fe80::1%9',
       );
@@ -35,7 +35,7 @@ describe('inetAddress and hostText', () => {
     }
   });
 
-  it('leave addresses without a zone alone', () => {
+  it('do not change addresses without a zone', () => {
     expect(inetAddress('127.0.0.1', 80)).toEqual({
       address: '127.0.0.1',
       port: 80,
@@ -47,7 +47,7 @@ describe('inetAddress and hostText', () => {
 });
 
 describe('checkInetAddress', () => {
-  it('takes addresses, and nothing else', () => {
+  it('accepts numeric addresses and refuses everything else', () => {
     const address = { address: '127.0.0.1', port: 80, family: 'IPv4' };
     expect(() => checkInetAddress(address)).not.toThrow();
     for (const other of [
@@ -75,7 +75,7 @@ describe('checkInetAddress', () => {
 });
 
 describe('pipePath', () => {
-  it('is text, of at most as many bytes as the kernel takes', () => {
+  it('returns text that fits into sun_path', () => {
     expect(pipePath('path', '/tmp/s', 'bind')).toBe('/tmp/s');
     expect(pipePath('path', Buffer.from('/tmp/ü'), 'bind')).toBe('/tmp/ü');
     expect(pipePath('path', 'x'.repeat(103), 'bind')).toHaveLength(103);
@@ -87,7 +87,7 @@ describe('pipePath', () => {
     );
   });
 
-  it('refuses bytes that are no text, and NUL bytes within', () => {
+  it('refuses bytes that are not UTF-8, and NUL bytes within a path', () => {
     expect(() => pipePath('path', Uint8Array.from([0x2f, 0xff]), 'bind')).toThrow(
       expect.objectContaining({ code: 'ERR_UNSUPPORTED_OPERATION' }),
     );

@@ -7,7 +7,7 @@ import { connectedPair } from './connected-pair';
 expectNoLeaks();
 
 describe('NodeBackend.wrapStreamSocket', () => {
-  it('knows the end that was read before', async () => {
+  it('returns the end of the stream that the net.Socket has already read', async () => {
     const [socket, peer] = await connectedPair();
     peer.end();
     socket.resume();
@@ -20,7 +20,7 @@ describe('NodeBackend.wrapStreamSocket', () => {
     await transport.aclose();
   });
 
-  it('knows that the socket was half-closed before', async () => {
+  it('rejects sends on a socket that was half-closed before, and still receives', async () => {
     const [socket, peer] = await connectedPair();
     socket.end();
     await once(socket, 'finish');
@@ -49,17 +49,17 @@ describe('NodeBackend.wrapStreamSocket', () => {
       (socket: NodeJS.ReadableStream) => void socket.setEncoding('utf8'),
     ],
     [
-      'is read by somebody else',
+      'has another reader',
       "a 'readable' listener",
       (socket: NodeJS.ReadableStream) => void socket.on('readable', () => undefined),
     ],
-  ])('does not take over a socket that %s', async (_, why, prepare) => {
+  ])('refuses a socket that %s', async (_, why, prepare) => {
     const [socket] = await connectedPair();
     prepare(socket);
     const wrapping = new NodeBackend().wrapStreamSocket(socket);
     await expect(wrapping).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
     await expect(wrapping).rejects.toThrow(why);
-    // It is still its owner's.
+    // The caller still owns the socket.
     expect(socket.destroyed).toBe(false);
   });
 });
