@@ -8,8 +8,8 @@ import { toText } from './text';
 import type { Program } from './program';
 
 /**
- * `SOCKSCOPE_PROPERTY_RUNS=100000` runs many programs; `SOCKSCOPE_PROPERTY_SEED` those of a run
- * that failed.
+ * `SOCKSCOPE_PROPERTY_RUNS=100000` runs many programs; `SOCKSCOPE_PROPERTY_SEED` repeats the
+ * programs of a run that failed.
  */
 const runs = Number(process.env['SOCKSCOPE_PROPERTY_RUNS'] ?? 1_000);
 const seed = Number(process.env['SOCKSCOPE_PROPERTY_SEED'] ?? Date.now() % 2 ** 31);
@@ -20,7 +20,7 @@ async function verdict(program: Program): Promise<string | null> {
   if (found === null && observed.complaints.length === 0) return null;
   return [
     ...observed.complaints,
-    ...(found === null ? [] : [`the library does not do as the model says: ${found.message}`]),
+    ...(found === null ? [] : [`the library contradicts the model: ${found.message}`]),
     '',
     toText(program),
     '',
@@ -28,7 +28,7 @@ async function verdict(program: Program): Promise<string | null> {
   ].join('\n');
 }
 
-/** What was seen, line by line, with an arrow at where it went wrong. */
+/** The trace, one event per line, with an arrow at the event that the model does not allow. */
 function told({ trace }: Run, at: number | undefined): string[] {
   return trace.map(
     ({ time, task, node, what }, index) =>
@@ -38,7 +38,7 @@ function told({ trace }: Run, at: number | undefined): string[] {
 
 describe('structured concurrency', () => {
   it(
-    `does as the reference model says (seed ${String(seed)}, ${String(runs)} programs)`,
+    `behaves like the reference model (seed ${String(seed)}, ${String(runs)} programs)`,
     { timeout: 60_000 + runs * 20 },
     async () => {
       const property = fc.asyncProperty(programs(), async (program) => {

@@ -4,8 +4,8 @@ import type { Block, Statement } from './program';
 
 /**
  * Programs in which several tasks want the same thing at once: one lock, one condition, one event,
- * one promise, or each other's ends. Among programs of all kinds that is too rare for a queue to
- * grow, or for a hand-over to meet a cancellation.
+ * one promise, or each other's ends. In general programs that is too rare for a queue to grow, or
+ * for a hand-over to coincide with a cancellation.
  */
 export function contention(): fc.Arbitrary<Block> {
   return fc.oneof(...themes.map((arbitrary) => ({ weight: 1, arbitrary: crowd(arbitrary) })));
@@ -122,7 +122,7 @@ const ends: fc.Arbitrary<Statement> = fc.record({
 
 const themes: readonly fc.Arbitrary<Statement>[] = [...locks, ...conditions, event, promise, ends];
 
-/** What everybody wants, at times within a limit. */
+/** The wait that all tasks make, sometimes in a scope with a deadline. */
 function limited(wanted: fc.Arbitrary<Statement>): fc.Arbitrary<Statement> {
   const within: fc.Arbitrary<Statement> = fc.record({
     type: fc.constant('scope' as const),

@@ -4,18 +4,18 @@ import { numbered } from './numbering';
 import { CONDITIONS, CONTROLLERS, EVENTS, LOCKS, PROMISES } from './program';
 import type { AfterCatch, Block, Checkpoint, Program, ScopeKind, Statement } from './program';
 
-/** What is allowed where a statement stands. */
+/** The statements that are allowed at one place of a program. */
 interface Place {
-  /** How many blocks may yet be nested. */
+  /** The number of levels of blocks that may still be nested. */
   readonly depth: number;
-  /** Behind a shield only what ends by itself may be waited for: nothing could end it otherwise. */
+  /** In a shield a program may only wait for what ends by itself: no cancellation could end it. */
   readonly bounded: boolean;
   /**
-   * Locks are taken in ascending order, so that no two tasks hold what the other waits for: a
-   * condition takes its lock back for sure.
+   * The highest lock that is held, or -1. Locks are acquired in ascending order, which excludes
+   * deadlocks: a condition always gets its lock again.
    */
   readonly locks: number;
-  /** The condition whose lock was the last one taken, if any: only then may be waited for it. */
+  /** The condition whose lock was acquired last, if any. Only that one may be waited for. */
   readonly condition: number | null;
 }
 
@@ -23,7 +23,7 @@ type Weighted = [weight: number, arbitrary: fc.Arbitrary<Statement>];
 
 const id = fc.constant(0);
 const reference = fc.nat({ max: 7 });
-/** Few different times, so that many things happen at the same one. */
+/** Few different times, so that many things happen at the same time. */
 const delay = fc.integer({ min: 0, max: 9 });
 
 const sleep: fc.Arbitrary<Checkpoint> = fc.record({
@@ -71,7 +71,7 @@ function checkpoint(bounded: boolean): fc.Arbitrary<Checkpoint> {
   );
 }
 
-/** A pure function of the place: each arbitrary is made once, and not before it is needed. */
+/** The arbitraries by place. Each is made once, when it is first needed. */
 const made = new Map<string, fc.Arbitrary<Statement>>();
 function statement(place: Place): fc.Arbitrary<Statement> {
   const key = JSON.stringify(place);
@@ -89,12 +89,12 @@ function statement(place: Place): fc.Arbitrary<Statement> {
   return arbitrary;
 }
 
-/** Sometimes empty, mostly of some statements. */
+/** A list of statements, which may be empty. */
 function block(place: Place, maxLength = place.depth > 1 ? 4 : 3): fc.Arbitrary<Block> {
   return fc.array(statement(place), { maxLength, size: 'max' });
 }
 
-/** Where it makes sense to start tasks, some are started. */
+/** The body of a group, which starts tasks more often than other blocks do. */
 function groupBody(place: Place): fc.Arbitrary<Block> {
   const task = fc.oneof(...starts(place).map(([weight, arbitrary]) => ({ weight, arbitrary })));
   const one = fc.oneof(
@@ -106,7 +106,7 @@ function groupBody(place: Place): fc.Arbitrary<Block> {
 }
 
 function starts(place: Place): Weighted[] {
-  // A task holds no locks at its beginning.
+  // A new task holds no locks.
   const body = block({ ...place, depth: Math.max(place.depth - 1, 0), locks: -1, condition: null });
   return [
     [1, fc.record({ type: fc.constant('startSoon' as const), id, group: reference, body })],
@@ -218,7 +218,7 @@ function weighted(place: Place): Weighted[] {
 
 function nested(place: Place): Weighted[] {
   const inner: Place = { ...place, depth: place.depth - 1 };
-  // A task holds no locks at its beginning.
+  // A new task holds no locks.
   const task: Place = { ...inner, locks: -1, condition: null };
   const list: Weighted[] = [
     [8, scope(inner)],
@@ -265,7 +265,7 @@ function nested(place: Place): Weighted[] {
         }),
       ]);
     }
-    // Again what is held already, which is refused.
+    // A lock that is held already, which is refused.
     if (place.locks >= 0) {
       list.push([
         0.3,
@@ -327,7 +327,7 @@ function scope(inner: Place): fc.Arbitrary<Statement> {
     ),
     body: block(inner, 4),
   });
-  // A deadline behind the shield ends what nothing else could.
+  // A deadline inside the shield ends a wait that no other cancellation reaches.
   return inner.bounded
     ? fc.oneof(
         any,

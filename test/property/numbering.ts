@@ -1,6 +1,6 @@
 import type { Block, Program, Statement } from './program';
 
-/** What a statement may refer to: the nearest first. */
+/** The ids that a statement may refer to, the nearest first. */
 interface Surroundings {
   readonly scopes: readonly number[];
   readonly groups: readonly number[];
@@ -9,13 +9,13 @@ interface Surroundings {
 }
 
 /**
- * Gives each statement its id, in the order of the text, and turns references, which are generated
- * as random numbers, into ids: small numbers mean what is near. A statement that could refer to
- * nothing is left out.
+ * Gives each statement its id, in the order of the text, and turns references into ids. References
+ * are generated as random numbers, and a small number means a near statement. A statement with no
+ * possible target for its reference is left out.
  */
 export function numbered(program: Program): Program {
   let last = 0;
-  // In the order of the text: all that may exist by then.
+  // The ids that may exist at this point of the text.
   const scopes: number[] = [0];
   const groups: number[] = [];
   const tasks: number[] = [];
@@ -95,8 +95,8 @@ export function numbered(program: Program): Program {
         return task === undefined ? undefined : { ...raw, id, task };
       }
       case 'await': {
-        // To wait for a task that one is part of would be to wait for ever; for oneself, it is
-        // refused.
+        // A wait for a task that the statement is part of would last for ever; a wait of a task
+        // for itself is refused.
         const [self, ...ancestors] = around.tasks;
         const others = tasks.filter((task) => !around.tasks.includes(task)).reverse();
         const own =

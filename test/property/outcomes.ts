@@ -1,6 +1,6 @@
 import { CancelledError } from '#lib/errors';
 
-/** How something of the library's ended. */
+/** How a call of the library ended. */
 export type Settled<T = unknown> = { readonly value: T } | { readonly error: unknown };
 
 export async function attempt<T>(fn: () => T | PromiseLike<T>): Promise<Settled<T>> {
@@ -20,8 +20,8 @@ export function attemptNow<T>(fn: () => T): Settled<T> {
 }
 
 /**
- * Bodies have their names as values; what has none is `ok`, but where undefined takes the place of
- * a body's value.
+ * The name of a value. Bodies return their names. A call without a value is `ok`, unless undefined
+ * stands for the missing value of a body.
  */
 export function describeValue(value: unknown, nothing: string): string {
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value ?? nothing);
@@ -30,7 +30,7 @@ export function describeValue(value: unknown, nothing: string): string {
 export const isCancelled = (error: unknown): boolean =>
   error instanceof CancelledError || (error instanceof Error && error.name === 'AbortError');
 
-/** As Node's own functions reject when the signal they were given aborts. */
+/** The error that functions of Node.js reject with when their signal aborts. */
 export function abortError(reason: unknown): Error {
   return Object.assign(new Error('The operation was aborted', { cause: reason }), {
     name: 'AbortError',
@@ -40,8 +40,8 @@ export function abortError(reason: unknown): Error {
 
 const made = new WeakSet<Error>();
 /**
- * A new CancelledError, whose cause is the one given: not one that was made here already, or an
- * AbortError, but theirs.
+ * A new CancelledError with the cancellation in `error` as its cause. For an AbortError, or an error
+ * that this function made, that is the cause of `error`, not `error` itself.
  */
 export function becauseOf(error: unknown): CancelledError {
   const cause =

@@ -1,12 +1,12 @@
 /**
- * The small language of the property test. A program is a tree of statements; it is generated at
+ * The small language of the property test. A program is a tree of statements. It is generated at
  * random, run by the library (`run.ts`), and judged by the reference model (`model/`). Each
- * statement is executed at most once, and its `id` names what it makes: scope `s3`, group `g4`,
- * task `t5`, error `E6`, value `v7`.
+ * statement runs at most once, and its `id` names what it makes: scope `s3`, group `g4`, task `t5`,
+ * error `E6`, value `v7`.
  */
 export type Block = readonly Statement[];
 
-/** What may wait, and does nothing else. */
+/** A statement that may wait, and does nothing more. */
 export type Checkpoint =
   | { readonly type: 'sleep'; readonly id: number; readonly delay: number }
   | { readonly type: 'sleepUntil'; readonly id: number; readonly deadline: number }
@@ -25,20 +25,20 @@ export interface ScopeStatement {
   readonly kind: ScopeKind;
   /** The delay or the deadline. */
   readonly time: number;
-  /** The AbortController whose signal is given to `openCancelScope`; none if null. */
+  /** The AbortController of the signal that `openCancelScope` gets; no signal if null. */
   readonly signal: number | null;
-  /** Runs between making the scope and entering it. */
+  /** Statements between the creation of the scope and its entry. */
   readonly before: Block;
   readonly body: Block;
 }
 
 /**
- * A reference to a scope, a group or a task is the id of the statement that makes it; at run time
- * it may not exist yet: then nothing is done.
+ * A reference to a scope, a group or a task is the id of the statement that makes it. If that does
+ * not exist yet at run time, the statement does nothing.
  */
 export type Statement =
   | Checkpoint
-  /** Several checkpoints at once in one task, as `Promise.allSettled` has them. */
+  /** Several checkpoints at once in one task, by `Promise.allSettled`. */
   | { readonly type: 'together'; readonly id: number; readonly parts: readonly Checkpoint[] }
   | ScopeStatement
   | { readonly type: 'shield'; readonly id: number; readonly body: Block }
@@ -81,7 +81,7 @@ export type Statement =
     }
   | { readonly type: 'release'; readonly id: number; readonly lock: number }
   | { readonly type: 'set'; readonly id: number; readonly event: number }
-  /** Holds the lock of the condition while the body runs. */
+  /** The task holds the lock of the condition while the body runs. */
   | {
       readonly type: 'condition';
       readonly id: number;
@@ -89,7 +89,7 @@ export type Statement =
       readonly body: Block;
     }
   | { readonly type: 'waitCondition'; readonly id: number; readonly condition: number }
-  /** At most `count` of those that wait; all of them if null. */
+  /** Notifies `count` waiting tasks, or all of them if null. */
   | {
       readonly type: 'notify';
       readonly id: number;
@@ -104,8 +104,8 @@ export type Statement =
       readonly how: 'resolve' | 'reject';
     }
   /**
-   * An error of its own; a CancelledError that belongs to no scope; Node's AbortError for the
-   * signal of a scope, if it is aborted.
+   * Throws an error of the program, or a CancelledError that belongs to no scope, or the AbortError
+   * of Node.js for the signal of a scope, if that is aborted.
    */
   | { readonly type: 'throw'; readonly id: number; readonly what: 'error' | 'CancelledError' }
   | { readonly type: 'throwAbort'; readonly id: number; readonly scope: number }
@@ -113,7 +113,7 @@ export type Statement =
       readonly type: 'try';
       readonly id: number;
       readonly body: Block;
-      /** Whether cancellations are caught too. */
+      /** Whether cancellations are caught, too. */
       readonly all: boolean;
       readonly handler: Block;
       readonly then: AfterCatch;
@@ -126,28 +126,28 @@ export type Statement =
     };
 
 export interface Program {
-  /** Whether the whole is bootstrapped with the signal of controller 0. */
+  /** Whether `bootstrap` gets the signal of controller 0. */
   readonly signal: boolean;
   readonly body: Block;
 }
 
 /**
- * Every program ends at this time at the latest, unless it is stuck behind a shield: its whole body
- * is in a `moveOnAfter(HORIZON)`, which is scope 0.
+ * Every program ends by this time, unless it is stuck in a shield. Its whole body runs
+ * in a `moveOnAfter(HORIZON)`, which is scope 0.
  */
 export const HORIZON = 1_000;
 
 export const EVENTS = 3;
 export const PROMISES = 2;
 export const CONTROLLERS = 2;
-/** Lock 0 is plain, lock 1 is fair, lock 2 is the own one of the last condition. */
+/** Lock 0 is plain, lock 1 is fair, lock 2 is the one that the last condition made itself. */
 export const LOCKS = ['plain', 'fair', 'plain'] as const;
-/** Which lock each condition has. */
+/** The lock of each condition. */
 export const CONDITIONS = [0, 1, 2] as const;
 
 /**
- * Something seen to happen in a running program, at its virtual time: what the library did, and
- * what the model must allow.
+ * An event that was observed in a running program, at its virtual time. The library caused it, and
+ * the model must allow it.
  */
 export interface TraceEvent {
   readonly time: number;
@@ -161,13 +161,13 @@ export interface ScopeFlags {
   readonly cancelledCaught: boolean;
 }
 
-/** All that was seen of one program. */
+/** All observations of one program. */
 export interface Observation {
   readonly trace: readonly TraceEvent[];
-  /** By the id of the statement that made the scope, a group's included. */
+  /** Scopes, those of groups included, by the id of the statement that made them. */
   readonly scopes: ReadonlyMap<number, ScopeFlags>;
-  /** How each task that was started with a handle ended. */
+  /** The ends of all tasks that were started with a handle. */
   readonly tasks: ReadonlyMap<number, string>;
-  /** Everything waits, for ever: no time to wait for, nothing ready. */
+  /** Whether all tasks wait for ever: no deadline is left, and none is ready. */
   readonly stuck: boolean;
 }

@@ -1,3 +1,4 @@
+// Long, since there is one method per statement of the language.
 import type { ICondition, IEvent, ILock } from '#lib/contract/locks';
 import type { CancelScope, TimeoutScope } from '#lib/contract/scopes';
 import type { Task, TaskGroup } from '#lib/contract/tasks';
@@ -22,7 +23,7 @@ import type {
 } from './program';
 import { WatchedClock } from './watched-clock';
 
-/** What a run left behind, or did that no program may do; empty if all is well. */
+/** Resources that the run left behind, and events that no program may cause. */
 export interface Run extends Observation {
   readonly complaints: readonly string[];
 }
@@ -30,10 +31,10 @@ export interface Run extends Observation {
 type Find<T extends Statement['type']> = Extract<Statement, { readonly type: T }>;
 type AnyScope = CancelScope | TimeoutScope;
 
-/** More than any terminating program can show. */
+/** More events than a program that ends can cause. */
 const LONGEST_TRACE = 20_000;
 
-/** Runs the program by the library, under a virtual clock, and says what was to be seen. */
+/** Runs the program by the library, on a virtual clock, and returns the observations. */
 export async function run(program: Program): Promise<Run> {
   const complaints: string[] = [];
   const onUnhandled = (reason: unknown): void => {
@@ -47,7 +48,7 @@ export async function run(program: Program): Promise<Run> {
     void runner.run(program).then(() => {
       seen = runner.trace.length;
     });
-    // From deadline to deadline, far beyond the last one that there may be.
+    // The clock moves from deadline to deadline, far beyond the last possible one.
     await clock.advance(2 * HORIZON);
     const stuck = seen === Infinity;
     if (!stuck) complaints.push(...runner.leftovers(), ...clock.leftovers());
@@ -80,11 +81,11 @@ class Runner {
     resolve: (value: string) => void;
     reject: (reason: Error) => void;
   }[];
-  /** The errors of the program, by name: what comes back must be the very same. */
+  /** The errors of the program, by name. The library must pass on these same objects. */
   readonly #errors = new Map<string, Error>();
-  /** The ids of the tasks. Whatever a task does, it remains the current one. */
+  /** The ids of the tasks: a task stays the current one, no matter what it does. */
   readonly #ids = new Map<string, number>();
-  /** What runs already, since another program is stuck. */
+  /** The task tree before the run, which shows programs that are stuck. */
   readonly #others = formatTaskTree();
 
   constructor(backend: ConcurrencyBackend, complaints: string[]) {
@@ -94,7 +95,7 @@ class Runner {
     const locks = LOCKS.map((kind) =>
       kind === 'fair' ? backend.createFairLock() : backend.createLock(),
     );
-    // The last lock is the own one of its condition.
+    // The last lock is the one that its condition made itself.
     this.#conditions = CONDITIONS.map((lock) =>
       lock === LOCKS.length - 1
         ? backend.createConditionVar()
@@ -110,7 +111,7 @@ class Runner {
         resolve = yes;
         reject = no;
       });
-      promise.catch(() => 'the program may never look at it');
+      promise.catch(() => 'the program may never await the promise');
       return { promise, resolve, reject };
     });
   }
@@ -215,7 +216,7 @@ class Runner {
     return error;
   }
 
-  /** Waits, shows how it ended, and lets an error go on. */
+  /** Awaits a call, records how it ended, and rethrows its error. */
   async #conclude(
     task: string,
     node: number,
@@ -227,7 +228,7 @@ class Runner {
     if ('error' in outcome) throw outcome.error;
   }
 
-  /** A body that the library runs: it shows its end in the moment that it ends. */
+  /** A body that the library runs. Records the end of the body in the moment that it ends. */
   async #body(task: string, node: number, block: () => Promise<void>): Promise<string> {
     const outcome = await attempt(block);
     const value = `v${String(node)}`;
@@ -291,7 +292,7 @@ class Runner {
           see('skip');
           return;
         }
-        // Two ways to say the same.
+        // Two ways to do the same.
         if (one.id % 2 === 0) scope.reschedule(deadline);
         else scope.deadline = deadline;
         see('ok');

@@ -1,7 +1,7 @@
 import { HORIZON } from './program';
 import type { AfterCatch, Block, Checkpoint, Program, ScopeStatement, Statement } from './program';
 
-/** The program as the code that one would write by hand: what a failing property prints. */
+/** The program as JavaScript, like code written by hand. A failing property prints it. */
 export function toText(program: Program): string {
   const signal = program.signal ? ', { signal: controllers[0].signal }' : '';
   return [

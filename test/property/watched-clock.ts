@@ -2,8 +2,8 @@ import type { Alarm } from '#lib/contract/clock';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 
 /**
- * A clock that stands still until it is told to go on, and knows whether anybody still waits for
- * it.
+ * A virtual clock that moves only when the test says so, and knows whether an alarm is still set or
+ * held.
  */
 export class WatchedClock extends VirtualClock {
   readonly #alarms: { deadline: number; held: boolean }[] = [];

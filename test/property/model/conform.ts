@@ -3,9 +3,9 @@ import { Interpreter } from './interpreter';
 import { Machine } from './machine';
 import type { Fiber, Internal, Pick } from './machine';
 
-/** Where the library and the model part. */
+/** The first event that the model does not allow. */
 export interface Difference {
-  /** How far into the trace the model could follow. */
+  /** The number of events of the trace that the model could follow. */
   readonly at: number;
   readonly message: string;
 }
@@ -20,11 +20,11 @@ class Mismatch extends Error {
 }
 
 /**
- * Whether the contract allows what was observed; null if it does.
+ * The first observation that the contract does not allow; null if it allows all.
  *
- * The model follows the trace. Between what shows there go on things that do not (a task ends, a
- * scope is left), and their order is not the contract's: it takes them as late as it can, and where
- * that leads to a contradiction it tries the other orders, the last ones first.
+ * The model follows the trace. Between two events, steps happen that are not observed: a task ends,
+ * a scope is left. The contract does not define their order. The model takes each step as late as
+ * possible. If that leads to a contradiction, it tries the other orders, the last ones first.
  */
 export function difference(
   program: Program,
@@ -52,15 +52,15 @@ interface Choice {
   taken: number;
   readonly count: number;
   /**
-   * The state in which it was made, and how much of the trace was behind it; null where that is not
+   * The state in which the choice was made, with the position in the trace; null if that is not
    * known.
    */
   readonly state: string | null;
 }
 
 /**
- * Depth first, by beginning anew each time. A state in which everything was tried in vain is not
- * tried again.
+ * A depth-first search that starts again from the beginning for each try. A state in which all
+ * choices failed is not tried again.
  */
 class Search {
   readonly #path: Choice[] = [];
@@ -69,21 +69,21 @@ class Search {
   readonly #vain = new Set<string>();
 
   /**
-   * A number below `count`. `state` tells the state of everything; it may be left out where
-   * something is half done.
+   * Picks a number below `count`. `state` returns the state of the whole model; it may be left out
+   * in the middle of a step.
    */
   pick(count: number, state?: () => string): number {
     if (count < 2) return 0;
     const known = this.#path[this.#depth++];
     if (known !== undefined) return known.taken;
-    // Mostly the first way is right, and the state need not be known.
+    // The first try mostly succeeds, and does not need the states.
     const here = this.#isFirst ? null : (state?.() ?? null);
     if (here !== null && this.#vain.has(here)) throw new Mismatch(-1, 'tried before');
     this.#path.push({ taken: 0, count, state: here });
     return 0;
   }
 
-  /** On to the next untried way; false if there is none. */
+  /** Goes on to the next untried choice. False if there is none. */
   next(): boolean {
     this.#depth = 0;
     this.#isFirst = false;
@@ -110,7 +110,7 @@ function follow(program: Program, observation: Observation, search: Search): voi
   }
   rest(machine, at, pick);
   if (observation.stuck) {
-    // Time may still pass, but changes nothing that shows.
+    // Time may still pass, but must not cause another event.
     for (let next = machine.nextDeadline(); next !== Infinity; next = machine.nextDeadline()) {
       machine.passTo(next);
       rest(machine, at, pick);
@@ -126,7 +126,7 @@ function follow(program: Program, observation: Observation, search: Search): voi
   compareEnds(interpreter, observation, at);
 }
 
-/** The event is the next thing that shows of its task, perhaps after steps inside. */
+/** Matches the event with the next one of its task in the model, perhaps after internal steps. */
 function match(machine: Machine, event: TraceEvent, at: number, pick: Pick): void {
   for (;;) {
     const fiber = machine.fibers.get(event.task);
@@ -164,8 +164,8 @@ function match(machine: Machine, event: TraceEvent, at: number, pick: Pick): voi
 }
 
 /**
- * Which steps most likely led to the event: its task's own; if it was cancelled, rather those of
- * others; last, the ends of what others wait for.
+ * Ranks internal steps by the likelihood that they led to the event: first those of its own task
+ * (or of other tasks, if it was cancelled), last the ends of waits of other tasks.
  */
 function likelihood(fiber: Fiber | undefined, event: TraceEvent): (internal: Internal) => number {
   return (internal) => {
@@ -175,7 +175,7 @@ function likelihood(fiber: Fiber | undefined, event: TraceEvent): (internal: Int
   };
 }
 
-/** All that can go on at this moment has gone on. */
+/** Takes all internal steps that are possible at this moment. */
 function rest(machine: Machine, at: number, pick: Pick): void {
   for (;;) {
     const internals = machine.internals();
@@ -229,7 +229,7 @@ function compareEnds(interpreter: Interpreter, observation: Observation, at: num
   }
 }
 
-/** What the model has a task do. */
+/** The state of a task of the model, for messages. */
 function state(fiber: Fiber | undefined): string {
   if (fiber === undefined) return 'there is no such task, or it has ended';
   const { name, request } = fiber;

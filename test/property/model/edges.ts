@@ -9,8 +9,8 @@ export const isOf =
     leaf.kind === 'cancelled' && belongsTo(leaf.by, scope);
 
 /**
- * What comes out of a scope. If a scope around it is cancelled too, that one absorbs; else this one
- * does, but nothing that is not its own.
+ * The outcome of a scope. If a scope around it is cancelled, too, the outer scope absorbs the
+ * cancellation. Otherwise this scope does, and absorbs only its own.
  */
 export function leave(scope: Scope, outcome: Outcome): Outcome | 'absorbed' {
   if ('value' in outcome) return outcome;

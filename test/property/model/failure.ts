@@ -1,24 +1,24 @@
 import { belongsTo, cancellerOf, isAround } from './scope';
 import type { Scope } from './scope';
 
-/** An error, as far as the semantics look at it. */
+/** An error, reduced to what the semantics depend on. */
 export type Failure =
-  /** Of the program itself, by name. */
+  /** An error of the program itself, by name. */
   | { readonly kind: 'error'; readonly name: string }
   /**
-   * A CancelledError, and the scope whose cancellation it is; one made by the program belongs to
-   * none. Or another error that has it as its cause (foreign): that is a cancellation within the
-   * scope only, and elsewhere an error like any other.
+   * A CancelledError, with the scope that it belongs to; one made by the program belongs to none.
+   * Or another error with such a cause (foreign): it counts as a cancellation only within that
+   * scope, and elsewhere as an error like any other.
    */
   | { readonly kind: 'cancelled'; readonly by: Scope | null; readonly isForeign?: boolean }
   | { readonly kind: 'timeout' }
-  /** A call that the state does not allow. */
+  /** The error of a call that the state does not allow. */
   | { readonly kind: 'misuse' }
   | { readonly kind: 'aggregate'; readonly errors: readonly Failure[] };
 
 export type Outcome = { readonly value: string } | { readonly failure: Failure };
 
-/** What a program of the model throws. */
+/** The exception that carries a failure through the model. */
 export class Thrown {
   constructor(readonly failure: Failure) {}
 }
@@ -26,7 +26,7 @@ export class Thrown {
 export const misuse: Failure = { kind: 'misuse' };
 export const cancelledBy = (by: Scope | null): Failure => ({ kind: 'cancelled', by });
 
-/** The errors of an aggregate have no order. */
+/** A failure as text. The errors of an aggregate have no order. */
 export function describe(failure: Failure): string {
   switch (failure.kind) {
     case 'error':
@@ -38,7 +38,7 @@ export function describe(failure: Failure): string {
   }
 }
 
-/** The same, with all that is not to be seen from outside. */
+/** As `describe`, with details that are not visible from outside. */
 export function fingerprint(failure: Failure): string {
   if (failure.kind === 'aggregate') return `(${failure.errors.map(fingerprint).join()})`;
   return failure.kind === 'cancelled'
@@ -59,21 +59,21 @@ function isCancelledLeaf(leaf: Failure, at: Scope): boolean {
 }
 
 /**
- * Whether it counts as a cancellation for a task or body whose scope is `at`; an aggregate of
- * nothing else does.
+ * Whether the failure counts as a cancellation for a task or body in the scope `at`. An aggregate
+ * of cancellations alone does.
  */
 export function isCancellation(failure: Failure, at: Scope): boolean {
   if (failure.kind !== 'aggregate') return isCancelledLeaf(failure, at);
   return failure.errors.length > 0 && failure.errors.every((error) => isCancellation(error, at));
 }
 
-/** An aggregate of nothing but cancellations ends a task as the first of them does. */
+/** An aggregate of cancellations alone ends a task as its first one does. */
 export const asOne = (failure: Failure): Failure =>
   failure.kind === 'aggregate' ? asOne(failure.errors[0]!) : failure;
 
 /**
- * The failure with all that `unwanted` says taken out, at any depth; null if nothing is left, the
- * same object if nothing was taken.
+ * The failure without the parts that `unwanted` selects, at any depth: null if no part is left, the
+ * same object if none was removed.
  */
 export function without(failure: Failure, unwanted: (leaf: Failure) => boolean): Failure | null {
   if (failure.kind !== 'aggregate') return unwanted(failure) ? null : failure;
@@ -86,7 +86,7 @@ export function without(failure: Failure, unwanted: (leaf: Failure) => boolean):
 export const withoutCancellations = (failure: Failure, at: Scope): Failure | null =>
   without(failure, (leaf) => isCancelledLeaf(leaf, at));
 
-/** The failure with the cancellations of one scope made those of another. */
+/** The failure, with the cancellations of one scope turned into those of another. */
 export function handedOver(failure: Failure, from: Scope, to: Scope): Failure {
   if (failure.kind === 'cancelled')
     return belongsTo(failure.by, from) ? { ...failure, by: to } : failure;

@@ -1,3 +1,4 @@
+// Long, since there is one method per statement of the language.
 import { CONDITIONS, EVENTS, HORIZON, LOCKS, PROMISES } from '../program';
 import type { Block, Checkpoint, Program, ScopeStatement, Statement } from '../program';
 import { leave } from './edges';
@@ -14,8 +15,8 @@ import type { ModelGroup, ModelTask } from './tasks';
 type Find<T extends Statement['type']> = Extract<Statement, { readonly type: T }>;
 
 /**
- * What every statement means, by the contract alone. Each statement is a routine of the machine,
- * which may stop at three things: what shows (`see`), what goes on inside (`step`), and a Wait.
+ * The meaning of every statement, by the contract alone. Each statement is a routine of the
+ * machine, which stops at observable events (`see`), at internal steps (`step`) and at waits.
  */
 export class Interpreter {
   readonly scopes = new Map<number, Scope>();
@@ -34,7 +35,7 @@ export class Interpreter {
     this.#family = new Tasks(machine, (statements, place) => this.#block(statements, place));
   }
 
-  /** Begins the program: `bootstrap`. */
+  /** Starts the program, as `bootstrap` does. */
   begin(program: Program): void {
     const body: Statement = {
       type: 'scope',
@@ -59,7 +60,7 @@ export class Interpreter {
     this.#machine.spawn('bootstrap', (fiber) => bootstrap.call(this, fiber));
   }
 
-  /** All that matters for what may yet happen. */
+  /** All state that future events depend on. */
   fingerprint(): string {
     return [
       this.#machine.fingerprint(),
@@ -223,7 +224,7 @@ export class Interpreter {
     }
   }
 
-  /** Begins to wait. */
+  /** Starts to wait. */
   #begin(one: Checkpoint, place: Place): Wait {
     const machine = this.#machine;
     const wait = machine.wait(
@@ -312,7 +313,7 @@ export class Interpreter {
     const scope = this.scopes.get(id);
     if (scope === undefined) return ['skip'];
     const called = [true, false].filter((one) => scope.acceptsCalled(one));
-    // Before it is entered, and while it is left, its signal may know already, or not yet.
+    // Before the scope is entered, and while it is left, its signal may be aborted or not.
     const aborted = scope.state === 'entered' ? [scope.abortedBy !== null] : [true, false];
     return called.flatMap((one) =>
       aborted.map(
@@ -330,8 +331,8 @@ export class Interpreter {
   }
 
   /**
-   * Whose cancellation the signal tells of: the first that came, or, since it is made when it is
-   * asked for, the one that counts by then.
+   * The scope whose cancellation is the reason of the signal: the first one or, since the signal is
+   * created on first use, the outermost one at that time.
    */
   #reasonOf(scope: Scope): Scope {
     const first = scope.abortedBy ?? scope;
@@ -352,7 +353,7 @@ export class Interpreter {
     return String(one.call === 'done' ? task.end !== null : task.end === null);
   }
 
-  /** The call is refused for one of the reasons given; null if there is none. */
+  /** The failure of a call that is refused for one of the given reasons; null if none applies. */
   #refusal(place: Place, isMisuse: boolean): Outcome | null {
     const canceller = cancellerOf(place.scope);
     const reasons: Failure[] = [
@@ -378,7 +379,7 @@ export class Interpreter {
     const task = this.#family.spawn(group, `t${String(one.id)}`, one.id, one.body, () => {
       this.#machine.settle(begun, { value: 'ok' });
     });
-    // Cancelled before it could begin, it never does.
+    // A task that is cancelled before it begins never begins.
     begun.withdraw = () => {
       this.#family.withdraw(group, task);
     };
@@ -406,7 +407,7 @@ export class Interpreter {
     yield see(id, 'acquired');
     const outcome = yield* attempt(this.#block(body, place), `v${String(id)}`);
 
-    // The body may have released it itself. To dispose of the guard then does nothing, or is
+    // The body may have released the lock. Disposing of the guard does nothing then, or is
     // refused.
     const held = (): boolean => lock.owner === fiber;
     if (how === 'runExclusive') {
@@ -435,7 +436,7 @@ export class Interpreter {
     notified.withdraw = () => waiters.splice(waiters.indexOf(notified), 1);
     lock.release(machine);
     const outcome = (yield notified) as Outcome;
-    // It asks for the lock again in this moment or a little later, and nothing cancels that.
+    // The task queues for the lock in this moment or a little later, and cannot be cancelled.
     yield step;
     const again = machine.wait(place.fiber, null, 'its lock again');
     lock.acquire(machine, again);
@@ -465,7 +466,7 @@ export class Interpreter {
       case 'cancel anew':
         throw new Thrown(cancelledBy(null));
       case 'cancel because':
-        // Its cause makes it the cancellation of the same scope.
+        // Its cause makes the error a cancellation of the same scope.
         throw new Thrown(cancelledBy(failure.kind === 'cancelled' ? failure.by : null));
     }
   }

@@ -3,11 +3,11 @@ import type { Outcome } from './failure';
 import { cancellerOf } from './scope';
 import type { Scope } from './scope';
 
-/** What a task of the model does next. */
+/** The next action of a task of the model. */
 export type Request =
   /**
-   * Something that can be seen from outside: `accepts` says what may be. It is worked out in the
-   * moment that it is seen, unless it is settled already.
+   * An observable event; `accepts` returns the events that are allowed. They are computed when the
+   * event is observed, unless they are settled before.
    */
   | {
       readonly kind: 'emit';
@@ -18,47 +18,47 @@ export type Request =
       readonly outcome?: Outcome;
     }
   /**
-   * Something that goes on inside, at any moment between what is seen before it and what is seen
-   * after it.
+   * An internal step, which happens at any moment between the event before it and the event after
+   * it.
    */
   | { readonly kind: 'step' }
   | Wait;
 
 export type Routine<R> = Generator<Request, R, unknown>;
 
-/** One thing that a task waits for. */
+/** A wait of a task. */
 export class Wait {
   readonly kind = 'wait';
   outcome: Outcome | null = null;
-  /** When it ends by itself. */
+  /** The time at which the wait ends by itself. */
   deadline = Infinity;
-  /** Whether it can end now, as an internal step; with `finish`, what that does. */
+  /** Whether the wait can end now, as an internal step. `finish` is the effect of that. */
   mayEnd: () => boolean = () => false;
   finish: () => Outcome = () => ({ value: 'ok' });
-  /** How what it waits for forgets it. */
+  /** Removes the wait from the resource that it waits for. */
   withdraw: () => void = () => undefined;
-  /** What a cancellation does instead of ending it. */
+  /** The effect of a cancellation, if that does not end the wait. */
   onCancel: (() => void) | null = null;
   onSettled: () => void = () => undefined;
-  /** Who must be seen before it may end. */
+  /** The tasks that must be observed before the wait may end. */
   after = '';
 
   constructor(
     readonly fiber: Fiber,
-    /** The innermost scope around it; null if nothing cancels it. */
+    /** The innermost scope around the wait; null if no cancellation reaches it. */
     public scope: Scope | null,
     readonly what: string,
   ) {}
 }
 
-/** A line of execution: what a task is to the machine. */
+/** A line of execution: a task, as the machine sees it. */
 export class Fiber {
   request: Request | null = null;
-  /** How much was seen of it. */
+  /** The number of its events that were observed. */
   seen = 0;
-  /** All that it has been through. Two tasks of the same past have the same future. */
+  /** A hash of all its steps. Two tasks with the same past have the same future. */
   past = 0;
-  /** When it came to its request: what came first is tried first. */
+  /** The order in which tasks made their requests: the oldest is tried first. */
   since = 0;
 
   constructor(
@@ -67,19 +67,19 @@ export class Fiber {
   ) {}
 }
 
-/** A step that goes on inside. */
+/** An internal step that can be taken. */
 export interface Internal {
   readonly since: number;
   readonly fiber: Fiber;
   run(): void;
 }
 
-/** One of the alternatives that the contract leaves open: a number below `count`. */
+/** Picks one of `count` alternatives that the contract leaves open. */
 export type Pick = (count: number) => number;
 
 /**
- * The state of a running program, and all that can happen next. It knows scopes, waiting and time;
- * what the statements mean is the interpreter's.
+ * The state of a running program, and all that can happen next. The machine knows scopes, waits and
+ * time; the interpreter knows the statements.
  */
 export class Machine {
   now = 0;
@@ -116,7 +116,7 @@ export class Machine {
     if (next.done === true) this.fibers.delete(fiber.name);
   }
 
-  /** All steps that can be taken inside, the oldest first. */
+  /** All internal steps that can be taken, the oldest first. */
   internals(): Internal[] {
     const steps: Internal[] = [];
     for (const fiber of this.fibers.values()) {
@@ -135,14 +135,14 @@ export class Machine {
     return steps.sort((a, b) => a.since - b.since);
   }
 
-  /** The tasks that something can be seen of, at once. */
+  /** The tasks with an event that may be observed now. */
   ready(): Fiber[] {
     return [...this.fibers.values()].filter(
       ({ request }) => request?.kind === 'emit' && request.mayGoOn(),
     );
   }
 
-  /** All that matters for what may yet happen, as far as the machine knows it. */
+  /** All state of the machine that future events depend on. */
   fingerprint(): string {
     const fibers = [...this.fibers.values()].map(
       ({ name, past, request }) => `${name} ${String(past)} ${requestPrint(request)}`,
@@ -160,7 +160,7 @@ export class Machine {
 
   // Waiting
 
-  /** Something waits from now on, unless it is cancelled already. */
+  /** Starts a wait, unless it is cancelled already. */
   wait(fiber: Fiber, scope: Scope | null, what: string): Wait {
     const wait = new Wait(fiber, scope, what);
     const canceller = cancellerOf(scope);
@@ -178,7 +178,7 @@ export class Machine {
     else remember(wait.fiber, wait, outcome);
   }
 
-  /** Goes on when every task that is ready now was seen once more. */
+  /** A wait that ends when every task that is ready now was observed once more. */
   afterOthers(wait: Wait): void {
     const others = this.ready().filter((fiber) => fiber !== wait.fiber);
     const seen = others.map((fiber) => fiber.seen);
@@ -209,7 +209,7 @@ export class Machine {
     if (scope.isOpen) this.#spread();
   }
 
-  /** Ends all that goes on in a scope. If it is cancelled from outside, they end anyhow. */
+  /** Ends all that runs in a scope. If the scope is cancelled from outside, that ends anyway. */
   endAll(scope: Scope): void {
     if (cancellerOf(scope) === null) this.cancel(scope);
     else scope.mayBeCalled = true;
@@ -220,7 +220,7 @@ export class Machine {
     if (scope.isOpen && deadline <= this.now) this.cancel(scope);
   }
 
-  /** Every wait and every signal that a cancelled scope reaches feels it at once. */
+  /** Cancels every wait, and aborts every signal, that a cancelled scope reaches. */
   #spread(): void {
     for (const scope of this.scopes) scope.abortedBy ??= cancellerOf(scope);
     for (const wait of [...this.#waits]) {
@@ -238,7 +238,7 @@ export class Machine {
 
   // Time
 
-  /** The next moment at which anything happens by itself. */
+  /** The next time at which something happens by itself. */
   nextDeadline(): number {
     let earliest = Infinity;
     for (const wait of this.#waits) earliest = Math.min(earliest, wait.deadline);
@@ -247,14 +247,14 @@ export class Machine {
     return earliest;
   }
 
-  /** Lets time pass: all that is due then happens at once. */
+  /** Lets time pass. All that is due at the new time happens at once. */
   passTo(time: number): void {
     this.now = time;
     const expired = [...this.scopes].filter(
       (scope) => scope.isOpen && !scope.cancelCalled && scope.deadline <= time,
     );
     const due = [...this.#waits].filter((wait) => wait.deadline <= time);
-    // What ends at the very moment of a deadline may have been first, or not.
+    // A wait that ends at the same moment as a deadline may come before or after it.
     const first = due.filter(() => expired.length === 0 || this.pick(2) === 1);
     for (const wait of first) this.settle(wait, { value: 'ok' });
     for (const scope of expired) scope.cancelCalled = true;
@@ -274,7 +274,7 @@ const outcomePrint = (outcome: Outcome | undefined): string =>
 
 function remember(fiber: Fiber, request: Request | null, result: unknown): void {
   const text = `${requestPrint(request)}|${typeof result === 'object' && result !== null ? outcomePrint(result as Outcome) : String(result)}`;
-  // 53 bits of a polynomial hash: the text would be long.
+  // 53 bits of a polynomial hash, since the whole text would be long.
   let hash = fiber.past;
   for (let i = 0; i < text.length; i++)
     hash = (hash * 131 + text.charCodeAt(i)) % 67_280_421_310_721;

@@ -2,8 +2,8 @@ import type { Outcome } from './failure';
 import type { Fiber, Machine, Wait } from './machine';
 
 /**
- * A lock: a fair one goes to who waits longest, in the moment of its release; a plain one to
- * anybody who asks, after it.
+ * A lock. A release hands a fair lock at once to the task that has waited longest; a plain lock may
+ * go to any task that asks for it.
  */
 export class ModelLock {
   owner: Fiber | null = null;
@@ -12,8 +12,8 @@ export class ModelLock {
   constructor(readonly isFair: boolean) {}
 
   /**
-   * Begins to acquire it. A lock that is given is held from then on, even if a cancellation comes
-   * before the task goes on.
+   * Starts to acquire the lock. A lock that is handed over is held from then on, even if a
+   * cancellation comes before the task goes on.
    */
   acquire(machine: Machine, wait: Wait): void {
     if (wait.outcome !== null) return;

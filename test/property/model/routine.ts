@@ -4,7 +4,7 @@ import type { Fiber, Request, Routine } from './machine';
 import type { Scope } from './scope';
 import type { ModelTask } from './tasks';
 
-/** Where a statement is executed: by which line of execution, in which task and scope. */
+/** The place of a statement: its line of execution, its task and its scope. */
 export interface Place {
   readonly fiber: Fiber;
   readonly task: ModelTask;
@@ -12,8 +12,8 @@ export interface Place {
 }
 
 /**
- * Something that shows. It is worked out when it is seen, since until then others may change it;
- * what was seen comes back.
+ * An observable event. The allowed events are computed when it is observed, since other tasks may
+ * change them until then. Returns the event that was observed.
  */
 export const see = (
   node: number,
@@ -27,7 +27,7 @@ export const see = (
   isSettled: typeof accepts === 'string',
 });
 
-/** How something ended. */
+/** The result of a statement or a call. */
 export const seeOutcome = (node: number, outcome: Outcome, before = ''): Request => ({
   kind: 'emit',
   node,
@@ -37,10 +37,10 @@ export const seeOutcome = (node: number, outcome: Outcome, before = ''): Request
   outcome,
 });
 
-/** A moment that does not show. */
+/** An internal step, which cannot be observed. */
 export const step: Request = { kind: 'step' };
 
-/** Runs a routine to its end, however it ends. */
+/** Runs a routine to its end, and returns its value or its failure. */
 export function* attempt(routine: Routine<void>, value: string): Routine<Outcome> {
   try {
     yield* routine;
@@ -51,7 +51,7 @@ export function* attempt(routine: Routine<void>, value: string): Routine<Outcome
   }
 }
 
-/** Shows how a statement ended, and lets its failure go on. */
+/** Makes the end of a statement observable, and rethrows its failure. */
 export function* conclude(node: number, outcome: Outcome): Routine<void> {
   yield seeOutcome(node, outcome);
   if ('failure' in outcome) throw new Thrown(outcome.failure);

@@ -1,32 +1,31 @@
 /**
- * A cancel scope: what it was told, and what came of it. A shield is one too, that nobody can
- * cancel.
+ * A cancel scope: its settings and its state. A shield is a scope, too, which cannot be cancelled.
  */
 export class Scope {
   parent: Scope | null = null;
   cancelCalled = false;
   state: 'new' | 'entered' | 'leaving' | 'left' = 'new';
-  /** Whether it counts as cancelled itself, though it is only known that a scope around it is. */
+  /** Whether it is open if this scope counts as cancelled: a scope around it is. */
   mayBeCalled = false;
   /**
-   * It was left while a scope around it was cancelled as well: its errors are that one's from then
-   * on, whichever way they come.
+   * The scope was left while a scope around it was cancelled, too. The outer scope owns its errors
+   * from then on, in whatever way they arrive.
    */
   passedOn = false;
-  /** 'either': the contract leaves it open. */
+  /** 'either' where the contract leaves it open. */
   cancelledCaught: boolean | 'either' = false;
-  /** Whose cancellation made its signal abort. */
+  /** The scope whose cancellation aborted the signal. */
   abortedBy: Scope | null = null;
 
   constructor(
     readonly name: string,
     public deadline: number,
-    /** Which AbortController cancels it. */
+    /** The AbortController that cancels the scope. */
     readonly controller: number | null = null,
     readonly isShield = false,
   ) {}
 
-  /** Before it is entered, its signal may or may not have cancelled it. */
+  /** Before the scope is entered, its signal may or may not have cancelled it. */
   acceptsCalled(called: boolean): boolean {
     return (
       called === this.cancelCalled ||
@@ -35,7 +34,7 @@ export class Scope {
     );
   }
 
-  /** All that matters of it for what may yet happen. */
+  /** All state of the scope that future events depend on. */
   fingerprint(): string {
     const {
       name,
@@ -65,16 +64,16 @@ export class Scope {
 }
 
 /**
- * The scopes from the given one outwards, up to and with the first shield: those that reach what
- * waits in it.
+ * The scopes whose cancellations reach a wait in the given scope: from that one outwards, up to and
+ * including the first shield.
  */
 export function* reaching(scope: Scope | null): Generator<Scope> {
   for (let at = scope; at !== null; at = at.isShield ? null : at.parent) yield at;
 }
 
 /**
- * The scope whose cancellation it is that a checkpoint feels here: of those that are cancelled, the
- * outermost.
+ * The scope whose cancellation a checkpoint here rejects with: the outermost of those that are
+ * cancelled.
  */
 export function cancellerOf(scope: Scope | null): Scope | null {
   let outermost: Scope | null = null;
@@ -82,13 +81,13 @@ export function cancellerOf(scope: Scope | null): Scope | null {
   return outermost;
 }
 
-/** Whether the scope is one of those around `at`, shields or not, or `at` itself. */
+/** Whether the scope is `at` or around it. Shields in between make no difference. */
 export function isAround(scope: Scope | null, at: Scope): boolean {
   for (let one: Scope | null = at; one !== null; one = one.parent) if (one === scope) return true;
   return false;
 }
 
-/** Whether errors of `owner` are for `scope` to absorb. */
+/** Whether `scope` may absorb the errors of `owner`. */
 export function belongsTo(owner: Scope | null, scope: Scope): boolean {
   return owner === scope || (owner !== null && owner.passedOn && isAround(scope, owner));
 }

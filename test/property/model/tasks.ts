@@ -16,7 +16,7 @@ import { attempt, see, seeOutcome, step } from './routine';
 import type { Place } from './routine';
 import { cancellerOf, Scope } from './scope';
 
-/** How a task ended: with a value, with a failure, or with a cancellation of whatever scope. */
+/** The end of a task: a value, a failure, or a cancellation of any scope. */
 export type TaskEnd =
   { readonly value: string } | { readonly failure: Failure } | { readonly cancelled: Failure };
 
@@ -24,7 +24,7 @@ const failureOf = (
   end: { readonly failure: Failure } | { readonly cancelled: Failure },
 ): Failure => ('failure' in end ? end.failure : end.cancelled);
 
-/** A task as others see it: begun in a group, waited for, cancelled. */
+/** A task as other tasks see it: they start it in a group, wait for it, cancel it. */
 export class ModelTask {
   end: TaskEnd | null = null;
   readonly onEnd: ((end: TaskEnd) => void)[] = [];
@@ -32,7 +32,7 @@ export class ModelTask {
   constructor(
     readonly name: string,
     readonly node: number,
-    /** Around all that it does: `cancel()` cancels it. */
+    /** The scope around the whole task, which `cancel()` cancels. */
     readonly scope: Scope,
     readonly onBegun: () => void,
   ) {}
@@ -42,24 +42,24 @@ export class ModelTask {
 export class ModelGroup {
   isOpen = true;
   readonly running = new Set<ModelTask>();
-  /** In the order in which they will begin. */
+  /** Tasks that have not begun, in the order in which they will. */
   readonly notBegun: ModelTask[] = [];
   readonly failures: Failure[] = [];
   readonly cancellations: Failure[] = [];
-  /** Who waits for the last task. */
+  /** The wait for the end of the last task. */
   host: Wait | null = null;
 
   constructor(
     readonly scope: Scope,
     /**
-     * A gather can give no result any more when one of its tasks ends without: that ends the
-     * others.
+     * Whether every task must have a result, as in a gather: a task that ends without one cancels
+     * the others.
      */
     readonly needsAll: boolean,
   ) {}
 }
 
-/** How tasks begin, end, fail together, and are waited for. */
+/** The rules by which tasks begin, end, fail together, and are waited for. */
 export class Tasks {
   readonly #all: { readonly groups: ModelGroup[]; readonly tasks: ModelTask[] } = {
     groups: [],
@@ -87,7 +87,7 @@ export class Tasks {
     return group;
   }
 
-  /** A task of the group. It is in the scope of the group, wherever the call was made. */
+  /** Creates a task of the group, in the scope of the group, no matter where the call is made. */
   spawn(
     group: ModelGroup,
     name: string,
@@ -104,7 +104,7 @@ export class Tasks {
     return task;
   }
 
-  /** All that matters for what may yet happen. */
+  /** All state of tasks that future events depend on. */
   fingerprint(): string {
     const end = (task: ModelTask): string =>
       `${task.name} ${task.end === null ? '' : 'value' in task.end ? 'value' : fingerprint(failureOf(task.end))}`;
@@ -126,7 +126,7 @@ export class Tasks {
     return [...this.#all.tasks.map(end).sort(), ...this.#all.groups.map(group).sort()].join('\n');
   }
 
-  /** As if it had never been started. */
+  /** Removes a task that has not begun. */
   withdraw(group: ModelGroup, task: ModelTask): void {
     this.#machine.fibers.delete(task.name);
     this.#machine.leave(task.scope);
@@ -165,14 +165,14 @@ export class Tasks {
         task.end = { cancelled: failure };
         group?.cancellations.push(failure);
       } else {
-        // What was cancelled beside a failure says nothing more.
+        // Cancellations beside a failure are left out.
         const rest = withoutCancellations(failure, task.scope)!;
         task.end = { failure: rest };
         group?.failures.push(rest);
       }
     }
     this.#machine.leave(task.scope);
-    // Who waits for its end has what it waits for; that the rest is cancelled comes after it.
+    // First the waits for the end of the task end, then the rest of the group is cancelled.
     for (const tell of task.onEnd) tell(task.end);
     if (group === null) return;
     if ('failure' in task.end || (group.needsAll && 'cancelled' in task.end))
@@ -187,8 +187,8 @@ export class Tasks {
   }
 
   /**
-   * Waits for all tasks, and for those that they start meanwhile. Nothing cancels this: the tasks
-   * are cancelled instead.
+   * Waits for all tasks, and for those that they start meanwhile. A cancellation does not end this
+   * wait; it cancels the tasks instead.
    */
   *#close(group: ModelGroup, fiber: Fiber): Routine<void> {
     group.scope.state = 'leaving';
@@ -236,7 +236,8 @@ export class Tasks {
   }
 
   /**
-   * Whether a cancellation that reached the scope through a task only counts as caught, is open.
+   * The contract leaves open whether a cancellation that reached the scope only through a task
+   * counts as caught.
    */
   #markCaught(group: ModelGroup): void {
     const { scope } = group;
@@ -248,8 +249,8 @@ export class Tasks {
   }
 
   /**
-   * Nobody failed. Tasks that were ended from outside let that cancellation go on; else it is felt
-   * at the next checkpoint.
+   * The end of a group without failures. A cancellation from outside that ended a task is passed
+   * on; one that did not is felt at the next checkpoint.
    */
   #unlessCancelled(group: ModelGroup, outcome: Outcome): Outcome {
     const outer = cancellerOf(group.scope.parent);
@@ -273,7 +274,8 @@ export class Tasks {
     const values: Outcome = {
       value: `[${tasks.map((task) => (task.end as { value: string }).value).join(', ')}]`,
     };
-    // All have their values in spite of a cancellation: they are given, or it goes on.
+    // If all tasks have values in spite of a cancellation, either the values or the cancellation
+    // may be the outcome.
     return outer !== null && this.#machine.pick(2) === 1 ? { failure: cancelledBy(outer) } : values;
   }
 
@@ -286,7 +288,7 @@ export class Tasks {
     const refusals: Failure[] = task === place.task ? [misuse] : [];
     const canceller = cancellerOf(place.scope);
     if (canceller !== null) refusals.push(cancelledBy(canceller));
-    // Cancelled already, joinOrCancel has no effect, or cancels the task as it does later.
+    // In a cancelled scope, joinOrCancel either does nothing or cancels the task.
     const goesOn =
       call === 'joinOrCancel' && canceller !== null && task !== place.task && machine.pick(2) === 1;
     if (refusals.length > 0 && !goesOn)
@@ -319,7 +321,7 @@ export class Tasks {
     if (!('cancelled' in end)) return end;
     const canceller = cancellerOf(place.scope);
     if (cancels && canceller !== null) return { failure: cancelledBy(canceller) };
-    // The very error that ended the task, or a CancelledError that belongs to no scope.
+    // The same error that ended the task, or a CancelledError that belongs to no scope.
     const cancelled = asOne(end.cancelled);
     const alike = cancelled.kind === 'cancelled' && cancelled.by?.isOpen !== true;
     return { failure: alike || this.#machine.pick(2) === 0 ? cancelled : cancelledBy(null) };

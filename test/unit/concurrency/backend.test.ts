@@ -9,14 +9,14 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('ConcurrencyBackend', () => {
-  it('tells the time of its clock', () => {
+  it('reads the time from its clock', () => {
     const clock = new VirtualClock({ start: 500 });
     expect(new ConcurrencyBackend({ clock }).currentTime()).toBe(500);
     const real = new ConcurrencyBackend();
     expect(Math.abs(real.currentTime() - performance.now())).toBeLessThan(10_000);
   });
 
-  it('knows the class of its cancellations', async () => {
+  it('names the class of its cancellations', async () => {
     expect(backend.getCancelledErrorClass()).toBe(CancelledError);
   });
 
@@ -36,14 +36,14 @@ describe('ConcurrencyBackend', () => {
 });
 
 describe('getCurrentTask', () => {
-  it('throws outside of a task, also in a scope', async () => {
+  it('throws outside of a task, even in a scope', async () => {
     expect(() => backend.getCurrentTask()).toThrow(InvalidStateError);
     await backend.openCancelScope().run(() => {
       expect(() => backend.getCurrentTask()).toThrow(/outside of any task/);
     });
   });
 
-  it('is the same within one task, and another in each', async () => {
+  it('is the same info throughout one task, and a different one in each task', async () => {
     await backend.bootstrap(async () => {
       const main = backend.getCurrentTask();
       expect(Object.isFrozen(main)).toBe(true);
@@ -97,7 +97,7 @@ describe('the context of a scope', () => {
     });
   });
 
-  it('ends with the scope, and leaves the contexts of others alone', async () => {
+  it('ends with the scope, and does not change the contexts of other storages', async () => {
     const storage = new AsyncLocalStorage<string>();
     await storage.run('user', async () => {
       const scope = backend.openCancelScope();

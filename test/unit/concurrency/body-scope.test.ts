@@ -10,7 +10,7 @@ const backend = virtualBackend();
 const noContext = AsyncLocalStorage.snapshot();
 
 /**
- * Makes a promise call back in another context than that of `then`: what libraries do that queue
+ * Makes a promise call back in another context than that of `then`, as libraries do that queue
  * callbacks.
  */
 function elsewhere<T>(promise: Promise<T>): Promise<T> {
@@ -26,7 +26,7 @@ function elsewhere<T>(promise: Promise<T>): Promise<T> {
   return Object.assign(promise, { then: then as typeof promise.then });
 }
 
-describe('what waits for the end of a body', () => {
+describe('the end of a body', () => {
   const bodies: readonly (readonly [
     string,
     (backend: ConcurrencyBackend, fn: () => Promise<number>) => Promise<unknown>,
@@ -42,19 +42,24 @@ describe('what waits for the end of a body', () => {
     ['the main function', (backend, fn) => backend.bootstrap(fn)],
   ];
 
-  it.each(bodies)('is told by a promise that calls back elsewhere, too: %s', async (_what, run) => {
-    const outer = backend.openCancelScope();
-    await outer.run(async () => {
-      expect(await run(backend, () => elsewhere(Promise.resolve(42)))).toBe(42);
-      const error = new Error('boom');
-      const failure = await rejection(run(backend, () => elsewhere(Promise.reject<number>(error))));
-      expect(failure instanceof AggregateError ? failure.errors[0] : failure).toBe(error);
-      // All have gone out, and nothing is left of them.
-      expect(taskTree().flatMap(({ children }) => children)).toEqual([]);
-    });
-  });
+  it.each(bodies)(
+    'is noticed even if its promise calls back in another context: %s',
+    async (_what, run) => {
+      const outer = backend.openCancelScope();
+      await outer.run(async () => {
+        expect(await run(backend, () => elsewhere(Promise.resolve(42)))).toBe(42);
+        const error = new Error('boom');
+        const failure = await rejection(
+          run(backend, () => elsewhere(Promise.reject<number>(error))),
+        );
+        expect(failure instanceof AggregateError ? failure.errors[0] : failure).toBe(error);
+        // All scopes have ended and are out of the tree.
+        expect(taskTree().flatMap(({ children }) => children)).toEqual([]);
+      });
+    },
+  );
 
-  it('goes out in its own context, and leaves the caller in his', async () => {
+  it('leaves the scope in the context of the body, and keeps the context of the caller', async () => {
     const storage = new AsyncLocalStorage<string>();
     const scope = backend.openCancelScope();
     const seen: (string | undefined)[] = [];
@@ -74,7 +79,7 @@ describe('what waits for the end of a body', () => {
     expect(seen).toEqual(['caller', 'caller', 'body', 'caller', 'caller']);
   });
 
-  it('keeps what a body enters for the rest of its code to that code', async () => {
+  it('does not leak a context that the body entered into the code after it', async () => {
     const storage = new AsyncLocalStorage<string>();
     const scope = backend.openCancelScope();
     const felt = await scope.run(async () => {
@@ -87,7 +92,7 @@ describe('what waits for the end of a body', () => {
 });
 
 describe('ignoreCancellation', () => {
-  it('runs to its end, and gives its value, though its scope is cancelled again and again', async () => {
+  it('runs to its end and resolves to its value, even if the scope around it is cancelled repeatedly', async () => {
     const scope = backend.openCancelScope();
     const steps: number[] = [];
     let value: unknown;
@@ -107,13 +112,13 @@ describe('ignoreCancellation', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('is no checkpoint itself, in a cancelled scope', async () => {
+  it('is not a checkpoint itself in a cancelled scope', async () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     expect(await scope.run(() => backend.ignoreCancellation(() => 'ran'))).toBe('ran');
   });
 
-  it('keeps the cancellation for the first checkpoint after it, over several in a row', async () => {
+  it('leaves the cancellation to the first checkpoint after it, even after several shields in a row', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       await backend.ignoreCancellation(() => scope.cancel());
@@ -123,7 +128,7 @@ describe('ignoreCancellation', () => {
     });
   });
 
-  it('gives a swallowed cancellation back', async () => {
+  it('does not hide a cancellation that was swallowed before it', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       scope.cancel();
@@ -134,7 +139,7 @@ describe('ignoreCancellation', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('rejects with the very error, thrown at once or later', async () => {
+  it('rejects with the same error object, thrown at once or later', async () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     const error = new Error('boom');
@@ -149,7 +154,7 @@ describe('ignoreCancellation', () => {
     });
   });
 
-  it('passes on a CancelledError of its own making', async () => {
+  it('passes on a CancelledError that its function made', async () => {
     const error = new CancelledError('mine');
     expect(await rejection(backend.ignoreCancellation(() => Promise.reject(error)))).toBe(error);
   });
@@ -165,7 +170,7 @@ describe('ignoreCancellation', () => {
     });
   });
 
-  it('lets scopes inside of it work as everywhere', async () => {
+  it('lets scopes inside it cancel as usual', async () => {
     const outer = backend.openCancelScope();
     outer.cancel();
     await outer.run(async () => {
@@ -177,7 +182,7 @@ describe('ignoreCancellation', () => {
     });
   });
 
-  it('covers the tasks of a group inside of it, and no task of a group outside', async () => {
+  it('shields the tasks of a group inside it, and no task of a group outside', async () => {
     const scope = backend.openCancelScope();
     const seen: string[] = [];
     await backend.bootstrap(() =>
@@ -205,13 +210,13 @@ describe('ignoreCancellation', () => {
     ).toBe(1);
   });
 
-  it('calls with no argument', async () => {
+  it('calls its function without arguments', async () => {
     await backend.ignoreCancellation((...args: unknown[]) => {
       expect(args).toEqual([]);
     });
   });
 
-  it('rejects what is no function', async () => {
+  it('rejects a value that is not a function', async () => {
     expect(await rejection(backend.ignoreCancellation(backend.sleep(0) as never))).toMatchObject({
       code: 'ERR_INVALID_ARG_TYPE',
     });

@@ -7,12 +7,12 @@ import { Deferred, rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('bootstrap', () => {
-  it('gives what main gives, at once or later', async () => {
+  it('resolves to the value of main, returned at once or later', async () => {
     expect(await backend.bootstrap(() => 1)).toBe(1);
     expect(await backend.bootstrap(() => backend.sleep(5).then(() => 2))).toBe(2);
   });
 
-  it('rejects with the very error of main', async () => {
+  it('rejects with the same error object as main', async () => {
     const error = new Error('boom');
     const throwing = (): never => {
       throw error;
@@ -83,7 +83,7 @@ describe('bootstrap', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
   });
 
-  it('takes an AbortError that comes of that signal for the same', async () => {
+  it('treats an AbortError caused by that signal as the same cancellation', async () => {
     const controller = new AbortController();
     const running = backend.bootstrap(
       () =>
@@ -96,7 +96,7 @@ describe('bootstrap', () => {
     expect(await rejection(running)).toMatchObject({ name: 'CancelledError', cause: 'shutdown' });
   });
 
-  it('keeps what main makes of the cancellation: a value, or an error', async () => {
+  it('settles with what main makes of the cancellation: a value or an error', async () => {
     const controller = new AbortController();
     const swallowing = backend.bootstrap(() => backend.sleepForever().catch(() => 42), {
       signal: controller.signal,
@@ -111,7 +111,7 @@ describe('bootstrap', () => {
     expect(await rejection(failing)).toBe(error);
   });
 
-  it('keeps the errors of an AggregateError, and no CancelledError in it', async () => {
+  it('rejects with the AggregateError of main, without the CancelledErrors in it', async () => {
     const controller = new AbortController();
     const error = new Error('cleanup');
     const running = backend.bootstrap(
@@ -139,7 +139,7 @@ describe('bootstrap', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  it('settles when everything has ended that main started and did not await', async () => {
+  it('settles when everything that main started and did not await has ended', async () => {
     const ended: string[] = [];
     const end = (what: string) => (): unknown => ended.push(what);
     const start = backend.currentTime();

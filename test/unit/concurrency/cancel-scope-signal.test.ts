@@ -16,7 +16,7 @@ describe('CancelScope.signal', () => {
     });
   });
 
-  it('aborts when a scope around it is cancelled, at once or from the beginning', async () => {
+  it('aborts when a scope around it is cancelled, during the run or before it', async () => {
     const outer = backend.openCancelScope();
     await outer.run(async () => {
       const inner = backend.openCancelScope();
@@ -35,7 +35,7 @@ describe('CancelScope.signal', () => {
     });
   });
 
-  it('is not aborted behind a shield, nor by the end of the scope', async () => {
+  it('is not aborted behind a shield or by the end of the scope', async () => {
     const outer = backend.openCancelScope();
     let signal: AbortSignal | undefined;
     await outer.run(() =>
@@ -48,7 +48,7 @@ describe('CancelScope.signal', () => {
     expect(signal?.aborted).toBe(false);
   });
 
-  it('asked for after the cancellation is aborted already', () => {
+  it('is aborted already if it is first read after the cancellation', () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     expect(scope.signal.aborted).toBe(true);

@@ -5,7 +5,7 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('TimeoutScope.run', () => {
-  it('resolves to what the body returns in time', async () => {
+  it('resolves to the value that the body returns in time', async () => {
     expect(await backend.timeout(50).run(() => backend.sleep(49).then(() => 42))).toBe(42);
     expect(await backend.timeoutAt(backend.currentTime() + 50).run(() => 'at once')).toBe(
       'at once',
@@ -28,14 +28,14 @@ describe('TimeoutScope.run', () => {
     );
   });
 
-  it('rejects with TimeoutError after cancel() too', async () => {
+  it('rejects with TimeoutError after cancel(), too', async () => {
     const scope = backend.timeout(Infinity);
     const running = scope.run(() => backend.sleepForever());
     scope.cancel();
     expect(await rejection(running)).toBeInstanceOf(TimeoutError);
   });
 
-  it('keeps the first cancellation as the cause, wherever the deadline is moved after it', async () => {
+  it('keeps the first cancellation as the cause, no matter where the deadline moves after it', async () => {
     const scope = backend.timeout(Infinity);
     const running = scope.run(() => {
       scope.cancel();
@@ -47,7 +47,7 @@ describe('TimeoutScope.run', () => {
     });
   });
 
-  it('has a stack that leads to where it was awaited', async () => {
+  it('rejects with a stack that shows where it was awaited', async () => {
     async function theHandler(): Promise<void> {
       await backend.timeout(1).run(() => backend.sleepForever());
     }
@@ -56,7 +56,7 @@ describe('TimeoutScope.run', () => {
     });
   });
 
-  it('gives no TimeoutError for a body that ends by itself after the deadline', async () => {
+  it('does not reject if the body ends by itself after the deadline', async () => {
     const scope = backend.timeout(0);
     expect(
       await scope.run(() => backend.ignoreCancellation(() => backend.sleep(5).then(() => 'late'))),
@@ -67,14 +67,14 @@ describe('TimeoutScope.run', () => {
     await backend.coroYield();
   });
 
-  it('lets a cancellation from outside be one', async () => {
+  it('leaves a cancellation from outside a CancelledError', async () => {
     const outer = backend.moveOnAfter(10);
     const inner = backend.timeout(20);
     await outer.run(() => inner.run(() => backend.sleepForever()));
     expect([inner.cancelCalled(), outer.cancelledCaught()]).toEqual([false, true]);
   });
 
-  it('passes other errors on, also those raised while it is cancelled', async () => {
+  it('passes other errors on, even those thrown while it is cancelled', async () => {
     const error = new RangeError('boom');
     const scope = backend.timeout(1);
     const failing = async (): Promise<void> => {
@@ -108,7 +108,7 @@ describe('TimeoutScope.run', () => {
     expect(result).toBe('in time');
   });
 
-  it('is felt by a nested timeout as a cancellation, and its TimeoutError survives an outer cancellation', async () => {
+  it('rejects with a TimeoutError that survives a later cancellation of an outer scope', async () => {
     const outer = backend.openCancelScope();
     const error = await rejection(
       outer.run(async () => {

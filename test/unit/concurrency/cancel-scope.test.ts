@@ -6,7 +6,7 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('CancelScope.run', () => {
-  it('leaves the result of a body alone that nobody cancels', async () => {
+  it('resolves to the result of a body that is not cancelled', async () => {
     const scope = backend.openCancelScope();
     expect(await scope.run(async () => 42)).toBe(42);
     expect(await backend.openCancelScope().run(() => 'at once')).toBe('at once');
@@ -14,7 +14,7 @@ describe('CancelScope.run', () => {
     expect(scope.cancelledCaught()).toBe(false);
   });
 
-  it('hands the scope to the body, which begins at once', async () => {
+  it('passes the scope to the body, which begins at once', async () => {
     const scope = backend.openCancelScope();
     let given: unknown;
     const running = scope.run((own) => {
@@ -24,7 +24,7 @@ describe('CancelScope.run', () => {
     await running;
   });
 
-  it('rejects with the very error of the body, thrown at once or later', async () => {
+  it('rejects with the same error object as the body, thrown at once or later', async () => {
     const error = new Error('boom');
     const throwing = (): never => {
       throw error;
@@ -50,7 +50,7 @@ describe('CancelScope.run', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('ends quietly when it is cancelled, and says so afterwards', async () => {
+  it('resolves to undefined when it is cancelled, and reports the cancellation afterwards', async () => {
     const scope = backend.openCancelScope();
     let isPast = false;
     const result = await scope.run(async () => {
@@ -65,7 +65,7 @@ describe('CancelScope.run', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('refuses to be entered twice, within itself and after its end', async () => {
+  it('refuses to be entered twice, within itself or after its end', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       expect(await rejection(scope.run(() => undefined))).toBeInstanceOf(InvalidStateError);
@@ -75,7 +75,7 @@ describe('CancelScope.run', () => {
     });
   });
 
-  it('rejects a body that is no function, and can be entered after that', async () => {
+  it('rejects a body that is not a function, and can be entered after that', async () => {
     const scope = backend.openCancelScope();
     expect(await rejection(scope.run(1 as unknown as () => void))).toMatchObject({
       code: 'ERR_INVALID_ARG_TYPE',
@@ -105,7 +105,7 @@ describe('CancelScope.run', () => {
 });
 
 describe('CancelScope.cancel', () => {
-  it('takes effect at the first checkpoint, when called before the scope is entered', async () => {
+  it('takes effect at the first checkpoint if it was called before the scope is entered', async () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     await backend.sleep(1);
@@ -121,7 +121,7 @@ describe('CancelScope.cancel', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('may be called often, and after the end', async () => {
+  it('may be called repeatedly and after the end', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       scope.cancel();
@@ -134,7 +134,7 @@ describe('CancelScope.cancel', () => {
     expect(scope.cancelledCaught()).toBe(false);
   });
 
-  it('does not hurt a body that comes to its end without a checkpoint', async () => {
+  it('does not affect a body that ends without a checkpoint', async () => {
     const scope = backend.openCancelScope();
     const result = await scope.run(async () => {
       await Promise.resolve();
@@ -147,7 +147,7 @@ describe('CancelScope.cancel', () => {
     await backend.sleep(1);
   });
 
-  it('is level-triggered: whoever swallows it meets it at each further checkpoint', async () => {
+  it('is level-triggered: code that swallows the error meets it at every further checkpoint', async () => {
     const scope = backend.openCancelScope();
     let count = 0;
     await scope.run(async () => {
@@ -164,7 +164,7 @@ describe('CancelScope.cancel', () => {
     await backend.coroYield();
   });
 
-  it('reaches checkpoints that need not wait', async () => {
+  it('reaches checkpoints that would not wait', async () => {
     const scope = backend.openCancelScope();
     const event = backend.createEvent();
     event.set();
@@ -199,7 +199,7 @@ describe('CancelScope.cancel', () => {
     });
   });
 
-  it('cancels nothing that was left before: the next checkpoint outside goes on', async () => {
+  it('does not affect code after the scope: the next checkpoint outside succeeds', async () => {
     for (const ending of [
       () => backend.sleepForever(),
       () => undefined,
@@ -213,7 +213,7 @@ describe('CancelScope.cancel', () => {
     }
   });
 
-  it('gives an error whose stack leads to who cancelled', async () => {
+  it('creates an error with a stack that shows the caller of cancel()', async () => {
     const scope = backend.openCancelScope();
     function theCulprit(): void {
       scope.cancel();
@@ -228,7 +228,7 @@ describe('CancelScope.cancel', () => {
 });
 
 describe('CancelScope deadlines', () => {
-  it('end a longer sleep in time, and only that', async () => {
+  it('end a longer sleep in time, and no shorter one', async () => {
     const start = backend.currentTime();
     expect(await backend.moveOnAfter(50).run(() => backend.sleep(1000))).toBe(undefined);
     expect(backend.currentTime()).toBe(start + 50);
@@ -247,7 +247,7 @@ describe('CancelScope deadlines', () => {
     expect(backend.currentTime()).toBe(start + 20);
   });
 
-  it('that have passed take effect when the scope is entered, not before', async () => {
+  it('take effect when the scope is entered, if they have passed by then', async () => {
     const scope = backend.moveOnAt(backend.currentTime() - 1);
     expect(scope.cancelCalled()).toBe(false);
     await scope.run(async () => {
@@ -261,7 +261,7 @@ describe('CancelScope deadlines', () => {
     expect(negative.cancelledCaught()).toBe(false);
   });
 
-  it('of Infinity never come', async () => {
+  it('never come if they are Infinity', async () => {
     for (const scope of [
       backend.openCancelScope(),
       backend.moveOnAfter(Infinity),
@@ -272,7 +272,7 @@ describe('CancelScope deadlines', () => {
     }
   });
 
-  it('can be moved later and taken away', async () => {
+  it('can be moved later and removed', async () => {
     const scope = backend.moveOnAfter(50);
     await scope.run(async () => {
       scope.reschedule(scope.when() + 100);
@@ -285,7 +285,7 @@ describe('CancelScope deadlines', () => {
     expect(scope.cancelCalled()).toBe(false);
   });
 
-  it('can be moved earlier, and into the past', async () => {
+  it('can be moved earlier, even into the past', async () => {
     const start = backend.currentTime();
     const scope = backend.moveOnAfter(1e6);
     await scope.run(() => {
@@ -302,7 +302,7 @@ describe('CancelScope deadlines', () => {
     expect(past.cancelledCaught()).toBe(true);
   });
 
-  it('set before the scope is entered, or after it is left, are only stored', async () => {
+  it('are only stored if they are set before the scope is entered or after it has ended', async () => {
     const scope = backend.openCancelScope();
     scope.deadline = 5;
     expect(scope.when()).toBe(5);
@@ -315,7 +315,7 @@ describe('CancelScope deadlines', () => {
     expect(scope.cancelCalled()).toBe(false);
   });
 
-  it('do not bring a cancelled scope back', async () => {
+  it('do not revive a cancelled scope', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       scope.cancel();
@@ -326,7 +326,7 @@ describe('CancelScope deadlines', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('come before the end of a sleep at the same moment', async () => {
+  it('take effect before a sleep that ends at the same moment', async () => {
     const now = backend.currentTime();
     const scope = backend.openCancelScope();
     await scope.run(async () => {
@@ -337,7 +337,7 @@ describe('CancelScope deadlines', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('are seen by cancelCalled() though the event loop has had no turn', async () => {
+  it('are noticed by cancelCalled() before the event loop gets a turn', async () => {
     const { ConcurrencyBackend } = await import('#lib/concurrency/backend');
     let now = 0;
     const busy = new ConcurrencyBackend({
@@ -362,7 +362,7 @@ describe('CancelScope deadlines', () => {
     expect(yielding.cancelledCaught()).toBe(true);
   });
 
-  it('refuse NaN and what is no number, when made and when moved', async () => {
+  it('must be numbers other than NaN, at creation and in reschedule()', async () => {
     for (const make of [
       (time: number) => backend.openCancelScope({ deadline: time }),
       (time: number) => backend.moveOnAfter(time),
@@ -381,7 +381,7 @@ describe('CancelScope deadlines', () => {
 });
 
 describe('inspect(CancelScope)', () => {
-  it('shows its state, and nothing of the tree', () => {
+  it('shows the state of the scope, and no other part of the tree', () => {
     expect(inspect(backend.openCancelScope({ deadline: 5 }))).toBe(
       'CancelScope { deadline: 5, cancelCalled: false, cancelledCaught: false }',
     );

@@ -7,7 +7,7 @@ import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
 
-/** What leaves a cancelled scope whose body ends with what `make` makes of its cancellation. */
+/** Runs a cancelled scope with a body that throws what `make` returns for the cancellation. */
 async function leaving(
   make: (own: unknown) => unknown,
 ): Promise<{ outcome: unknown; isCaught: boolean }> {
@@ -23,7 +23,7 @@ async function leaving(
   return { outcome, isCaught: scope.cancelledCaught() };
 }
 
-/** As `using` makes it where there is no SuppressedError yet. */
+/** The error of `using` on runtimes without SuppressedError. */
 function suppressed(error: unknown, cause: unknown): Error {
   return Object.assign(new Error('An error was suppressed during disposal.'), {
     name: 'SuppressedError',
@@ -35,7 +35,7 @@ function suppressed(error: unknown, cause: unknown): Error {
 const absorbed = { outcome: undefined, isCaught: true };
 
 describe('a cancelled scope absorbs', () => {
-  it('the errors of Node and of drivers that were given its signal', async () => {
+  it('the errors of Node.js and of drivers that got its signal', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       const waiting = delay(100_000, undefined, { signal: scope.signal, ref: false });
@@ -58,7 +58,7 @@ describe('a cancelled scope absorbs', () => {
     expect(await raw.run(() => raw.signal.throwIfAborted())).toBe(undefined);
   });
 
-  it('an error that has its own as the cause, also a CancelledError and one of another realm', async () => {
+  it('an error caused by its own, even a CancelledError or an error of another realm', async () => {
     expect(await leaving((own) => new Error('wrapped', { cause: own }))).toEqual(absorbed);
     expect(await leaving((own) => new CancelledError('mine', { cause: own }))).toEqual(absorbed);
     expect(
@@ -68,7 +68,7 @@ describe('a cancelled scope absorbs', () => {
     ).toEqual(absorbed);
   });
 
-  it('an AggregateError of nothing else, however nested', async () => {
+  it('an AggregateError of its own errors alone, no matter how nested', async () => {
     expect(
       await leaving((own) => new AggregateError([own, new Error('', { cause: own })])),
     ).toEqual(absorbed);
@@ -77,7 +77,7 @@ describe('a cancelled scope absorbs', () => {
     );
   });
 
-  it('what `await using` makes of a disposal that is cancelled too', async () => {
+  it('the SuppressedError of `await using` if the disposal is cancelled, too', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       await using _resource = { [Symbol.asyncDispose]: () => backend.sleep(1) };
@@ -87,7 +87,7 @@ describe('a cancelled scope absorbs', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('its own part of what `await using` makes of a disposal that fails', async () => {
+  it('its own part of the SuppressedError of `await using` if the disposal fails', async () => {
     const failure = new Error('disposal');
     const scope = backend.openCancelScope();
     const running = scope.run(async () => {
@@ -106,7 +106,7 @@ describe('a cancelled scope absorbs', () => {
     });
   });
 
-  it('an error of this library that has it as the cause, where that is the cause of another', async () => {
+  it('an error whose cause is an error of this library with its own error as the cause', async () => {
     expect(
       await leaving(
         (own) => new Error('driver', { cause: new CancelledError('partly sent', { cause: own }) }),
@@ -114,7 +114,7 @@ describe('a cancelled scope absorbs', () => {
     ).toEqual(absorbed);
   });
 
-  it('its own part of an AggregateError, and passes the rest on, with all that the error carried', async () => {
+  it('its own part of an AggregateError, and passes on the rest with all properties of the error', async () => {
     const key = new RangeError('key');
     const original = Object.assign(new AggregateError([key], 'many', { cause: 'why' }), {
       code: 'EMANY',
@@ -158,7 +158,7 @@ describe('a cancelled scope passes on', () => {
     ],
   ];
   for (const [what, make] of others) {
-    it(`${what}, as it is`, async () => {
+    it(`${what}, unchanged`, async () => {
       let made: unknown;
       const { outcome, isCaught } = await leaving((own) => (made = make(own)));
       expect(outcome).toBe(made);
@@ -184,7 +184,7 @@ describe('a cancelled scope passes on', () => {
     expect(isCaught).toBe(false);
   });
 
-  it('the cancellation of a scope within it that had stopped that already', async () => {
+  it('the cancellation of an inner scope that had absorbed it already', async () => {
     const outer = backend.openCancelScope();
     const inner = backend.openCancelScope();
     const error = await rejection(
@@ -205,7 +205,7 @@ describe('a cancelled scope passes on', () => {
 });
 
 describe('a scope that is not cancelled', () => {
-  it('passes every cancellation on', async () => {
+  it('passes on every cancellation', async () => {
     const error = new CancelledError('mine');
     const scope = backend.openCancelScope();
     expect(await rejection(scope.run(() => Promise.reject(error)))).toBe(error);

@@ -30,7 +30,7 @@ describe('systemClock', () => {
     alarm.hold(false);
   });
 
-  it('lets an alarm be set to another time, and be taken back', async () => {
+  it('lets an alarm be set to another time, and be cleared', async () => {
     let count = 0;
     const alarm = systemClock.createAlarm(() => count++);
     alarm.set(systemClock.now() + 1);
@@ -45,7 +45,7 @@ describe('systemClock', () => {
     expect(count).toBe(0);
   });
 
-  it('waits longer than a timer of Node can', async () => {
+  it('waits longer than a timer of Node.js can', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): unknown => warnings.push(warning);
     process.on('warning', onWarning);
@@ -63,7 +63,7 @@ describe('systemClock', () => {
     expect([count, warnings]).toEqual([0, []]);
   });
 
-  it('rings, and gives turns, outside of every context', async () => {
+  it('rings, and calls back in the next turn, outside of every context', async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen = await storage.run('user', async () => {
       const rung = new Deferred<unknown>();
@@ -85,7 +85,7 @@ describe('a process with a backend', () => {
     '../../../dist/concurrency/backend.js',
   );
 
-  /** What a script prints until it ends by itself. */
+  /** The output of a script that ends by itself. */
   async function run(body: string): Promise<string> {
     const script = `
       const { ConcurrencyBackend } = require(${JSON.stringify(concurrency)});
@@ -97,7 +97,7 @@ describe('a process with a backend', () => {
     return stdout.trim();
   }
 
-  it('stays alive for a sleep, and for a deadline that ends a wait for nothing', async () => {
+  it('stays alive for a sleep, and for a deadline that ends an endless wait', async () => {
     expect(await run("backend.sleep(20).then(() => console.log('slept'))")).toBe('slept');
     expect(
       await run(
@@ -111,7 +111,7 @@ describe('a process with a backend', () => {
     ).toBe('moved on');
   });
 
-  it('stays alive for one who sleeps for ever, and can be woken by a signal', async () => {
+  it('stays alive for a task that sleeps for ever, which a signal can end', async () => {
     const body = `
       const controller = new AbortController();
       backend.bootstrap(() => backend.sleepForever(), { signal: controller.signal }).catch((error) => console.log(error.cause));
@@ -119,7 +119,7 @@ describe('a process with a backend', () => {
     expect(await run(body)).toBe('shutdown');
   });
 
-  it('stays alive for one who sleeps for ever, also after another has slept enough', async () => {
+  it('stays alive for a task that sleeps for ever, even after the sleep of another task has ended', async () => {
     const body = `
       const controller = new AbortController();
       const main = () => backend.gather(() => backend.sleepForever(), () => backend.sleep(5));
@@ -128,7 +128,7 @@ describe('a process with a backend', () => {
     expect(await run(body)).toBe('shutdown');
   });
 
-  it('ends at once when timeouts were not needed, however long they were', async () => {
+  it('ends at once when no timeout was needed, no matter how long they were', async () => {
     const body = `
       backend.bootstrap(async () => {
         for (let i = 0; i < 10; i++) {
@@ -140,7 +140,7 @@ describe('a process with a backend', () => {
     expect(await run(body)).toBe('done');
   });
 
-  it('ends when nothing is left that could wake those who wait', async () => {
+  it('ends when nothing is left that could wake the waiting tasks', async () => {
     expect(
       await run("backend.bootstrap(() => backend.createEvent().wait()); console.log('waiting')"),
     ).toBe('waiting');

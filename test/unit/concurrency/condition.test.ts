@@ -6,7 +6,7 @@ import { rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
 
-/** Waits once, and logs that it holds the lock then. */
+/** Waits once, and logs while it holds the lock again. */
 function waiter(condition: ICondition, log: string[], name: string): () => Promise<void> {
   return () =>
     condition.runExclusive(async () => {
@@ -18,7 +18,7 @@ function waiter(condition: ICondition, log: string[], name: string): () => Promi
 }
 
 describe('createConditionVar', () => {
-  it('wakes as many as are notified, in the order in which they came, each with the lock', async () => {
+  it('wakes as many tasks as notify() says, in order of arrival, each holding the lock', async () => {
     const condition = backend.createConditionVar();
     const log: string[] = [];
     await backend.gather(
@@ -42,7 +42,7 @@ describe('createConditionVar', () => {
     expect(condition.locked()).toBe(false);
   });
 
-  it('notifies nobody when nobody waits: it is not remembered', async () => {
+  it('does not remember a notification that no task waited for', async () => {
     const condition = backend.createConditionVar();
     await condition.runExclusive(() => {
       condition.notify(5);
@@ -53,7 +53,7 @@ describe('createConditionVar', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('is an error without the lock', async () => {
+  it('refuses calls from a task that does not hold the lock', async () => {
     const condition = backend.createConditionVar();
     const calls = async (): Promise<void> => {
       expect(() => condition.notify()).toThrow(InvalidStateError);
@@ -92,7 +92,7 @@ describe('createConditionVar', () => {
     expect(condition.locked()).toBe(false);
   });
 
-  it('has taken no notification when it is cancelled first: the next one gets it', async () => {
+  it('uses up no notification if the wait is cancelled first: the next task gets it', async () => {
     const condition = backend.createConditionVar();
     const log: string[] = [];
     const scope = backend.openCancelScope();
@@ -110,7 +110,7 @@ describe('createConditionVar', () => {
     expect(log).toEqual(['next']);
   });
 
-  it('has taken its notification when it is cancelled later, and feels that at the next checkpoint', async () => {
+  it('uses up the notification if the wait is cancelled later, which the next checkpoint feels', async () => {
     const condition = backend.createConditionVar();
     const scope = backend.openCancelScope();
     let isNotified = false;
@@ -147,7 +147,7 @@ describe('createConditionVar', () => {
     condition.release();
   });
 
-  it('leaves the guard of the lock good for the rest of its block', async () => {
+  it('keeps the guard of the lock valid after the wait', async () => {
     const condition = backend.createConditionVar();
     await backend.gather(
       async () => {
@@ -175,7 +175,7 @@ describe('createConditionVar', () => {
     }
   });
 
-  it('refuses a foreign lock, and what is no count', async () => {
+  it('refuses a foreign lock, and a number that is not a count', async () => {
     const { acquire, release, locked, runExclusive } = backend.createLock();
     for (const lock of [
       { acquire, release, locked, runExclusive },

@@ -2,7 +2,7 @@ import type { Clock } from '#lib/contract/clock';
 import { describe, expect, it } from 'vitest';
 import { Deadlines, NOT_SCHEDULED, type Timed } from '#lib/concurrency/deadlines';
 
-/** A clock that is moved by hand, and notes what its alarm is told. */
+/** A clock that the test moves. It records the calls of its alarm. */
 class ManualClock implements Clock {
   time = 0;
   alarm = Infinity;
@@ -31,7 +31,7 @@ class ManualClock implements Clock {
     throw new Error('not needed here');
   }
 
-  /** Moves on, and rings when it has to. */
+  /** Moves the clock, and rings the alarm if it is due. */
   advanceTo(time: number): void {
     this.time = time;
     while (this.alarm <= time) {
@@ -86,7 +86,7 @@ describe('Deadlines', () => {
     expect(log).toEqual(['5', 'scope a', 'scope b', 'sleep a', 'sleep b', '20']);
   });
 
-  it('do not expire once they are taken back, before or after the alarm has rung', () => {
+  it('do not expire once they are removed, before or after the alarm has rung', () => {
     const { clock, deadlines, log, add } = setup();
     const [early, late] = [add(10), add(30)];
     add(5);
@@ -99,7 +99,7 @@ describe('Deadlines', () => {
     expect(log).toEqual(['5']);
   });
 
-  it('do not set the alarm again for later ones, or for those that are taken back', () => {
+  it('do not set the alarm again for later deadlines or for removed ones', () => {
     const { clock, deadlines, add } = setup();
     for (let i = 0; i < 1000; i++) deadlines.remove(add(1000 + i));
     expect(clock.settings).toBe(1);
@@ -107,7 +107,7 @@ describe('Deadlines', () => {
     expect([clock.settings, clock.alarm]).toEqual([2, 500]);
   });
 
-  it('hold the alarm while there are any, be they for ever', () => {
+  it('hold the alarm while there are any, even infinite ones', () => {
     const { clock, deadlines, add } = setup();
     const [a, forever] = [add(10), add(Infinity)];
     expect(clock.held).toBe(true);
@@ -121,7 +121,7 @@ describe('Deadlines', () => {
     expect(clock.held).toBe(false);
   });
 
-  it('may be added and taken back by those that expire', () => {
+  it('may be added and removed by deadlines that expire', () => {
     const { clock, deadlines, log, add } = setup();
     const victim = add(10, 'victim');
     deadlines.add(
@@ -142,7 +142,7 @@ describe('Deadlines', () => {
     expect(log).toEqual(['first', 'at once', 'later']);
   });
 
-  it('agree with a sorted list, whatever is added, taken back and moved', () => {
+  it('expire like a sorted list, no matter which are added, removed and moved', () => {
     let seed = 7;
     const random = (below: number): number => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;

@@ -58,7 +58,7 @@ describe('diagnostics channels', () => {
     ]);
   });
 
-  it('say of a task that completed no error', async () => {
+  it('report no error for a task that completed', async () => {
     listen();
     await backend.bootstrap(() => 5);
     expect(on('sockscope:task:end')).toEqual([

@@ -5,7 +5,7 @@ import { virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('createEvent', () => {
-  it('wakes all who wait, in the order in which they came, and lets later ones through', async () => {
+  it('wakes all waiting tasks in order of arrival, and does not make later ones wait', async () => {
     const event = backend.createEvent();
     const log: string[] = [];
     expect(event.isSet()).toBe(false);
@@ -25,7 +25,7 @@ describe('createEvent', () => {
     expect(log).toEqual(['set', 'a', 'b']);
   });
 
-  it('loses a cancelled waiter, and no other', async () => {
+  it('forgets a cancelled waiter, and no other', async () => {
     const event = backend.createEvent();
     const woken: string[] = [];
     await backend.gather(
@@ -37,7 +37,7 @@ describe('createEvent', () => {
     expect(woken).toEqual(['a', 'b']);
   });
 
-  it('lets a waiter through whose cancellation comes in the same turn, but later', async () => {
+  it('wakes a waiter that is cancelled later in the same turn', async () => {
     const event = backend.createEvent();
     const scope = backend.openCancelScope();
     const result = await scope.run(async () => {

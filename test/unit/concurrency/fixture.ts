@@ -1,12 +1,12 @@
 import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { VirtualClock } from '#lib/testing/virtual-clock';
 
-/** A backend on a clock of its own, which jumps: what takes an hour here takes no time. */
+/** A backend on a virtual clock, which jumps: an hour of sleep takes no time. */
 export function virtualBackend(): ConcurrencyBackend {
   return new ConcurrencyBackend({ clock: new VirtualClock() });
 }
 
-/** The reason of a rejection that must come. */
+/** The reason of a rejection. Throws if the promise resolves. */
 export async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   try {
     await promise;

@@ -5,11 +5,11 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('gather', () => {
-  it('of nothing gives an empty list', async () => {
+  it('resolves to an empty list without functions', async () => {
     expect(await backend.gather()).toEqual([]);
   });
 
-  it('runs all at once, and gives the results in order', async () => {
+  it('runs all functions concurrently, and resolves to the results in order', async () => {
     const start = backend.currentTime();
     const [a, b, c] = await backend.gather(
       () => backend.sleep(500).then(() => 'a'),
@@ -24,7 +24,7 @@ describe('gather', () => {
     expect(backend.currentTime()).toBe(start + 500);
   });
 
-  it('begins them in order, as tasks of their own', async () => {
+  it('begins the functions in order, each as its own task', async () => {
     const log: string[] = [];
     const ids = await backend.gather(
       function first() {
@@ -40,7 +40,7 @@ describe('gather', () => {
     expect(ids.map((info) => info.name)).toEqual(['first', 'second']);
   });
 
-  it('rejects with one AggregateError of exactly the failures, be it one', async () => {
+  it('rejects with an AggregateError of the failures, even of a single one', async () => {
     const [a, b] = [new Error('a'), new Error('b')];
     const shielded = (delay: number, error?: Error) => (): Promise<void> =>
       backend.ignoreCancellation(async () => {
@@ -76,7 +76,7 @@ describe('gather', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('gives the results if its cancellation hurt nobody', async () => {
+  it('resolves to the results if its cancellation ended no function', async () => {
     const scope = backend.openCancelScope();
     const result = await scope.run(() =>
       backend.gather(
@@ -87,7 +87,7 @@ describe('gather', () => {
     expect(result).toEqual([undefined, 'swallowed']);
   });
 
-  it('calls nobody in a cancelled scope', async () => {
+  it('calls no function in a cancelled scope', async () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     let hasRun = false;
@@ -96,7 +96,7 @@ describe('gather', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('rejects with a CancelledError of a function, and cancels the rest, but failures go before', async () => {
+  it('cancels the rest and rejects if a function throws a CancelledError, but failures take precedence', async () => {
     const error = new CancelledError('mine');
     let isCancelled = false;
     const rest = (): Promise<never> =>
@@ -114,7 +114,7 @@ describe('gather', () => {
     ]);
   });
 
-  it('never gives a CancelledError for a result: when a scope outside is cancelled as well, its cancellation goes on', async () => {
+  it('rejects with the cancellation of an outer scope if a function throws its own CancelledError meanwhile', async () => {
     const scope = backend.openCancelScope();
     let hasResult = false;
     await scope.run(async () => {
@@ -128,7 +128,7 @@ describe('gather', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('calls none if one is no function', async () => {
+  it('calls no function if one of the values is not a function', async () => {
     let hasRun = false;
     expect(
       await rejection(backend.gather(() => (hasRun = true), Promise.resolve() as never)),

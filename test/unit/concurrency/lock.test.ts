@@ -22,7 +22,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     expect(lock.locked()).toBe(false);
   });
 
-  it('gives a guard for using, which releases it once', async () => {
+  it('resolves acquire() to a guard for `using`, which releases the lock once', async () => {
     const lock = createLock();
     await backend.gather(
       async () => {
@@ -48,7 +48,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     );
   });
 
-  it('may be released through its guard from elsewhere', async () => {
+  it('may be released through its guard by another task', async () => {
     const lock = createLock();
     await backend.bootstrap(async () => {
       const guard = await lock.acquire();
@@ -57,7 +57,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     });
   });
 
-  it('goes to one task at a time, strictly in the order in which they asked', async () => {
+  it('is held by one task at a time, strictly in order of arrival', async () => {
     const lock = createLock();
     const log: string[] = [];
     let holders = 0;
@@ -79,7 +79,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     expect(lock.locked()).toBe(false);
   });
 
-  it('cannot be overtaken by a task that asks again', async () => {
+  it('does not go to a task that asks again before a task that waits', async () => {
     const lock = createLock();
     const log: string[] = [];
     const twice = (name: string) => async () => {
@@ -94,7 +94,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     expect(log).toEqual(['a0', 'b0', 'a1', 'b1']);
   });
 
-  it('is free at once when it is released and nobody waits, and does not let others in between when it is free', async () => {
+  it('is acquired and released without a pause if no other task wants it', async () => {
     const lock = createLock();
     const log: string[] = [];
     await backend.createTaskGroup().run(async (group) => {
@@ -107,7 +107,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     expect(log.sort()).toEqual(['acquired', 'task']);
   });
 
-  it('refuses to be taken twice by one task', async () => {
+  it('refuses to be acquired twice by one task', async () => {
     const lock = createLock();
     await backend.bootstrap(async () => {
       await lock.acquire();
@@ -137,7 +137,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     });
   });
 
-  it('takes "no task" for one owner', async () => {
+  it('treats code outside of any task as one owner', async () => {
     const lock = createLock();
     await lock.acquire();
     expect(await rejection(lock.acquire())).toBeInstanceOf(InvalidStateError);
@@ -148,7 +148,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     expect(lock.locked()).toBe(false);
   });
 
-  it('is not taken by a waiter that is cancelled', async () => {
+  it('is not acquired by a waiter that is cancelled', async () => {
     const lock = createLock();
     await backend.bootstrap(async () => {
       await lock.acquire();
@@ -161,7 +161,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     });
   });
 
-  it('goes to the next one, if it is released in the same turn in which the first waiter is cancelled', async () => {
+  it('goes to the next waiter if the first one is cancelled before the release in the same turn', async () => {
     for (const order of ['cancel, release', 'release, cancel']) {
       const lock = createLock();
       const scope = backend.openCancelScope();
@@ -190,13 +190,13 @@ describe.each(kinds)('%s', (_name, createLock) => {
           },
         ),
       );
-      // Released first, it was the waiter's own before the cancellation came.
+      // If the release comes first, the first waiter holds the lock when it is cancelled.
       expect(got).toEqual(order === 'cancel, release' ? ['second'] : ['first', 'second']);
       expect(lock.locked()).toBe(false);
     }
   });
 
-  it('survives the cancellation of everybody, in whatever order', async () => {
+  it('survives the cancellation of all tasks, in any order', async () => {
     const lock = createLock();
     await backend.bootstrap(async () => {
       for (let round = 0; round < 50; round++) {
@@ -224,7 +224,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
     });
   });
 
-  it('is released by runExclusive, whatever its function does', async () => {
+  it('is released by runExclusive, no matter what its function does', async () => {
     const lock = createLock();
     const error = new Error('boom');
     expect(await lock.runExclusive(() => (lock.locked() ? 'held' : 'free'))).toBe('held');
@@ -240,7 +240,7 @@ describe.each(kinds)('%s', (_name, createLock) => {
 });
 
 describe('inspect(lock)', () => {
-  it('shows its state and how many wait', async () => {
+  it('shows the state and the number of waiters', async () => {
     const lock = backend.createFairLock();
     await lock.acquire();
     const waiting = backend.bootstrap(() => backend.moveOnAfter(1).run(() => lock.acquire()));

@@ -8,7 +8,7 @@ const shieldedSleep = (delay: number): Promise<void> =>
   backend.ignoreCancellation(() => backend.sleep(delay));
 
 describe('nested scopes', () => {
-  it('let the inner one stop what is its own, and go on after it', async () => {
+  it('stop a cancellation at the end of the scope that was cancelled', async () => {
     const outer = backend.openCancelScope();
     const inner = backend.openCancelScope();
     const result = await outer.run(async () => {
@@ -29,7 +29,7 @@ describe('nested scopes', () => {
     ['the inner one first', ['inner', 'outer']],
   ];
   for (const [what, order] of orders) {
-    it(`let the outer one win, when both are cancelled: ${what}`, async () => {
+    it(`let the outer scope win if both are cancelled: ${what}`, async () => {
       const scopes = { outer: backend.openCancelScope(), inner: backend.openCancelScope() };
       let isBetween = false;
       await scopes.outer.run(async () => {
@@ -48,7 +48,7 @@ describe('nested scopes', () => {
     });
   }
 
-  it('reject with the error of the outer one, also where the inner one was cancelled before it was entered', async () => {
+  it('reject with the error of the outer scope, even if the inner one was cancelled before it was entered', async () => {
     const outer = backend.openCancelScope();
     const inner = backend.openCancelScope();
     inner.cancel();
@@ -60,7 +60,7 @@ describe('nested scopes', () => {
     });
   });
 
-  it('let the outer one win, when both deadlines are the same', async () => {
+  it('let the outer scope win if both have the same deadline', async () => {
     const deadline = backend.currentTime() + 10;
     const outer = backend.moveOnAt(deadline);
     const inner = backend.timeoutAt(deadline);
@@ -68,7 +68,7 @@ describe('nested scopes', () => {
     expect([inner.cancelledCaught(), outer.cancelledCaught()]).toEqual([false, true]);
   });
 
-  it('let the outer one win, when it is cancelled while the inner one cleans up', async () => {
+  it('let the outer scope win if it is cancelled while the inner one cleans up', async () => {
     const outer = backend.openCancelScope();
     const inner = backend.openCancelScope();
     await outer.run(() =>
@@ -84,7 +84,7 @@ describe('nested scopes', () => {
     expect([inner.cancelledCaught(), outer.cancelledCaught()]).toEqual([false, true]);
   });
 
-  it('stay cancelled where a shield delays them: outer deadline, then inner cancel, then a checkpoint', async () => {
+  it('let the outer scope win if its deadline passes in a shield and the inner one is cancelled after it', async () => {
     const outer = backend.moveOnAfter(10);
     const inner = backend.openCancelScope();
     await outer.run(() =>
@@ -97,7 +97,7 @@ describe('nested scopes', () => {
     expect([inner.cancelledCaught(), outer.cancelledCaught()]).toEqual([false, true]);
   });
 
-  it('lose a cancellation that met no checkpoint: the code after goes on until the outer deadline', async () => {
+  it('drop a cancellation that met no checkpoint: the code after the scope goes on until the outer deadline', async () => {
     const start = backend.currentTime();
     const outer = backend.moveOnAfter(100);
     const inner = backend.moveOnAfter(10);
@@ -127,7 +127,7 @@ describe('nested scopes', () => {
     expect([inner.cancelledCaught(), outer.cancelledCaught()]).toEqual([false, true]);
   });
 
-  it('feel it too when the shielded waits are yields', async () => {
+  it('feel an outer cancellation after shielded yields in an inner scope', async () => {
     const outer = backend.openCancelScope();
     const inner = backend.openCancelScope();
     await outer.run(async () => {
@@ -156,7 +156,7 @@ describe('nested scopes', () => {
     expect(outer.cancelledCaught()).toBe(true);
   });
 
-  it('turn three expired deadlines into one, and into no TimeoutError', async () => {
+  it('turn three passed deadlines into one cancellation, without a TimeoutError', async () => {
     const outer = backend.moveOnAfter(0);
     let reached = 0;
     await outer.run(async () => {
@@ -207,7 +207,7 @@ describe('nested scopes', () => {
 });
 
 describe('code that outlives its scope', () => {
-  it('belongs to the scope around it: with what it waits for', async () => {
+  it('moves its pending checkpoints to the scope around it', async () => {
     const outer = backend.openCancelScope();
     let late: Promise<unknown> | undefined;
     await outer.run(async () => {
@@ -219,7 +219,7 @@ describe('code that outlives its scope', () => {
     });
   });
 
-  it('belongs to the scope around it: with what it does later', async () => {
+  it('belongs to the scope around it when it opens new scopes', async () => {
     const outer = backend.openCancelScope();
     const gate = new Deferred();
     await outer.run(async () => {
@@ -236,7 +236,7 @@ describe('code that outlives its scope', () => {
     });
   });
 
-  it('belongs to the scope around it: with the scopes it is in', async () => {
+  it('moves the scopes that it is in to the scope around it', async () => {
     const outer = backend.openCancelScope();
     await outer.run(async () => {
       let late: Promise<unknown> | undefined;
@@ -250,7 +250,7 @@ describe('code that outlives its scope', () => {
     });
   });
 
-  it('loses its shield, when that is what it has outlived', async () => {
+  it('is no longer shielded once it has outlived the shield', async () => {
     const outer = backend.openCancelScope();
     await outer.run(async () => {
       outer.cancel();
@@ -265,7 +265,7 @@ describe('code that outlives its scope', () => {
     });
   });
 
-  it('stays cancelled if its scope was, also in new scopes', async () => {
+  it('stays cancelled if its scope was cancelled, even in new scopes', async () => {
     const scope = backend.openCancelScope();
     const gate = new Deferred();
     let late: Promise<unknown[]> | undefined;
@@ -282,7 +282,7 @@ describe('code that outlives its scope', () => {
     expect(await late).toEqual([scope.signal.reason, scope.signal.reason, 'shielded']);
   });
 
-  it('is free when nothing is left around it', async () => {
+  it('is in no scope when none around it is open', async () => {
     let late: Promise<void> | undefined;
     await backend.bootstrap(async () => {
       late = new Promise<void>(setImmediate).then(() => backend.sleep(1));
@@ -292,7 +292,7 @@ describe('code that outlives its scope', () => {
 });
 
 describe('code that outlives its task', () => {
-  it('is still that task: it may release the lock that this took', async () => {
+  it('still runs in that task, and may release a lock that the task holds', async () => {
     await backend.bootstrap(async () => {
       const lock = backend.createLock();
       const main = backend.getCurrentTask();
@@ -315,8 +315,8 @@ describe('code that outlives its task', () => {
   });
 });
 
-describe('a cancellation that nobody awaits', () => {
-  it('is no unhandled rejection, of whatever call', async () => {
+describe('a cancellation that is not awaited', () => {
+  it('is not an unhandled rejection of any call', async () => {
     const scope = backend.openCancelScope();
     await scope.run(async () => {
       const lock = backend.createLock();

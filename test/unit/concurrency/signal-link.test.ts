@@ -21,7 +21,7 @@ describe('openCancelScope({ signal })', () => {
     expect([scope.cancelCalled(), scope.cancelledCaught()]).toEqual([true, true]);
   });
 
-  it('takes a signal that has aborted already, and feels it when it is entered', async () => {
+  it('takes a signal that has aborted already, and is cancelled when it is entered', async () => {
     for (const signal of [
       AbortSignal.abort('early'),
       ((): AbortSignal => {
@@ -37,7 +37,7 @@ describe('openCancelScope({ signal })', () => {
     }
   });
 
-  it('feels a signal that aborts between its making and its entering', async () => {
+  it('is cancelled by a signal that aborts between its creation and its entry', async () => {
     const controller = new AbortController();
     const scope = backend.openCancelScope({ signal: controller.signal });
     controller.abort();
@@ -59,7 +59,7 @@ describe('openCancelScope({ signal })', () => {
     expect(linked.map((scope) => scope.cancelledCaught())).toEqual([true, true, true]);
   });
 
-  it('leaves one listener for any number of scopes, and none after the last', async () => {
+  it('adds one listener for any number of scopes, and removes it after the last', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): unknown => warnings.push(warning);
     process.on('warning', onWarning);
@@ -77,7 +77,7 @@ describe('openCancelScope({ signal })', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('leaves no listener of a scope that is cancelled otherwise, or fails, or is never entered', async () => {
+  it('leaves no listener if the scope is cancelled in another way, fails, or is never entered', async () => {
     const { signal } = new AbortController();
     backend.openCancelScope({ signal });
     expect(listenersOf(signal)).toBe(0);
@@ -105,7 +105,7 @@ describe('openCancelScope({ signal })', () => {
     expect((scope.signal.reason as CancelledError).cause).toBe(source.signal.reason);
   });
 
-  it('refuses what is no signal', () => {
+  it('refuses a value that is not a signal', () => {
     for (const signal of [null, 1, {}, new AbortController()]) {
       expect(() => backend.openCancelScope({ signal: signal as never })).toThrow(TypeError);
     }

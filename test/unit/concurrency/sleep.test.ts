@@ -6,7 +6,7 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('sleep', () => {
-  it('takes its time on the clock of the backend', async () => {
+  it('waits on the clock of the backend', async () => {
     const start = backend.currentTime();
     await backend.sleep(25);
     expect(backend.currentTime()).toBe(start + 25);
@@ -21,7 +21,7 @@ describe('sleep', () => {
     }
   });
 
-  it('wakes sleepers of the same moment in the order in which they went to sleep', async () => {
+  it('wakes tasks of the same deadline in the order in which they went to sleep', async () => {
     const log: number[] = [];
     const deadline = backend.currentTime() + 10;
     await Promise.all(
@@ -30,7 +30,7 @@ describe('sleep', () => {
     expect(log).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('of 0 lets every other ready task run first', async () => {
+  it('lets every other ready task run first if the delay is 0', async () => {
     const log: string[] = [];
     await backend.createTaskGroup().run(async (group) => {
       group.startSoon(async () => {
@@ -53,7 +53,7 @@ describe('sleep', () => {
     expect(await rejection(backend.sleepUntil(NaN))).toBeInstanceOf(RangeError);
   });
 
-  it('of Infinity ends by cancellation alone', async () => {
+  it('ends only by a cancellation if the delay is Infinity', async () => {
     for (const forever of [
       () => backend.sleep(Infinity),
       () => backend.sleepUntil(Infinity),
@@ -80,7 +80,7 @@ describe('sleepUntil', () => {
     expect(backend.currentTime()).toBe(deadline);
   });
 
-  it('of a time that has passed is a plain checkpoint', async () => {
+  it('is a plain checkpoint if the deadline has passed', async () => {
     const start = backend.currentTime();
     await backend.sleepUntil(start - 5);
     await backend.sleepUntil(-Infinity);
@@ -107,7 +107,7 @@ describe('coroYield', () => {
     expect(log).toEqual(['task', 'body']);
   });
 
-  it('takes turns with others who do the same', async () => {
+  it('takes turns with other tasks that yield', async () => {
     const log: string[] = [];
     await backend.gather(
       ...['a', 'b'].map((name) => async () => {
@@ -126,7 +126,7 @@ describe('coroYield', () => {
     readFile(new URL(import.meta.url), () => {
       state.isRead = true;
     });
-    // Each turn is one round of the loop; the thread that reads needs some.
+    // Each turn is one round of the loop. The thread that reads the file takes several.
     for (let i = 0; i < 1_000_000 && !state.isRead; i++) await real.coroYield();
     expect(state.isRead).toBe(true);
   });

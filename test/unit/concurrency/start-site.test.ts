@@ -27,13 +27,13 @@ async function stackOf(running: Promise<unknown>): Promise<string> {
 }
 
 describe('the stack of a failed task', () => {
-  it('shows where its function was', async () => {
+  it('shows where the function threw', async () => {
     const stack = await stackOf(theStarter());
     expect(stack).toContain('theFailure');
     expect(stack).not.toContain('which was started');
   });
 
-  it('shows who started it, under the debug switch, without the frames of the library', async () => {
+  it('shows where the task was started, without frames of the library, while debugging is on', async () => {
     setDebug(true);
     const stack = await stackOf(theStarter());
     expect(stack).toContain('theFailure');
@@ -41,7 +41,7 @@ describe('the stack of a failed task', () => {
     expect(stack).not.toMatch(/dist.concurrency/);
   });
 
-  it('shows it for the task in which the error arose, and leaves frozen errors alone', async () => {
+  it('shows the start of the task in which the error arose, and does not change frozen errors', async () => {
     setDebug(true);
     const nested = await rejection(
       backend.createTaskGroup().run(async (group) => {

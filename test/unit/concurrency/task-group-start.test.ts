@@ -17,7 +17,7 @@ async function failures(running: Promise<unknown>): Promise<unknown[]> {
 }
 
 describe('TaskGroup.startSoon', () => {
-  it('begins tasks in the order of the calls, after the caller has gone on', async () => {
+  it('begins tasks in the order of the calls, after the current turn of the caller', async () => {
     const log: string[] = [];
     await backend.createTaskGroup().run(async (group) => {
       for (const name of ['a', 'b', 'c']) group.startSoon(() => log.push(name));
@@ -28,7 +28,7 @@ describe('TaskGroup.startSoon', () => {
     expect(log).toEqual(['body', 'a', 'b', 'c', 'yielded']);
   });
 
-  it('makes a failure of what a function throws at once', async () => {
+  it('treats an error that the function throws at once as a failure of the task', async () => {
     const error = new Error('sync');
     const running = backend.createTaskGroup().run((group) => {
       group.startSoon(() => {
@@ -38,7 +38,7 @@ describe('TaskGroup.startSoon', () => {
     expect(await failures(running)).toEqual([error]);
   });
 
-  it('refuses what is no function, and a name that is no string, at once', async () => {
+  it('throws at once for a value that is not a function and a name that is not a string', async () => {
     await backend.createTaskGroup().run(async (group) => {
       expect(() => group.startSoon(Promise.resolve() as never)).toThrow(TypeError);
       expect(() => group.startSoon(() => undefined, { name: 5 as never })).toThrow(TypeError);
@@ -46,7 +46,7 @@ describe('TaskGroup.startSoon', () => {
     });
   });
 
-  it('names tasks: by the option, by the function, else by number', async () => {
+  it('names tasks by the option, the function or a number', async () => {
     const names: string[] = [];
     const note = (): void => void names.push(backend.getCurrentTask().name);
     await backend.createTaskGroup().run((group) => {
@@ -59,7 +59,7 @@ describe('TaskGroup.startSoon', () => {
     expect(names).toEqual(['x', 'named', expect.stringMatching(/^task-\d+$/)]);
   });
 
-  it('gives tasks the context of their starter, not that of the group', async () => {
+  it('runs tasks in the context of the caller, not in that of the group', async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];
     const note = async (): Promise<void> => {
@@ -77,7 +77,7 @@ describe('TaskGroup.startSoon', () => {
     expect(seen).toEqual(['host', 'other', undefined, 'host', 'other', undefined]);
   });
 
-  it('works from anywhere while the group is open: it is the group that cancels', async () => {
+  it('starts a task that only the group cancels, no matter which scope the call is in', async () => {
     let opened: TaskGroup | undefined;
     const elsewhere = backend.openCancelScope();
     await backend.createTaskGroup().run(async (group) => {
@@ -111,7 +111,7 @@ describe('TaskGroup.startSoon', () => {
 });
 
 describe('TaskGroup.start', () => {
-  it('resolves when the task has begun, to a handle that knows it', async () => {
+  it('resolves when the task has begun, to a handle with the info of the task', async () => {
     await backend.createTaskGroup().run(async (group) => {
       let seen: TaskInfo | undefined;
       const task = await group.start(
@@ -127,7 +127,7 @@ describe('TaskGroup.start', () => {
     });
   });
 
-  it('resolves to a handle that is done, if the task failed at once', async () => {
+  it('resolves to a handle that is done if the task failed at once', async () => {
     const error = new Error('boom');
     const running = backend.createTaskGroup().run(async (group) => {
       const task = await group.start(fail(error));
@@ -139,7 +139,7 @@ describe('TaskGroup.start', () => {
     expect(await failures(running)).toEqual([error]);
   });
 
-  it('starts nothing in a cancelled scope', async () => {
+  it('starts no task in a cancelled scope', async () => {
     let hasRun = false;
     const scope = backend.openCancelScope();
     await backend.createTaskGroup().run(async (group) => {
@@ -150,7 +150,7 @@ describe('TaskGroup.start', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('takes the task back when it is cancelled before that has begun', async () => {
+  it('starts no task if it is cancelled before the task has begun', async () => {
     let hasRun = false;
     const scope = backend.openCancelScope();
     await backend.createTaskGroup().run(async (group) => {
@@ -164,7 +164,7 @@ describe('TaskGroup.start', () => {
     expect(scope.cancelledCaught()).toBe(true);
   });
 
-  it('is successful though the first step of the task cancels the starter', async () => {
+  it('succeeds even if the first step of the task cancels the caller', async () => {
     const scope = backend.openCancelScope();
     await backend.createTaskGroup().run((group) =>
       scope.run(async () => {

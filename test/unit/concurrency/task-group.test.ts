@@ -9,7 +9,7 @@ function fail(error: unknown): () => Promise<never> {
   return () => Promise.reject(error);
 }
 
-/** Fails when it is cancelled. */
+/** A task that fails when it is cancelled. */
 function failLater(error: unknown): () => Promise<never> {
   return () =>
     backend.sleepForever().catch(() => {
@@ -24,12 +24,12 @@ async function failures(running: Promise<unknown>): Promise<unknown[]> {
 }
 
 describe('TaskGroup.run', () => {
-  it('of an empty group resolves to what the body returns', async () => {
+  it('resolves to the value of the body if the group has no tasks', async () => {
     expect(await backend.createTaskGroup().run(() => 'at once')).toBe('at once');
     expect(await backend.createTaskGroup().run(async () => 'later')).toBe('later');
   });
 
-  it('waits for all tasks, those included that tasks start while it waits', async () => {
+  it('waits for all tasks, even those that tasks start while it waits', async () => {
     const ended: number[] = [];
     await backend.createTaskGroup().run((group) => {
       const spawn = (depth: number): void => {
@@ -66,7 +66,7 @@ describe('TaskGroup.run', () => {
     expect(hasRun).toBe(false);
   });
 
-  it('rejects with an AggregateError of the one failure of a task, and cancels the others and the body, telling them why', async () => {
+  it('rejects with an AggregateError if one task fails, and cancels the rest with that failure as the cause', async () => {
     const error = new RangeError('boom');
     const told: unknown[] = [];
     const tell = (): Promise<never> =>
@@ -85,7 +85,7 @@ describe('TaskGroup.run', () => {
     expect(told).toEqual([error, error]);
   });
 
-  it('collects the failures of tasks that fail while they are cancelled, or shielded later', async () => {
+  it('collects the failures of tasks that fail while they are cancelled or shielded', async () => {
     const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
     const errors = await failures(
       backend.createTaskGroup().run((group) => {
@@ -98,7 +98,7 @@ describe('TaskGroup.run', () => {
     expect(errors).toEqual([a, b, c]);
   });
 
-  it("rejects with the body's own error, if that alone failed", async () => {
+  it('rejects with the error of the body if no task failed', async () => {
     const error = new Error('body');
     let isEnded = false;
     const running = backend.createTaskGroup().run(async (group) => {
@@ -131,7 +131,7 @@ describe('TaskGroup.run', () => {
     expect(await failures(running)).toEqual([a, b]);
   });
 
-  it('keeps AggregateErrors of tasks nested, and CancelledErrors out of them', async () => {
+  it('keeps AggregateErrors of tasks nested, without CancelledErrors', async () => {
     const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
     const errors = await failures(
       backend.createTaskGroup().run((group) => {
@@ -154,13 +154,13 @@ describe('TaskGroup.run', () => {
     expect((errors[1] as AggregateError).errors).toEqual([a, b]);
   });
 
-  it('counts a failure with values that are no errors', async () => {
+  it('counts a rejection with a value that is not an error as a failure', async () => {
     expect(
       await failures(backend.createTaskGroup().run((group) => group.startSoon(fail(undefined)))),
     ).toEqual([undefined]);
   });
 
-  it('keeps the failure with a cause of a stranger a failure further outside, also when that stranger was cancelled from outside meanwhile', async () => {
+  it('still treats a failure caused by a foreign cancellation as one after that scope was cancelled from outside', async () => {
     const outer = backend.createTaskGroup();
     const error = await rejection(
       backend.bootstrap(() =>
@@ -182,7 +182,7 @@ describe('TaskGroup.run', () => {
     expect((error as AggregateError).errors).toMatchObject([{ message: 'aborted' }]);
   });
 
-  it('has not caught what a task was ended by, if that came from beyond a shield', async () => {
+  it('has not caught a cancellation that ended a task if it came from outside a shield', async () => {
     const outer = backend.openCancelScope();
     const group = backend.createTaskGroup();
     await outer.run(async () => {
@@ -201,7 +201,7 @@ describe('TaskGroup.run', () => {
     expect(group.cancelScope.cancelledCaught()).toBe(false);
   });
 
-  it('takes an error caused by the cancellation of its own scope for a cancellation, and one caused by that of a stranger for a failure', async () => {
+  it('treats an error caused by its own cancellation as a cancellation, and one caused by a foreign cancellation as a failure', async () => {
     const scope = backend.openCancelScope();
     await scope.run(() =>
       backend.createTaskGroup().run(async (group) => {
@@ -247,7 +247,7 @@ describe('TaskGroup.cancelScope', () => {
     expect(group.cancelScope.cancelledCaught()).toBe(true);
   });
 
-  it('leaves the result of a body that had ended', async () => {
+  it('does not replace the result of a body that had ended', async () => {
     const group = backend.createTaskGroup();
     group.cancelScope.deadline = backend.currentTime() + 10;
     const result = await group.run(() => {
@@ -275,7 +275,7 @@ describe('TaskGroup.cancelScope', () => {
     expect(begun).toBe(2);
   });
 
-  it('is not to be run by itself', async () => {
+  it('refuses to be run by itself', async () => {
     const group = backend.createTaskGroup();
     expect(await rejection(group.cancelScope.run(() => undefined))).toBeInstanceOf(
       InvalidStateError,
@@ -323,7 +323,7 @@ describe('a scope around a group', () => {
     });
   });
 
-  it('hears nothing of a cancellation that hurt no task', async () => {
+  it('resolves to the result if its cancellation ended no task', async () => {
     const scope = backend.openCancelScope();
     const result = await scope.run(() =>
       backend.createTaskGroup().run((group) => {
@@ -368,7 +368,7 @@ describe('a scope around a group', () => {
 });
 
 describe('a CancelledError of a user', () => {
-  it('ends its task as cancelled, and is no failure of the group', async () => {
+  it('ends its task as cancelled, and is not a failure of the group', async () => {
     const error = new CancelledError('mine');
     const result = await backend.createTaskGroup().run(async (group) => {
       const task = await group.start(() => backend.sleep(1).then(fail(error)));
@@ -382,7 +382,7 @@ describe('a CancelledError of a user', () => {
     expect(result).toBe('undisturbed');
   });
 
-  it('that ends the body cancels the tasks, and goes on', async () => {
+  it('cancels the tasks and is passed on if it ends the body', async () => {
     const error = new CancelledError('mine');
     let isCancelled = false;
     const running = backend.createTaskGroup().run(async (group) => {

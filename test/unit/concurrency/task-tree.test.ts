@@ -11,7 +11,7 @@ describe('taskTree', () => {
     expect(formatTaskTree()).toBe('');
   });
 
-  it('shows tasks, scopes with their deadlines, and what each waits for', async () => {
+  it('shows tasks, scopes with their deadlines, and pending checkpoints', async () => {
     let text = '';
     await backend.bootstrap(
       async () => {
@@ -69,7 +69,7 @@ describe('taskTree', () => {
     );
   });
 
-  it('is data', async () => {
+  it('is plain data', async () => {
     await backend.bootstrap(
       () => {
         const { id } = backend.getCurrentTask();
@@ -109,7 +109,7 @@ describe('taskTree', () => {
     );
   });
 
-  it('shows scopes outside of any task, and trees of any depth', async () => {
+  it('shows scopes outside of any task, and works at any depth', async () => {
     const scope = backend.openCancelScope();
     const nest = (depth: number): Promise<unknown> =>
       depth === 0

@@ -7,7 +7,7 @@ import { rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 const forever = (): Promise<never> => backend.sleepForever();
 
-/** Runs `use` beside a task, whose failure is no concern of the test. */
+/** Runs `use` beside a task. A failure of the task does not fail the test. */
 async function withTask<R>(
   fn: () => Awaitable<R>,
   use: (task: Task<R>) => Awaitable<void>,
@@ -36,7 +36,7 @@ const swallowing = (value: number) => (): Promise<number> =>
 const failing = (error: Error) => (): Promise<never> => Promise.reject(error);
 
 describe('Task', () => {
-  it('is done after result, error and cancellation', async () => {
+  it('is done after a result, an error and a cancellation', async () => {
     await withTask(
       () => backend.sleep(5),
       async (task) => {
@@ -57,7 +57,7 @@ describe('Task', () => {
     });
   });
 
-  it('is cancelled at its current checkpoint or at the next one, siblings and group are not', async () => {
+  it('is cancelled at its current or next checkpoint, without its siblings and group', async () => {
     const result = await backend.createTaskGroup().run(async (group) => {
       const waiting = await group.start(forever);
       const busy = await group.start(async () => {
@@ -73,7 +73,7 @@ describe('Task', () => {
     expect(result).toBe('undisturbed');
   });
 
-  it('tells by cancel() whether there was something left to cancel', async () => {
+  it('returns false from cancel() once it has ended', async () => {
     await withTask(swallowing(1), async (task) => {
       expect(task.cancel()).toBe(true);
       expect(task.cancel()).toBe(true);
@@ -130,7 +130,7 @@ describe('Task', () => {
 });
 
 describe('Task.wait', () => {
-  it('never rejects with the error of the task, and is a checkpoint when that is done', async () => {
+  it('never rejects with the error of the task, and is a checkpoint even if the task is done', async () => {
     await withTask(failing(new Error('boom')), async (task) => {
       await task.wait();
       await task.wait();
@@ -139,7 +139,7 @@ describe('Task.wait', () => {
     });
   });
 
-  it('leaves the task alone when the waiter is cancelled', async () => {
+  it('does not cancel the task when the waiter is cancelled', async () => {
     await withTask(
       () => backend.sleep(20).then(() => 42),
       async (task) => {
@@ -152,7 +152,7 @@ describe('Task.wait', () => {
 });
 
 describe('Task.join', () => {
-  it('gives the value, as often as asked, to all who ask', async () => {
+  it('resolves every call to the value, no matter how many there are', async () => {
     await withTask(
       () => backend.sleep(5).then(() => 42),
       async (task) => {
@@ -164,7 +164,7 @@ describe('Task.join', () => {
     );
   });
 
-  it('gives the very error, as often as asked', async () => {
+  it('rejects every call with the same error object', async () => {
     const error = new Error('boom');
     await withTask(
       () => backend.sleep(5).then(failing(error)),
@@ -178,7 +178,7 @@ describe('Task.join', () => {
     );
   });
 
-  it('gives CancelledError if the task was cancelled', async () => {
+  it('rejects with a CancelledError if the task was cancelled', async () => {
     await withTask(forever, async (task) => {
       const joining = rejection(task.join());
       task.cancel();
@@ -188,7 +188,7 @@ describe('Task.join', () => {
     });
   });
 
-  it('needs not be awaited: the failure is the affair of the group', async () => {
+  it('need not be awaited: the group deals with the failure', async () => {
     await withTask(
       () => backend.sleep(5).then(failing(new Error('boom'))),
       async (task) => {
@@ -202,7 +202,7 @@ describe('Task.join', () => {
     );
   });
 
-  it('refuses to wait for its own end, in the task itself, shielded or not', async () => {
+  it('refuses to wait within the task itself, shielded or not', async () => {
     await backend.createTaskGroup().run(async (group) => {
       const tasks: Task<unknown[]>[] = [];
       tasks.push(
@@ -243,7 +243,7 @@ describe('Task.joinOrCancel', () => {
     );
   });
 
-  it('gives the value of a task that swallows it, and the scope has caught nothing', async () => {
+  it('resolves to the value of a task that swallows the cancellation, and the scope has caught nothing', async () => {
     await withTask(swallowing(42), async (task) => {
       const scope = backend.moveOnAfter(1);
       expect(await scope.run(() => task.joinOrCancel())).toBe(42);
@@ -251,7 +251,7 @@ describe('Task.joinOrCancel', () => {
     });
   });
 
-  it('gives the error of a task that fails because of it', async () => {
+  it('rejects with the error of a task that fails because of the cancellation', async () => {
     const error = new Error('cleanup');
     await withTask(
       () => forever().catch(failing(error)),
@@ -261,7 +261,7 @@ describe('Task.joinOrCancel', () => {
     );
   });
 
-  it('does the same in a scope that is cancelled already', async () => {
+  it('cancels the task in a scope that is cancelled already, too', async () => {
     const cancelledScope = (): ReturnType<typeof backend.openCancelScope> => {
       const scope = backend.openCancelScope();
       scope.cancel();
@@ -280,7 +280,7 @@ describe('Task.joinOrCancel', () => {
     });
   });
 
-  it('cancels a task that is cancelled by the same scope, without harm', async () => {
+  it('works if the same scope cancels the waiter and the task', async () => {
     const scope = backend.openCancelScope();
     await scope.run(() =>
       backend.createTaskGroup().run(async (group) => {

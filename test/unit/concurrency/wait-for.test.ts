@@ -4,13 +4,13 @@ import { Deferred, rejection, virtualBackend } from './fixture';
 const backend = virtualBackend();
 
 describe('waitFor', () => {
-  it('gives the result or the very error of the promise', async () => {
+  it('settles with the result or the same error object as the promise', async () => {
     expect(await backend.waitFor(Promise.resolve(42))).toBe(42);
     const error = new Error('boom');
     expect(await rejection(backend.waitFor(Promise.reject(error)))).toBe(error);
   });
 
-  it('abandons the promise when it is cancelled, and drops its late result or error', async () => {
+  it('abandons the promise when it is cancelled, and drops a late result or error', async () => {
     for (const settle of [
       (late: Deferred) => late.resolve(),
       (late: Deferred) => late.reject(new Error('late')),
@@ -24,7 +24,7 @@ describe('waitFor', () => {
     }
   });
 
-  it('drops the error of a promise that it is given in a cancelled scope', async () => {
+  it('drops the error of its promise in a cancelled scope', async () => {
     const scope = backend.openCancelScope();
     scope.cancel();
     await scope.run(() => backend.waitFor(Promise.reject(new Error('boom'))));
@@ -32,7 +32,7 @@ describe('waitFor', () => {
     await new Promise(setImmediate);
   });
 
-  it('takes any thenable, also one that calls back at once, twice, or throws', async () => {
+  it('takes any thenable, even one that calls back at once or twice, or throws', async () => {
     const twice = {
       then(resolve: (value: number) => void, reject: (reason: unknown) => void) {
         resolve(1);
@@ -52,7 +52,7 @@ describe('waitFor', () => {
     );
   });
 
-  it('refuses what is no promise', async () => {
+  it('refuses a value that is not a promise', async () => {
     for (const value of [5, undefined, null, () => Promise.resolve(), {}]) {
       expect(await rejection(backend.waitFor(value as never))).toMatchObject({
         code: 'ERR_INVALID_ARG_TYPE',

@@ -19,7 +19,7 @@ describe('currentScope', () => {
     expect(currentScope()).toBe(undefined);
   });
 
-  it('of code that outlived its scope is the innermost that is still open', async () => {
+  it('is the innermost open scope for code that outlived its scope', async () => {
     await backend.openCancelScope().run(async (outer) => {
       let late: Promise<void> | undefined;
       await backend.openCancelScope().run(() => {
@@ -33,7 +33,7 @@ describe('currentScope', () => {
 });
 
 describe('outsideOfTasks', () => {
-  it('calls without any context, and gives the result', async () => {
+  it('calls without any context, and returns the result', async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen = storage.run('user', () =>
       backend

@@ -30,7 +30,7 @@ class ListScope implements WaitScope {
 }
 
 describe('Operation', () => {
-  it('is in its scope until it ends, whichever way', async () => {
+  it('is in its scope until it ends, in each possible way', async () => {
     const endings: ((probe: Probe) => void)[] = [
       (probe) => probe.settle(5),
       (probe) => probe.fail(new Error('boom')),
@@ -58,7 +58,7 @@ describe('Operation', () => {
     expect(failed.withdrawn).toBe(0);
   });
 
-  it('cancelled, takes itself out of its resource, and is no unhandled rejection', async () => {
+  it('unlinks itself from its resource when cancelled, without an unhandled rejection', async () => {
     const reason = new CancelledError();
     const probe = new Probe().enter(new ListScope());
     probe.cancel(reason);
@@ -69,7 +69,7 @@ describe('Operation', () => {
 });
 
 describe('isCancelled and cancelled', () => {
-  it('look at the scope, if there is one', async () => {
+  it('look at the scope if there is one', async () => {
     const scope = new ListScope();
     expect([isCancelled(undefined), isCancelled(scope)]).toEqual([false, false]);
     scope.cancellation = new CancelledError();
