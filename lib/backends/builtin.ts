@@ -53,8 +53,8 @@ export function ensureBackend(backend?: AsyncBackend | BuiltinBackendName): Asyn
 }
 
 /**
- * Whether a value is a backend with networking, of this library or custom. It has the methods of the
- * contract then; none is called.
+ * Whether a value is a backend with networking, of this library or custom. It has the methods of
+ * the contract then; none is called.
  */
 export function isAsyncBackend(value: unknown): value is AsyncBackend {
   const { bootstrap, createTcpConnection, createTcpListeners } =

@@ -97,7 +97,9 @@ export interface SocketDriver {
     backend: AsyncBackend,
     socket: unknown,
   ): Awaitable<AsyncDatagramListener<InetAddress | UnixPath>>;
-  /** What an fd is. The fd stays the caller's. @throws the system's error; TypeError if no socket */
+  /**
+   * What an fd is. The fd stays the caller's. @throws the system's error; TypeError if no socket
+   */
   roleOf(fd: number): SocketRole;
 }
 

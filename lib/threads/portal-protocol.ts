@@ -35,7 +35,9 @@ export const CLOSED = 3;
 
 /** A handle with the parts that only this library uses. */
 export interface OwnPortalHandle extends PortalHandle {
-  /** Memory of both threads: the count of replies, on which a blocked thread waits, and the state. */
+  /**
+   * Memory of both threads: the count of replies, on which a blocked thread waits, and the state.
+   */
   readonly signals: SharedArrayBuffer;
   /** The id of the portal's thread. */
   readonly threadId: number;

@@ -40,8 +40,8 @@ export function abortError(reason: unknown): Error {
 
 const made = new WeakSet<Error>();
 /**
- * A new CancelledError with the cancellation in `error` as its cause. For an AbortError, or an error
- * that this function made, that is the cause of `error`, not `error` itself.
+ * A new CancelledError with the cancellation in `error` as its cause. For an AbortError, or an
+ * error that this function made, that is the cause of `error`, not `error` itself.
  */
 export function becauseOf(error: unknown): CancelledError {
   const cause =

@@ -56,8 +56,8 @@ function interfaceOf(scopeId: number): string | undefined {
 
 /**
  * A Unix path as text, which is all that net takes.
- * @throws TypeError; ENAMETOOLONG for a path that net would cut; UnsupportedOperationError for bytes
- *   that are not UTF-8, and for an abstract name where net knows none
+ * @throws TypeError; ENAMETOOLONG for a path that net would cut; UnsupportedOperationError for
+ *   bytes that are not UTF-8, and for an abstract name where net knows none
  */
 export function pipePath(name: string, path: UnixPath, syscall: string): string {
   checkUnixPath(name, path);

@@ -66,8 +66,8 @@ export const hasReusePort =
   major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
 /**
- * Abstract Unix names, which Linux alone has. Before Node 22, net cut a name at its first NUL, which
- * left nothing of an abstract name.
+ * Abstract Unix names, which Linux alone has. Before Node 22, net cut a name at its first NUL,
+ * which left nothing of an abstract name.
  */
 export const hasAbstractNames = isLinux && major >= 22;
 

@@ -183,7 +183,9 @@ function isNotFound(error: unknown): boolean {
   return (error as Partial<ResolverError> | null)?.code === 'ENOTFOUND';
 }
 
-/** Ends a look-up as the promise of `ask` ends. It serves many tasks, and has the context of none. */
+/**
+ * Ends a look-up as the promise of `ask` ends. It serves many tasks, and has the context of none.
+ */
 function follow<T extends unknown[]>(lookup: Lookup<T>, ask: () => Promise<T>): void {
   outsideOfTasks(ask).then(
     (result) => {

@@ -37,8 +37,8 @@ class UnixFile {
   }
 
   /**
-   * Calls `close`, which closes the server. libuv then unlinks the path, whichever file it leads to.
-   * If that is not the file of this listener, the file is moved away for that moment.
+   * Calls `close`, which closes the server. libuv then unlinks the path, whichever file it leads
+   * to. If that is not the file of this listener, the file is moved away for that moment.
    */
   closeWith(close: () => void): void {
     const path = this.#path;

@@ -28,8 +28,8 @@ function claim(socket: object): void {
 
 /**
  * What an fd can be used for, as far as a write of no bytes tells: it sends nothing, but only a
- * socket with a peer takes it. A stream socket without a peer counts as a listener here: net listens
- * on it.
+ * socket with a peer takes it. A stream socket without a peer counts as a listener here: net
+ * listens on it.
  * @throws EBADF; TypeError if the fd is no socket
  */
 export function roleOfFd(fd: number): SocketRole {

@@ -14,7 +14,9 @@ export const numbers: NetworkConstants = {
   AI_ADDRCONFIG: 32,
 };
 
-/** A third backend: its sockets are what a test gives it, and only as far as the test needs them. */
+/**
+ * A third backend: its sockets are what a test gives it, and only as far as the test needs them.
+ */
 export class FakeBackend extends NetworkingBackend {
   readonly name = 'fake';
 
