@@ -52,6 +52,17 @@ run('cmake', [
 ]);
 run('cmake', ['--build', build, '--parallel', '2']);
 
+/**
+ * The folder of the real python3. The one on PATH may be a script that starts it, and every program
+ * of such a script would load the sanitizer.
+ */
+function pythonFolder() {
+  const { stdout } = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], {
+    encoding: 'utf8',
+  });
+  return path.dirname(stdout?.trim() ?? '');
+}
+
 const tests = process.argv.slice(2);
 run(
   process.execPath,
@@ -73,6 +84,7 @@ run(
   ],
   {
     ...process.env,
+    PATH: [pythonFolder(), process.env.PATH].join(path.delimiter),
     SOCKSCOPE_PREBUILD: build,
     LD_PRELOAD: runtime('libasan.so'),
     // A report ends the process with a status that no test expects.

@@ -83,3 +83,15 @@ export function text(bytes: Uint8Array): string {
 export function bytes(value: string): Uint8Array {
   return Uint8Array.from(Buffer.from(value, 'latin1'));
 }
+
+/** The scope was cancelled, and it stopped its own error, or not. */
+export function hasFlags(
+  scope: { cancelCalled(): boolean; cancelledCaught(): boolean },
+  called: boolean,
+  caught: boolean,
+): void {
+  assert.deepEqual(
+    { called: scope.cancelCalled(), caught: scope.cancelledCaught() },
+    { called, caught },
+  );
+}

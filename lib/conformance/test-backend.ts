@@ -11,6 +11,7 @@ import { testResolving } from './resolving';
 import { testRunning } from './running';
 import { lacks } from './scenario';
 import { testScopes } from './scopes';
+import { testDeadlines } from './deadlines';
 import { STREAM_KINDS } from './stream-kinds';
 import { STREAM_LISTENER_KINDS, testStreamListener } from './stream-listener';
 import { testStreamTransport } from './stream-transport';
@@ -48,6 +49,7 @@ import { testWrapping } from './wrapping';
 export function testBackend(runner: TestRunner, subject: ConformanceSubject): void {
   testRunning(runner, subject);
   testScopes(runner, subject);
+  testDeadlines(runner, subject);
   testGroups(runner, subject);
   testTasks(runner, subject);
   testLocks(runner, subject);

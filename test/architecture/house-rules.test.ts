@@ -45,7 +45,8 @@ describe('files', () => {
 
 describe('comments', () => {
   /** A line of 101 columns or more that is a comment, or ends in one. */
-  const tooWide = /^(?=.{101})(\s*(\/\/|\/?\*)|.*[;,{}()[\]]\s+\/\/ )/;
+  // A statement that prettier is to leave alone may be wider.
+  const tooWide = /^(?=.{101})(?!.*prettier-ignore$)(\s*(\/\/|\/?\*)|.*[;,{}()[\]]\s+\/\/ )/;
 
   it('end at column 100', () => {
     expect([...lib, ...native, ...programs].flatMap((file) => grep(file, tooWide))).toEqual([]);
