@@ -149,7 +149,7 @@ describe('a Socket that is collected unclosed', () => {
       /^ResourceWarning SOCKSCOPE_UNCLOSED A Socket \(fd \d+\) was garbage-collected unclosed; its fd has been closed\. It was created:\n/,
     );
     expect(stdout).toMatch(
-      /It was created:\n +at new Socket .*\n +at \w+\.create .*\n +at forgetful /,
+      /It was created:\n +at new NativeSocket .*\n +at \w+\.create .*\n +at forgetful /,
     );
     expect(stdout).not.toContain('leaks.js');
   });
