@@ -400,7 +400,9 @@ describe('createUnixStreamListener', () => {
       const before = openFdCount();
       const error = await rejection(backend[create](path));
       expect(error).toMatchObject({ code: 'EADDRINUSE', syscall: 'bind', path });
-      expect(error.message).toMatch(/the file exists: .* remove the file if no process listens there/);
+      expect(error.message).toMatch(
+        /the file exists: .* remove the file if no process listens there/,
+      );
       expect(existsSync(path)).toBe(true);
       expect(await rejection(backend[create]('/nonexistent/socket'))).toMatchObject({
         code: 'ENOENT',
