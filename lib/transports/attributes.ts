@@ -13,9 +13,6 @@ import type { SocketOptions } from '../socket/options';
  * @example
  * const SerialAttribute = Object.freeze({ baudRate: typedAttribute('baudRate') });
  * class SerialPort extends BaseTransport {
- *   constructor(backend) {
- *     super(backend);
- *   }
  *   attributes() {
  *     return new Map([[SerialAttribute.baudRate, () => 9600]]);
  *   }

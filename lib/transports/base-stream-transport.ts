@@ -22,9 +22,6 @@ const EMPTY = new Uint8Array(0);
  *
  * @example
  * class Zeros extends BaseStreamReadTransport {
- *   constructor(backend) {
- *     super(backend);
- *   }
  *   async recvInto(buffer) {
  *     await this.backend().coroYield(); // a checkpoint, like every receive
  *     new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).fill(0);
@@ -87,9 +84,6 @@ export abstract class BaseStreamReadTransport
  * @example
  * class Counter extends BaseStreamWriteTransport {
  *   bytes = 0;
- *   constructor(backend) {
- *     super(backend);
- *   }
  *   async sendAll(data) {
  *     await this.backend().coroYield(); // a checkpoint, like every send
  *     this.bytes += data.byteLength;

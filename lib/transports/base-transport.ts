@@ -23,7 +23,7 @@ export abstract class BaseTransport implements AsyncBaseTransport {
    * @param wrapped the transports that this one stands on. `extra` asks them in this order, and
    *   `aclose` closes them in reverse.
    */
-  protected constructor(backend: AsyncBackend, wrapped: readonly AsyncBaseTransport[] = []) {
+  constructor(backend: AsyncBackend, wrapped: readonly AsyncBaseTransport[] = []) {
     this.#backend = backend;
     this.#wrapped = wrapped;
   }

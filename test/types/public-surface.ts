@@ -1,5 +1,6 @@
 // What must compile, and what must not: `npm run types` reads this file, and nothing runs it.
 import {
+  BaseStreamReadTransport,
   BusyResourceError,
   CancelledError,
   ClosedResourceError,
@@ -263,3 +264,15 @@ export async function threads(backend: AsyncBackend, transferred: PortalHandle):
 
 /** A value or a promise of it: what every body may return. */
 export const awaitable: Awaitable<number>[] = [1, Promise.resolve(1)];
+
+export async function customTransports(backend: AsyncBackend): Promise<void> {
+  class Zeros extends BaseStreamReadTransport {
+    async recvInto(buffer: Bytes): Promise<number> {
+      return buffer.byteLength;
+    }
+  }
+  // A subclass needs no constructor of its own.
+  await using zeros = new Zeros(backend);
+  const readable: AsyncStreamReadTransport = zeros;
+  void readable;
+}
