@@ -3,13 +3,10 @@ import type { AsyncStreamTransport, CancelScope } from '#lib/index';
 import { nativeBinding } from '#lib/binding';
 import { backend } from './native-kit';
 
-/** With a handle per fd, each round costs more: fewer of them take as long. */
+/** With the poll reactor each round costs more, so that fewer rounds take as long. */
 export const rounds = nativeBinding().reactorKind() === 'epoll' ? 10_000 : 2_000;
 
-/**
- * Of the rounds, so many at least must have been cancelled while they waited, and so many must have
- * come through.
- */
+/** At least so many rounds must be cancelled while they wait, and so many must complete. */
 export const ENOUGH = 100;
 
 export interface Tally {
@@ -17,7 +14,7 @@ export interface Tally {
   completed: number;
 }
 
-/** What the next tick of a peer cancels: it comes with the data, and so in one batch of events. */
+/** The scope that the peer's next tick cancels. Tick and data arrive in one batch of events. */
 let onTick: CancelScope | null = null;
 
 /** Cancels at each tick, until the stream of ticks ends. */
@@ -28,7 +25,7 @@ export async function followTicks(ticker: AsyncStreamTransport): Promise<void> {
 
 /**
  * Runs `operation` in a scope that is cancelled at some time: before its next step, a few
- * microtasks or a turn of the loop later, or only when it is through. Resolves to undefined if the
+ * microtasks or a turn of the loop later, or only after its end. Resolves to undefined if the
  * cancellation ended it.
  */
 export async function cancelSometime<T>(

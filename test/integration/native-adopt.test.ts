@@ -45,7 +45,7 @@ function opened(socket: Socket): Socket {
   return socket;
 }
 
-/** One end of a pair; both are closed at the end of the test. */
+/** One end of a pair of sockets. Both ends are closed at the end of the test. */
 function pairEnd(family?: number, type?: number): Socket {
   const [left, right] = Socket.pair(family, type);
   opened(right);
@@ -53,7 +53,7 @@ function pairEnd(family?: number, type?: number): Socket {
 }
 
 describe('wrapStreamSocket', () => {
-  it('takes either end of a pair, as a Socket and as an fd, and closes it', async () => {
+  it('wraps either end of a pair, as a Socket and as an fd, and closes it', async () => {
     const before = openFdCount();
     const [left, right] = Socket.pair();
     const wrapped = await backend.wrapStreamSocket(left);
@@ -67,7 +67,7 @@ describe('wrapStreamSocket', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('takes a TCP connection that a raw Socket has made', async () => {
+  it('wraps a TCP connection that a raw Socket has made', async () => {
     const { target } = await netServer('tcp', (socket) => socket.pipe(socket));
     const socket = Socket.create(AF_INET, SOCK_STREAM);
     if (!socket.connect({ address: '127.0.0.1', port: target as number, family: 'IPv4' }))
@@ -77,7 +77,7 @@ describe('wrapStreamSocket', () => {
     expect((await readExactly(transport, 3)).toString()).toBe('raw');
   });
 
-  it('takes a connection that the peer has left, or reset, already', async () => {
+  it('wraps a connection that the peer has closed or reset already', async () => {
     const { transport, peer } = await withPython(
       'tcp',
       `hear(); peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); peer.close(); say('reset')`,
@@ -96,7 +96,7 @@ describe('wrapStreamSocket', () => {
 });
 
 describe('the wrap methods', () => {
-  it('tell what does not fit, and leave it to the caller, open', async () => {
+  it('reject a socket of the wrong kind with the reason, and leave it open', async () => {
     const sockets: Record<string, Socket> = {
       'unconnected TCP': opened(Socket.create(AF_INET, SOCK_STREAM)),
       'unconnected UDP': opened(Socket.create(AF_INET, SOCK_DGRAM)),
@@ -151,7 +151,7 @@ describe('the wrap methods', () => {
     }
   });
 
-  it('take nothing twice', async () => {
+  it('reject a socket that is wrapped, in use or closed', async () => {
     const transport = track(await backend.wrapStreamSocket(pairEnd()));
     const socket = transport.extra(SocketAttribute.socket);
     expect(await rejection(backend.wrapStreamSocket(socket))).toBeInstanceOf(InvalidStateError);
@@ -167,7 +167,7 @@ describe('the wrap methods', () => {
     expect(await rejection(backend.wrapStreamSocket(waiting))).toBeInstanceOf(ClosedResourceError);
   });
 
-  it('adopt a listening fd of node:net’s making, and a bound datagram socket', async () => {
+  it('wrap a listening fd of node:net, and a bound datagram socket', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
@@ -202,8 +202,8 @@ describe('the wrap methods', () => {
 
 describe('listenersFromEnvironment', () => {
   /**
-   * python plays the service manager: it makes the sockets, puts them at 3, 4, ..., and becomes
-   * Node by exec, in the same process.
+   * Python plays the service manager: it makes the sockets, puts them at the fds 3, 4, ..., and
+   * runs Node.js by exec, in the same process.
    */
   const manager = `
 import os, socket, sys
@@ -249,7 +249,7 @@ ${program}`;
   const tcp = `socket.create_server(('127.0.0.1', 0))`;
   const udp = `(lambda s: (s.bind(('127.0.0.1', 0)), s)[1])(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))`;
 
-  it('gives the listeners that were passed, in order, with their names, and removes the variables', async () => {
+  it('returns the passed listeners in order, with names, and removes the variables', async () => {
     const result = await activate(
       `[${tcp}, ${udp}]`,
       `const left = Object.keys(process.env).filter((name) => name.startsWith('LISTEN_'));
@@ -280,7 +280,7 @@ ${program}`;
     });
   });
 
-  it('gives none that are another process’, and calls those without a name unknown', async () => {
+  it('returns no listener of another process, and names nameless ones unknown', async () => {
     expect(
       await activate(
         `[${tcp}]`,
@@ -296,7 +296,7 @@ ${program}`;
     ).toEqual(['unknown']);
   });
 
-  it('takes all or none, and says which does not fit', async () => {
+  it('takes all fds or none, and the error names the fd that is no listener', async () => {
     const result = await activate(
       `[${tcp}, socket.socketpair()[0]]`,
       `console.log(JSON.stringify([found.code, found.message, process.env.LISTEN_FDS]));`,
@@ -314,7 +314,7 @@ ${program}`;
 });
 
 describe('extra attributes', () => {
-  it('tell of the socket, and after the close only what needs none', async () => {
+  it('describe the socket; after close, those without a system call remain', async () => {
     const listener = await listenTcp();
     const client = await connectTo(portOf(listener));
     const accepted = await acceptOne(listener);

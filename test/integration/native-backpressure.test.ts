@@ -20,8 +20,8 @@ import {
 expectCleanEnd();
 
 /**
- * A python receiver on a Unix datagram socket of its own, which reads when it is told to, as many
- * as it is told.
+ * A python receiver on a Unix datagram socket. It reads only when the test says so, and as many
+ * datagrams as the test says.
  */
 async function receiver(): Promise<{ path: string; read(count: number): Promise<string[]> }> {
   const path = shortSocketPath();
@@ -42,7 +42,7 @@ const packet = (i: number): Buffer => Buffer.from(String(i));
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => String(from + i));
 
-/** Sends until one has to wait, which is the last of the promises. */
+/** Sends until a send has to wait. The last of the promises is that send. */
 async function fillQueue(
   send: (data: Buffer) => Promise<void>,
   first = 0,
@@ -54,8 +54,8 @@ async function fillQueue(
   throw new Error('the queue never filled');
 }
 
-describe('a slow reader', () => {
-  it.each(['tcp', 'unix'] as const)('makes a %s sender wait, and no memory grow', async (kind) => {
+describe('a slow receiver', () => {
+  it.each(['tcp', 'unix'] as const)('makes a %s sender wait in constant memory', async (kind) => {
     const { transport } = await withPython(kind, 'hear()');
     const chunk = new Uint8Array(64 * 1024);
     const scope = backend.openCancelScope();
@@ -82,7 +82,7 @@ describe('a slow reader', () => {
     await sending;
   });
 
-  it('of an echo server makes it stop reading: the client cannot send for ever', async () => {
+  it('makes an echo server stop reading, so that the client has to wait', async () => {
     const listener = await listenTcp();
     await backend.createTaskGroup().run(async (group) => {
       group.startSoon(() =>
@@ -132,7 +132,7 @@ describe('datagrams to a full Unix queue', () => {
     },
   };
 
-  it.each(['endpoint', 'listener'] as const)('of an %s wait, and none vanishes', async (kind) => {
+  it.each(['endpoint', 'listener'] as const)('of an %s wait, and none is lost', async (kind) => {
     const { path, read } = await receiver();
     const { send } = await senders[kind](path);
     const { pending, next } = await fillQueue(send);
@@ -141,7 +141,7 @@ describe('datagrams to a full Unix queue', () => {
   });
 
   it.each(['endpoint', 'listener'] as const)(
-    'of an %s that are cancelled were never sent',
+    'of an %s are not sent if they are cancelled',
     async (kind) => {
       const { path, read } = await receiver();
       const { send } = await senders[kind](path);
@@ -160,7 +160,7 @@ describe('datagrams to a full Unix queue', () => {
   );
 
   it.each(['endpoint', 'listener'] as const)(
-    'of an %s are finished by a graceful close',
+    'of an %s are all sent before a graceful close ends',
     async (kind) => {
       const { path, read } = await receiver();
       const { transport, send } = await senders[kind](path);
@@ -187,7 +187,7 @@ describe('datagrams to a full Unix queue', () => {
     },
   );
 
-  it('of a listener keep their order for each receiver, and one receiver does not hold up another', async () => {
+  it('of a listener keep their order per receiver, and wait for no other one', async () => {
     const [slow, quick] = [await receiver(), await receiver()];
     const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
     const { pending, next } = await fillQueue((data) => listener.sendTo(data, slow.path));
@@ -203,7 +203,7 @@ describe('datagrams to a full Unix queue', () => {
     await Promise.all(queued);
   });
 
-  it('of a listener, cancelled in the middle of a queue, leave the others in order', async () => {
+  it('of a listener stay in order if one in the middle of the queue is cancelled', async () => {
     const { path, read } = await receiver();
     const listener = track(await backend.createUnixDatagramListener(shortSocketPath()));
     const { pending, next } = await fillQueue((data) => listener.sendTo(data, path));
@@ -220,7 +220,7 @@ describe('datagrams to a full Unix queue', () => {
     await Promise.all([pending, ...queued]);
   });
 
-  it('of a listener are told when the receiver goes away', async () => {
+  it('of a listener reject when the receiver is closed', async () => {
     const path = shortSocketPath();
     const peer = python(
       `s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(path)}); say(1); hear(); s.close()`,
@@ -249,7 +249,7 @@ except OSError: pass`);
         listener.serve(async (connection) => {
           await using transport = connection;
           const buffer = new Uint8Array(1024);
-          // Small receives, each of which is ready at once: nothing here ever waits.
+          // Small receives, each of which completes at once: this task never waits for an event.
           for (;;) flooded += await transport.recvInto(buffer);
         }),
       );
@@ -264,7 +264,7 @@ except OSError: pass`);
         expect(await polite.recv(10)).toHaveLength(4);
         longest = Math.max(longest, backend.currentTime() - before);
       }
-      // A generous bound: on this machine others may run too. A starved round would never end.
+      // A generous bound, since the machine may be busy. A starved round would never end.
       expect(longest).toBeLessThan(2_000);
       await polite.aclose();
       group.cancelScope.cancel();
@@ -272,7 +272,7 @@ except OSError: pass`);
     flooder.kill();
   });
 
-  it('of datagrams leaves timers and streams their turn', async () => {
+  it('of datagrams delays neither a timer nor a stream', async () => {
     const [listener] = await backend.createUdpListeners('127.0.0.1', 0);
     const flooder =
       python(`s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); target = ('127.0.0.1', hear())

@@ -24,8 +24,8 @@ expectCleanEnd();
 
 describe(`${rounds} rounds of cancel-and-retry on datagrams`, () => {
   /**
-   * Numbered datagrams, at most 50 ahead of what was acknowledged: none is dropped for lack of
-   * room.
+   * Python sends numbered datagrams, at most 50 ahead of the acknowledged ones: the kernel then
+   * drops none for lack of room.
    */
   const numberedSender = (unix: boolean): string => `
 import random
@@ -144,7 +144,7 @@ say(number)`;
   );
 
   it.each(['an endpoint', 'a listener'])(
-    'a send of %s to a full Unix queue that was cancelled has not sent it',
+    'a cancelled send of %s to a full Unix queue has sent nothing',
     async (who) => {
       const path = shortSocketPath();
       const peer = python(`
@@ -191,7 +191,7 @@ say(expected)`);
   );
 });
 
-/** Receives until the peer says its last word. */
+/** Receives until the peer's last datagram. */
 async function drain(
   peer: { hear<T>(): Promise<T> },
   receive: () => Promise<unknown>,

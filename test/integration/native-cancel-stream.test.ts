@@ -20,11 +20,11 @@ import {
   withPython,
 } from './native-kit';
 
-/** What python sends at position `i` of its stream. */
+/** The byte that python sends at position `i` of its stream. */
 const at = (i: number): number => ((i * 31) ^ (i >> 8)) & 0xff;
 const pythonPattern = 'def at(i): return ((i * 31) ^ (i >> 8)) & 0xff\n';
 
-/** Sends in bursts, and pauses in between: so that a receive sometimes waits, and sometimes not. */
+/** Python sends in bursts, with pauses between: some receives wait, and others complete at once. */
 const burstSender = `
 import random
 ${pythonPattern}
@@ -101,7 +101,7 @@ describe.each(STREAM_KINDS)(`${rounds} rounds of cancel-and-retry on a %s stream
     await peer.end();
   });
 
-  it('sendAll of a byte that was cancelled has not sent it', async () => {
+  it('a cancelled sendAll of one byte has sent nothing', async () => {
     const { transport, peer } = await withPython(
       kind,
       `
@@ -122,7 +122,7 @@ say(expected)`,
     const random = pseudoRandom(2);
     const tally: Tally = { cancelled: 0, completed: 0 };
     let sent = 0;
-    // Up to the brim, so that sends have to wait from here on.
+    // The kernel's buffer is full, so that every send waits from here on.
     const brim = backend.openCancelScope();
     const filling = brim.run(async () => {
       for (;;) {

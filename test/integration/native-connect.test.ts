@@ -22,7 +22,7 @@ import {
 
 expectCleanEnd();
 
-/** A port that nobody listens on, and nobody gets in the meantime. */
+/** A port without a listener, which no other process can get during the test. */
 async function refusingPort(host = '127.0.0.1'): Promise<number> {
   const family = host.includes(':') ? 'AF_INET6' : 'AF_INET';
   const bound = Socket.create(constant(family), constant('SOCK_STREAM'));
@@ -34,7 +34,7 @@ async function refusingPort(host = '127.0.0.1'): Promise<number> {
 }
 
 describe('createTcpConnection', () => {
-  it('says who refused: address and port', async () => {
+  it('rejects with ECONNREFUSED, and the error has the address and port', async () => {
     const port = await refusingPort();
     const before = openFdCount();
     expect(await rejection(backend.createTcpConnection('127.0.0.1', port))).toMatchObject({
@@ -48,9 +48,9 @@ describe('createTcpConnection', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('says what cannot be reached', async () => {
-    // A network namespace of its own has no route, and this process has a way into none. The kernel
-    // refuses these by itself:
+  it('rejects with the error and the address of a host that cannot be reached', async () => {
+    // Only a separate network namespace has no route, and this process cannot enter one. The kernel
+    // refuses these addresses in any namespace:
     const error = await rejection(backend.createTcpConnection('255.255.255.255', 9));
     expect(error).toMatchObject({
       code: expect.stringMatching(/^(ENETUNREACH|EACCES|EHOSTUNREACH)$/) as string,
@@ -59,7 +59,7 @@ describe('createTcpConnection', () => {
     });
   });
 
-  it('begins at the local address that it is given', async () => {
+  it('binds the local address that was given', async () => {
     const { target } = await netServer('tcp', (socket) =>
       socket.end(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''}`),
     );
@@ -75,7 +75,7 @@ describe('createTcpConnection', () => {
     expect((await readExactly(transport, text.length)).toString()).toBe(text);
   });
 
-  it('says what is wrong with the local address', async () => {
+  it('rejects with the reason if the local address cannot be bound', async () => {
     const { target } = await netServer('tcp', () => undefined);
     const connect = (host: string, port = 0): Promise<Error> =>
       rejection(
@@ -103,7 +103,7 @@ describe('createTcpConnection', () => {
     expect(openFdCount()).toBe(before);
   });
 
-  it('rejects what is no host, port, delay', async () => {
+  it('rejects values that are no host, port or delay', async () => {
     for (const host of ['', 5, null, undefined])
       expect(await rejection(backend.createTcpConnection(host as never, 1))).toBeInstanceOf(
         TypeError,
@@ -151,7 +151,7 @@ describe('createTcpConnection to a name with addresses of both families', () => 
   }
 
   it.each(['127.0.0.1', '::1'])(
-    'finds the one that listens, %s, and leaves no other socket',
+    'connects to the one that listens, %s, and leaves no other socket open',
     async (host) => {
       if (!(await addressesOf(both)).includes(host)) return;
       const port = await serveOn([host]);
@@ -163,7 +163,7 @@ describe('createTcpConnection to a name with addresses of both families', () => 
     },
   );
 
-  it('tells of all that refused', async () => {
+  it('reports every address that refused', async () => {
     const addresses = await addressesOf(both);
     const port = await refusingPort();
     const error = await rejection(backend.createTcpConnection(both, port));
@@ -174,7 +174,7 @@ describe('createTcpConnection to a name with addresses of both families', () => 
 });
 
 describe('createUnixStreamConnection', () => {
-  it('tells a missing file, a file without a listener, a path that is too long', async () => {
+  it('rejects for a missing file, a file without a listener, and a long path', async () => {
     const path = shortSocketPath();
     const before = openFdCount();
     expect(await rejection(backend.createUnixStreamConnection(path))).toMatchObject({
@@ -207,7 +207,7 @@ describe('createUnixStreamConnection', () => {
     await until(() => openFdCount() <= before, 'the fds to go');
   });
 
-  it('leaves no file of its own when it fails, or is cancelled', async () => {
+  it('leaves no file of its local path behind when it fails or is cancelled', async () => {
     const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
     for (let round = 0; round < 2; round++) {
       expect(
@@ -227,7 +227,7 @@ describe('createUnixStreamConnection', () => {
     expect(existsSync(ours)).toBe(false);
   });
 
-  it('waits while the backlog is full, and connects when there is room', async () => {
+  it('waits while the backlog is full, and connects when it has room', async () => {
     const path = shortSocketPath();
     const peer = python(`
 l = socket.socket(socket.AF_UNIX); l.bind(${JSON.stringify(path)}); l.listen(0); say('listening')
@@ -253,7 +253,7 @@ while True:
   });
 });
 
-/** python may still be on its way out. */
+/** Polls, since the python process may still be exiting. */
 async function untilRefused(path: string): Promise<never> {
   for (;;) {
     const transport = await backend.createUnixStreamConnection(path);
@@ -263,7 +263,7 @@ async function untilRefused(path: string): Promise<never> {
 }
 
 describe('the Socket under a transport', () => {
-  it('is not received from by two', async () => {
+  it('rejects a wait while the transport receives, and the other way round', async () => {
     const { target } = await netServer('tcp', () => undefined);
     const transport = track(await backend.createTcpConnection('127.0.0.1', target as number));
     const socket = transport.extra(SocketAttribute.socket);

@@ -34,7 +34,7 @@ const KINDS = ['udp', 'unix'] as const;
 type Kind = (typeof KINDS)[number];
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
-/** A connected endpoint whose peer is python's `s`, which has it as `ours` to send to. */
+/** A connected endpoint. Its peer is python's socket `s`, which sends to the address `ours`. */
 async function withPeer(
   kind: Kind,
   program: string,
@@ -85,7 +85,7 @@ for _ in range(4): s.sendto(s.recv(70000), ours)`,
     await peer.end();
   });
 
-  it('recvInto takes one packet, and EMSGSIZE tells of one that does not fit', async () => {
+  it('recvInto receives one packet, or rejects with EMSGSIZE if it does not fit', async () => {
     const { endpoint, peer } = await withPeer(
       kind,
       `\nfor size in (3, 50, 4): s.sendto(b'x' * size, ours)`,
@@ -97,7 +97,7 @@ for _ in range(4): s.sendto(s.recv(70000), ours)`,
     await peer.end();
   });
 
-  it('recvMany takes what is there, in order, and sendMany sends all', async () => {
+  it('recvMany receives all packets that have arrived, and sendMany sends all', async () => {
     const { endpoint, peer } = await withPeer(
       kind,
       `
@@ -117,7 +117,7 @@ say([s.recv(2000).decode() for _ in range(9)])`,
     await peer.end();
   });
 
-  it('refuses a second receiver, wakes the first when it is closed, and rejects afterwards', async () => {
+  it('refuses a second receiver, and rejects all calls when it is closed', async () => {
     const { endpoint } = await withPeer(kind, 'hear()');
     const waiting = endpoint.recv();
     expect(await rejection(endpoint.recvInto(new Uint8Array(1)))).toBeInstanceOf(BusyResourceError);
@@ -137,7 +137,7 @@ say([s.recv(2000).decode() for _ in range(9)])`,
     await acloseForcefully(endpoint);
   });
 
-  it('tells that nobody is there', async () => {
+  it('rejects with ECONNREFUSED if no socket is bound to the address of the peer', async () => {
     const { endpoint, peer } = await withPeer(kind, 's.close()');
     await peer.end();
     const errors: unknown[] = [];
@@ -149,7 +149,7 @@ say([s.recv(2000).decode() for _ in range(9)])`,
     expect(endpoint.isClosing()).toBe(false);
   });
 
-  it('rejects what is no buffer, no count, and what is too large for a packet', async () => {
+  it('rejects values that are no buffer or count, and data too long for a packet', async () => {
     const { endpoint } = await withPeer(kind, 'hear()');
     for (const wrong of ['x', null, 5, new ArrayBuffer(1)]) {
       expect(await rejection(endpoint.send(wrong as never))).toBeInstanceOf(TypeError);
@@ -166,7 +166,7 @@ say([s.recv(2000).decode() for _ in range(9)])`,
 });
 
 describe('createUdpEndpoint', () => {
-  it('hears its peer alone, and begins at the local address that it is given', async () => {
+  it('receives from its peer only, and is bound to the local address that was given', async () => {
     const { endpoint, peer } = await withPeer('udp', `hear(); s.sendto(b'peer', ours)`);
     const stranger = createSocket('udp4');
     stranger.send('stranger', portOf(endpoint), '127.0.0.1');
@@ -185,7 +185,7 @@ describe('createUdpEndpoint', () => {
     });
   });
 
-  it('takes the families that there are, and no others', async () => {
+  it('accepts the families AF_INET and AF_INET6, and no others', async () => {
     for (const family of [0, constant('AF_INET')])
       track(await backend.createUdpEndpoint('127.0.0.1', 9, { family }));
     track(await backend.createUdpEndpoint('::1', 9, { family: constant('AF_INET6') }));
@@ -204,7 +204,7 @@ describe('createUdpEndpoint', () => {
 });
 
 describe('createUnixDatagramEndpoint', () => {
-  it('removes its own file when it is closed, and can be answered by an automatic name', async () => {
+  it('removes its own file when it is closed, and may have an automatic name', async () => {
     const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
     const peer =
       python(`s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(theirs)}); say(1)
@@ -220,13 +220,13 @@ data, address = s.recvfrom(100); s.sendto(b'to ' + data, address)`);
     await peer.end();
   });
 
-  it('receives a packet that is longer than any of UDP', async () => {
+  it('receives a packet that is longer than any UDP datagram', async () => {
     const { endpoint, peer } = await withPeer('unix', `s.sendto(b'z' * 150000, ours)`);
     expect(await endpoint.recv()).toHaveLength(150_000);
     await peer.end();
   });
 
-  it('carries fds both ways', async () => {
+  it('carries fds in both directions', async () => {
     const { endpoint, peer } = await withPeer(
       'unix',
       `
@@ -250,7 +250,7 @@ describe.each(KINDS)('a %s datagram listener', (kind) => {
       ? `s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.bind(('127.0.0.1', 0)); target = ('127.0.0.1', ${target})\n`
       : `s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.settimeout(5); s.bind(${JSON.stringify(own)}); target = ${JSON.stringify(target)}\n`;
 
-  it('handles what came before serve, and begins in order of arrival though handlers are slow', async () => {
+  it('starts handlers in order, also for datagrams that arrived before serve', async () => {
     const { listener, target } = await listen(kind);
     const peer = python(`${client(target, shortSocketPath())}
 for i in range(8): s.sendto(b'%d' % i, target)
@@ -270,7 +270,7 @@ for i in range(8, 10): s.sendto(b'%d' % i, target)`);
     await peer.end();
   });
 
-  it('answers the sender that it is given, fifty times at once and a thousand', async () => {
+  it('sends many replies to a sender at once', async () => {
     const { listener, target } = await listen(kind);
     const total = kind === 'udp' ? 150 : 1000;
     const peer = python(`${client(target, shortSocketPath())}
@@ -292,7 +292,7 @@ say(sorted(int(s.recv(100)) for _ in range(${total})))`);
     await peer.end();
   });
 
-  it('more sends at once than one turn of the loop does are all sent, and in order', async () => {
+  it('sends in order, also more datagrams at once than one turn of the loop has', async () => {
     const { listener, target } = await listen(kind);
     const own = shortSocketPath();
     const peer = python(`${client(target, own)}
@@ -312,7 +312,7 @@ say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
     await peer.end();
   });
 
-  it('a second serve is busy; a close ends it, before or meanwhile; a handler that fails fails it', async () => {
+  it('serve rejects if the listener serves already or is closed, or a handler fails', async () => {
     const { listener, target } = await listen(kind);
     const serving = rejection(listener.serve(() => undefined));
     expect(await rejection(listener.serve(() => undefined))).toBeInstanceOf(BusyResourceError);
@@ -344,7 +344,7 @@ say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
     await peer.end();
   });
 
-  it('rejects what is no handler, group, buffer or address', async () => {
+  it('rejects values that are no handler, group, buffer or address', async () => {
     const { listener } = await listen(kind);
     expect(await rejection(listener.serve(5 as never))).toBeInstanceOf(TypeError);
     expect(await rejection(listener.serve(() => undefined, {} as never))).toBeInstanceOf(TypeError);
@@ -360,7 +360,7 @@ say([struct.unpack('>I', s.recv(4))[0] for _ in range(total)])`);
 });
 
 describe('a Unix datagram listener', () => {
-  it('gives a sender without a name as an empty path, which cannot be answered', async () => {
+  it('reports a sender without a name as an empty path, and cannot reply to it', async () => {
     const { listener, target } = await listen('unix');
     const peer = python(
       `socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'anonymous', ${JSON.stringify(target)})`,
@@ -385,7 +385,7 @@ describe('a Unix datagram listener', () => {
     await peer.end();
   });
 
-  it('hands control messages over, and sends them', async () => {
+  it('receives and sends control messages', async () => {
     const { listener, target } = await listen('unix');
     const own = shortSocketPath();
     const peer =

@@ -19,9 +19,10 @@ import { abstractSocketName, shortSocketPath } from '../support/socket-path';
 
 export const backend: AsyncBackend = newBuiltinBackend('native');
 
-/** Called at the top of a test file: it ends with the open fds it began with. */
+/** To be called at the top of a test file: the file must end with the open fds it began with. */
 export function expectCleanEnd(): void {
-  // The epoll set comes with the first wait, and stays: not in the midst of a test that counts fds.
+  // The first wait opens the epoll set, which stays open. It must not be opened while a test
+  // counts fds.
   beforeAll(async () => {
     const [left, right] = Socket.pair();
     await backend.moveOnAfter(1).run(() => left.readable());
@@ -29,20 +30,20 @@ export function expectCleanEnd(): void {
     right.close();
   });
   expectNoLeaks();
-  // Hooks at the end run in the opposite order: before the fds are counted.
+  // Hooks at the end run in reverse order, so this one runs before the fds are counted.
   afterAll(async () => {
     for (const peer of idle.splice(0)) await peer[Symbol.asyncDispose]();
   });
 }
 
-/** A number that this platform has. */
+/** A constant that this platform has. */
 export function constant(name: string): number {
   const value = constants[name];
   if (value === undefined) throw new Error(`no constant ${name} here`);
   return value;
 }
 
-// ── what a test opens is closed at its end, whatever became of it
+// ── what a test opens is closed at the end of the test, also if the test failed
 
 const opened: (() => unknown)[] = [];
 
@@ -59,12 +60,12 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-/** What a python3 program under way is to its test. */
+/** A running python3 program. */
 export type Peer = Pick<PythonPeer, 'pid' | 'tell' | 'hear' | 'end' | 'kill'>;
 
 /**
- * Runs one program after the other: starting python3 takes longer than most tests. What a program
- * opened is closed at its end.
+ * A python3 program that runs other programs, one after another: starting python3 takes longer than
+ * most tests. What a program opened is closed at its end.
  */
 const interpreter = `
 while True:
@@ -75,8 +76,8 @@ const ENDED = 'the program has ended';
 const idle: PythonPeer[] = [];
 
 /**
- * A python3 program (see `startPython`) that ends with the test. It has a process of its own, which
- * may have run others before.
+ * Starts a python3 program (see `startPython`) that ends with the test. Its process runs no other
+ * program at the same time, but may have run programs before.
  */
 export function python(program: string): Peer {
   const process = idle.pop() ?? startPython(interpreter);
@@ -124,7 +125,7 @@ export async function listenTcp(
   return track(listener!);
 }
 
-/** Where node:net, or python through `pythonConnect`, reaches a listener. */
+/** The address at which node:net, or python through `pythonConnect`, reaches a listener. */
 export async function listen(
   kind: StreamKind,
 ): Promise<{ listener: AsyncListener<AsyncStreamTransport>; target: number | string }> {
@@ -143,7 +144,7 @@ export const connectTo = async (target: number | string): Promise<AsyncStreamTra
       : await backend.createUnixStreamConnection(target),
   );
 
-/** For python: `connect(target)`. */
+/** Python source that defines `connect(target)` and `listen(kind, path)`. */
 export const pythonConnect = `
 def connect(target):
     if isinstance(target, int): return socket.create_connection(('127.0.0.1', target))
@@ -177,8 +178,8 @@ export async function netServer(
 }
 
 /**
- * A transport whose other end is a socket of python's, which runs `program` with it as `peer`. Its
- * `listener` may accept more.
+ * A transport connected to python, where `program` has the other end as `peer`, and can accept
+ * further connections from `listener`.
  */
 export async function withPython(
   kind: StreamKind,
@@ -195,8 +196,8 @@ ${program}`);
 }
 
 /**
- * The first connection that comes, taken out of its handler. The listener goes on listening, and
- * does not serve.
+ * Accepts one connection, and takes it out of its handler. The listener goes on listening, and
+ * serves no more.
  */
 export async function acceptOne(
   listener: AsyncListener<AsyncStreamTransport>,
@@ -212,7 +213,7 @@ export async function acceptOne(
   return accepted!;
 }
 
-/** Everything until the end of the stream. */
+/** Receives until the end of the stream. */
 export async function readAll(transport: AsyncStreamTransport): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   for (let part = await transport.recv(65536); part.length > 0; part = await transport.recv(65536))
@@ -220,7 +221,7 @@ export async function readAll(transport: AsyncStreamTransport): Promise<Buffer> 
   return Buffer.concat(parts);
 }
 
-/** Exactly `size` bytes. */
+/** Receives exactly `size` bytes. */
 export async function readExactly(transport: AsyncStreamTransport, size: number): Promise<Buffer> {
   const buffer = Buffer.alloc(size);
   for (let got = 0; got < size;) {
@@ -244,7 +245,7 @@ export async function fillUp(
 
 // ── waiting
 
-/** Numbers below `limit` that look like chance, and are the same in every run. */
+/** Pseudo-random numbers below `limit`, the same in every run. */
 export function pseudoRandom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -253,7 +254,7 @@ export function pseudoRandom(seed: number): (limit: number) => number {
   };
 }
 
-/** Lets the event loop go round. */
+/** Waits for turns of the event loop. */
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await backend.coroYield();
 }
@@ -269,7 +270,7 @@ export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   return !settled;
 }
 
-/** What a promise rejects with. Fails if it does not. */
+/** The error that a promise rejects with. Fails if the promise resolves. */
 export async function rejection(
   promise: Promise<unknown>,
 ): Promise<Error & { code?: string; cause?: unknown }> {
@@ -281,7 +282,7 @@ export async function rejection(
   throw new Error(`expected a rejection, got ${String(outcome.value)}`);
 }
 
-/** Waits for what no event tells: polls at each turn of the loop, for 10 seconds at most. */
+/** Waits for a condition that has no event: polls in each turn of the loop, up to 10 seconds. */
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
   const deadline = backend.currentTime() + 10_000;
   while (!condition()) {

@@ -71,7 +71,7 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     await peer.end();
   });
 
-  it('leaves the listener usable when it is cancelled: it serves again, and what waited meanwhile is served', async () => {
+  it('can be called again after it was cancelled, and then serves what has arrived', async () => {
     const { listener, target } = await listen(kind);
     const before = openFdCount();
     for (let round = 0; round < 5; round++) {
@@ -93,7 +93,7 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     expect(openFdCount()).toBe(before);
   });
 
-  it('uses the group that it is given, and leaves its handlers there when it is cancelled alone', async () => {
+  it('starts handlers in a custom group, where they go on if only serve is cancelled', async () => {
     const { listener, target } = await listen(kind);
     await backend.createTaskGroup().run(async (handlers) => {
       const serving = backend.openCancelScope();
@@ -110,7 +110,7 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     });
   });
 
-  it('rejects when the listener is closed, before or meanwhile, and cancels its handlers', async () => {
+  it('rejects if the listener is closed, before or meanwhile, and cancels handlers', async () => {
     const { listener, target } = await listen(kind);
     let wasCancelled = false;
     const serving = listener.serve(async (connection) => {
@@ -164,11 +164,11 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
       await client.aclose();
     }
     expect(openFdCount()).toBe(before);
-    // It is as it was before: another serve works.
+    // The listener is still usable: another serve works.
     expect(await acceptOneFrom(listener, target)).toBe(true);
   });
 
-  it('leaks nothing where the group takes no more tasks', async () => {
+  it('leaks nothing if the group accepts no more tasks', async () => {
     const { listener, target } = await listen(kind);
     const before = openFdCount();
     const clients = await Promise.all([connectTo(target), connectTo(target), connectTo(target)]);
@@ -182,11 +182,11 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
     expect(await rejection(listener.serve(echo, {} as never))).toBeInstanceOf(TypeError);
     expect(await rejection(listener.serve('handler' as never))).toBeInstanceOf(TypeError);
     for (const client of clients) await client.aclose();
-    // Those that were not accepted yet are the kernel's.
+    // Connections that were not accepted yet stay in the kernel's backlog.
     expect(openFdCount()).toBe(before);
   });
 
-  it('passes over connections that are gone before it comes to them', async () => {
+  it('skips connections that were reset before they were accepted', async () => {
     const { listener, target } = await listen(kind);
     const peer = python(`${pythonConnect}
 target = hear()
@@ -220,7 +220,7 @@ async function acceptOneFrom(
 }
 
 describe('createTcpListeners', () => {
-  it('listens on all interfaces of both families for null and for an empty host, each on a port of its own', async () => {
+  it('listens on all interfaces of both families for null and for an empty host', async () => {
     for (const host of [null, '']) {
       const listeners = (await backend.createTcpListeners(host, 0)).map(track);
       expect(listeners.map((listener) => listener.extra(SocketAttribute.localAddress))).toEqual([
@@ -250,7 +250,7 @@ describe('createTcpListeners', () => {
     expect(addresses).toEqual(['127.0.0.1', '127.0.0.2', '::1']);
   });
 
-  it('binds all or none: a port in use is told with its address, and nothing stays open', async () => {
+  it('binds all addresses or none, and the error of a port in use has its address', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as { port: number };
@@ -291,7 +291,7 @@ describe('createTcpListeners', () => {
     });
   });
 
-  it('may be restarted at once, with connections of the one before in TIME_WAIT', async () => {
+  it('can bind a port again at once, while old connections are in TIME_WAIT', async () => {
     const first = await listenTcp();
     const port = portOf(first);
     const client = await connectTo(port);
@@ -304,7 +304,7 @@ describe('createTcpListeners', () => {
     expect(portOf(second)).toBe(port);
   });
 
-  it('rejects what is no host, port or backlog', async () => {
+  it('rejects values that are no host, port or backlog', async () => {
     for (const host of [5, undefined, [], ['127.0.0.1', 5], {}]) {
       expect(await rejection(backend.createTcpListeners(host as never, 0))).toBeInstanceOf(
         TypeError,
@@ -326,7 +326,7 @@ describe('createTcpListeners', () => {
 });
 
 describe('createUnixStreamListener', () => {
-  it('removes its file when it is closed, but only its own', async () => {
+  it('removes its file when it is closed, but not a file that replaced it', async () => {
     const path = shortSocketPath();
     const first = await backend.createUnixStreamListener(path);
     expect(statSync(path).isSocket()).toBe(true);
@@ -345,11 +345,11 @@ describe('createUnixStreamListener', () => {
     unlinkSync(path);
   });
 
-  it('finds its file again after the working directory has changed', async () => {
+  it('removes its file also after the working directory has changed', async () => {
     const folder = shortSocketPath();
     mkdirSync(folder);
     const before = process.cwd();
-    // A worker cannot change it; this file runs in a process of its own.
+    // A worker thread cannot change the working directory. This file runs in its own process.
     process.chdir(folder);
     const listeners = [
       await backend.createUnixStreamListener('relative'),
@@ -362,7 +362,7 @@ describe('createUnixStreamListener', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('does not remove the file of a socket that was detached, to live on elsewhere', async () => {
+  it('does not remove the file of a socket that was detached', async () => {
     const path = shortSocketPath();
     const listener = await backend.createUnixStreamListener(path);
     const fd = listener.extra(SocketAttribute.socket).detach();
@@ -375,7 +375,7 @@ describe('createUnixStreamListener', () => {
   });
 
   it.each(['createUnixStreamListener', 'createUnixDatagramListener'] as const)(
-    '%s gives the file its mode, whatever the umask',
+    '%s sets the given mode of the file, whatever the umask is',
     async (create) => {
       const before = process.umask(0o077);
       for (const mode of [0o600, 0o660, 0o777, 0o000]) {
@@ -392,7 +392,7 @@ describe('createUnixStreamListener', () => {
   );
 
   it.each(['createUnixStreamListener', 'createUnixDatagramListener'] as const)(
-    '%s tells a stale file from other failures, and leaves nothing behind',
+    '%s reports a stale file in its own words, and leaves nothing behind after any failure',
     async (create) => {
       const path = shortSocketPath();
       python(`s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(path)}); os._exit(0)`);
@@ -425,7 +425,7 @@ describe('createUnixStreamListener', () => {
     },
   );
 
-  it('an empty path lets Linux choose an abstract name', async () => {
+  it('gets an abstract name from Linux for an empty path', async () => {
     const listener = track(await backend.createUnixStreamListener(''));
     const name = listener.extra(SocketAttribute.localAddress) as string;
     expect(name).toMatch(/^\0[0-9a-f]+$/);

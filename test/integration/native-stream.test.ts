@@ -24,7 +24,7 @@ import {
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
-/** A pattern in which every position can be told from its neighbours. */
+/** A pattern in which every byte differs from its neighbours. */
 const pattern = (size: number): Buffer =>
   Buffer.from(Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff));
 
@@ -32,7 +32,7 @@ describe(`stream transports, with ${nativeBinding().reactorKind()}`, () => {
   expectCleanEnd();
 
   describe.each(STREAM_KINDS)('a %s stream', (kind) => {
-    it('can wait without a buffer: its socket tells when there is something to receive, and the end', async () => {
+    it('can wait without a buffer: its socket is readable at data, and at the end', async () => {
       const { transport, peer } = await withPython(
         kind,
         `for _ in range(3): hear(); peer.sendall(b'some')\nhear(); peer.close()`,
@@ -54,7 +54,7 @@ describe(`stream transports, with ${nativeBinding().reactorKind()}`, () => {
       await peer.end();
     });
 
-    it('carries bytes both ways, whatever the form of the receive', async () => {
+    it('carries bytes in both directions, with every receive method', async () => {
       const { transport, peer } = await withPython(
         kind,
         `
@@ -94,7 +94,7 @@ peer.close()`,
       await peer.end();
     });
 
-    it('gives no more than was asked for, and keeps the rest', async () => {
+    it('returns at most as many bytes as were asked for, and keeps the rest', async () => {
       const { transport, peer } = await withPython(kind, `peer.sendall(b'abcdefgh'); hear()`);
       expect(text(await transport.recv(3))).toBe('abc');
       expect(await transport.recv(0)).toHaveLength(0);
@@ -136,7 +136,7 @@ say([total, digest.hexdigest()])`,
       await peer.end();
     });
 
-    it('gathers more buffers than one system call takes', async () => {
+    it('sends more buffers than one system call takes', async () => {
       const { transport, peer } = await withPython(
         kind,
         `say(len(b''.join(iter(lambda: peer.recv(65536), b''))))`,
@@ -149,7 +149,7 @@ say([total, digest.hexdigest()])`,
       await peer.end();
     });
 
-    it('tells the end of the stream again and again, and can still send', async () => {
+    it('reports the end of the stream to every receive, and can still send', async () => {
       const { transport, peer } = await withPython(
         kind,
         `peer.sendall(b'x'); peer.shutdown(socket.SHUT_WR); say(peer.recv(100).decode())`,
@@ -184,7 +184,7 @@ say(all.decode()); hear(); peer.sendall(b'answer'); peer.close()`,
       await peer.end();
     });
 
-    it('sendEof does not wait for room, nor begin in a cancelled scope', async () => {
+    it('sendEof does not wait for room, and does nothing in a cancelled scope', async () => {
       const { transport, peer } = await withPython(
         kind,
         `hear(); peer.setblocking(True); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))) > 0)`,
@@ -193,7 +193,7 @@ say(all.decode()); hear(); peer.sendall(b'answer'); peer.close()`,
       scope.cancel();
       expect(await scope.run(() => transport.sendEof())).toBeUndefined();
       await transport.sendAll(bytes('not ended by that'));
-      // The kernel's buffer is full, and nobody is sending any more.
+      // The kernel's buffer is full, and no send is under way any more.
       const full = backend.openCancelScope();
       const filling = full.run(async () => {
         for (;;) await transport.sendAll(new Uint8Array(1));
@@ -207,7 +207,7 @@ say(all.decode()); hear(); peer.sendall(b'answer'); peer.close()`,
       await peer.end();
     });
 
-    it('a cancelled receive consumes nothing, in any form', async () => {
+    it('a cancelled receive consumes nothing, with every receive method', async () => {
       const { transport, peer } = await withPython(
         kind,
         `
@@ -241,7 +241,7 @@ while True:
       await peer.end();
     });
 
-    it('a send cancelled half-way says how much has gone, and only aclose is left', async () => {
+    it('a send cancelled half-way reports the bytes sent, and no send may follow', async () => {
       const { transport, peer } = await withPython(
         kind,
         `hear(); say(len(b''.join(iter(lambda: peer.recv(1<<20), b''))))`,
@@ -299,7 +299,7 @@ while True:
       await pending;
     });
 
-    it('a cancelled close cuts the send off, at once', async () => {
+    it('a cancelled close ends the send under way at once', async () => {
       const { transport } = await withPython(kind, `hear()`);
       const sending = transport.sendAll(new Uint8Array(64 * 1024 * 1024));
       await turns(2);
@@ -315,7 +315,7 @@ while True:
       await other;
     });
 
-    it('acloseForcefully does not wait for the send under way, nor mind a cancelled scope', async () => {
+    it('acloseForcefully does not wait for a send, and works in a cancelled scope', async () => {
       const { transport } = await withPython(kind, `hear()`);
       const sending = transport.sendAll(new Uint8Array(64 * 1024 * 1024));
       await turns(2);
@@ -328,11 +328,11 @@ while True:
       await acloseForcefully(transport);
     });
 
-    it('a send to a peer that has gone fails, and does not close', async () => {
+    it('a send to a peer that has closed fails, and leaves the transport open', async () => {
       const { transport, peer } = await withPython(kind, `peer.close()`);
       await peer.end();
       let error: unknown;
-      // TCP learns it from the answer to the first.
+      // TCP learns of the close from the reset that answers the first send.
       for (let i = 0; error === undefined && i < 1000; i++) {
         await transport.sendAll(bytes('x')).catch((failure: unknown) => (error = failure));
         await turns(1);
@@ -344,7 +344,7 @@ while True:
       expect(transport.isClosing()).toBe(false);
     });
 
-    it('a buffer that is detached while it is waited for takes nothing with it', async () => {
+    it('a buffer that is detached during a receive loses no bytes', async () => {
       const { transport, peer } = await withPython(
         kind,
         `hear(); peer.sendall(b'precious'); hear()`,

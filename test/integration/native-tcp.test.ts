@@ -24,7 +24,7 @@ def reset(s):
 `;
 
 describe('a TCP connection that the peer resets', () => {
-  it('wakes whoever waits to receive with ECONNRESET, and tells it again at each further receive', async () => {
+  it('rejects a waiting receive with ECONNRESET, and every later receive too', async () => {
     const { transport, peer } = await withPython('tcp', `${reset}\nhear(); reset(peer)`);
     const waiting = transport.recv(10);
     expect(await isPending(waiting)).toBe(true);
@@ -52,7 +52,7 @@ describe('a TCP connection that the peer resets', () => {
     await peer.end();
   });
 
-  it('gives what had come before, first', async () => {
+  it('first returns the data that arrived before the reset', async () => {
     const { transport, peer } = await withPython(
       'tcp',
       `${reset}\npeer.sendall(b'farewell'); hear(); reset(peer); say('done')`,
@@ -60,8 +60,8 @@ describe('a TCP connection that the peer resets', () => {
     await until(() => transport.extra(SocketAttribute.options).queueSizes().unread === 8);
     peer.tell(1);
     await peer.hear();
-    // The kernel drops what was not read when the reset arrives; which of the two is first is its
-    // business.
+    // When the reset arrives, the kernel drops unread data. Either the data or the reset may be
+    // seen first.
     const first = await transport.recv(100).then(
       (data) => Buffer.from(data).toString(),
       (error: unknown) => (error as { code: string }).code,
@@ -71,7 +71,7 @@ describe('a TCP connection that the peer resets', () => {
     await peer.end();
   });
 
-  it('wakes whoever waits to send', async () => {
+  it('rejects a waiting send', async () => {
     const { transport, peer } = await withPython('tcp', `${reset}\nhear(); reset(peer)`);
     const sending = transport.sendAll(new Uint8Array(64 * 1024 * 1024));
     expect(await isPending(sending)).toBe(true);
@@ -85,7 +85,7 @@ describe('a TCP connection that the peer resets', () => {
     await peer.end();
   });
 
-  it('is found out by a close that waits for a send', async () => {
+  it('ends a close that waits for a send', async () => {
     const { transport, peer } = await withPython('tcp', `${reset}\nhear(); reset(peer)`);
     const sending = transport.sendAll(new Uint8Array(64 * 1024 * 1024));
     await turns(2);
@@ -98,7 +98,7 @@ describe('a TCP connection that the peer resets', () => {
 });
 
 describe('a TCP stream', () => {
-  it('is not stalled by urgent data, which is not part of it', async () => {
+  it('is not stalled by urgent data, and does not contain it', async () => {
     const { transport, peer } = await withPython(
       'tcp',
       `
@@ -110,7 +110,8 @@ peer.close()`,
     );
     for (let i = 0; i < 50; i++) {
       const number = String(i).padStart(3, '0');
-      // Sometimes it waits already, sometimes the data is there first.
+      // In half of the rounds the receive waits before the data arrives, in half the data is there
+      // first.
       if (i % 2 === 0) {
         const waiting = readExactly(transport, 8);
         await turns(1);
@@ -137,7 +138,7 @@ peer.close()`,
     }
   });
 
-  it('has no-delay on, dialled, accepted or adopted', async () => {
+  it('has TCP_NODELAY on, whether it was connected, accepted or wrapped', async () => {
     const listener = await listenTcp();
     const peer = python(`
 connection = socket.create_connection(('127.0.0.1', hear())); hear()`);

@@ -36,7 +36,7 @@ def receive_fds(s, size, count):
 `;
 
 describe('fds over a Unix stream', () => {
-  it('go out: the peer gets new fds for the same files', async () => {
+  it('are sent: the peer gets new fds for the same files', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `${receiveFds}
@@ -54,7 +54,7 @@ say([data.decode(), [os.fstat(fd).st_ino for fd in fds]])`,
     await peer.end();
   });
 
-  it('come in, with recvWithAncillary and recvWithAncillaryInto: they are the caller’s', async () => {
+  it('are received with both methods, and belong to the caller', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `
@@ -83,7 +83,7 @@ hear()`,
     await peer.end();
   });
 
-  it('that find no room are closed by the kernel, and the message says so', async () => {
+  it('that do not fit the control buffer are closed: the message is truncated', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `socket.send_fds(peer, [b'x'], [0, 1, 2]); socket.send_fds(peer, [b'y'], [0]); hear()`,
@@ -92,14 +92,14 @@ hear()`,
     const { ancillary } = await transport.recvWithAncillary(1, ancillaryBufferSize(1));
     expect(ancillary.truncated).toBe(true);
     closeReceivedFds(ancillary);
-    // A receive that wants none gets none.
+    // A receive without a control buffer gets none.
     expect(Buffer.from(await transport.recv(10)).toString()).toBe('y');
     expect(openFdCount()).toBe(before);
     peer.tell(1);
     await peer.end();
   });
 
-  it('a cancelled receive takes none', async () => {
+  it('are not taken by a cancelled receive', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `hear(); socket.send_fds(peer, [b'z'], [0]); hear()`,
@@ -119,7 +119,7 @@ hear()`,
     await peer.end();
   });
 
-  it('go with at least one byte: the kernel would drop them without a word', async () => {
+  it('need at least one byte of data: else the kernel would drop them silently', async () => {
     const { transport } = await withPython('unix', 'hear()');
     expect(await rejection(transport.sendAllWithAncillary([], { fds: [0] }))).toBeInstanceOf(
       RangeError,
@@ -136,7 +136,7 @@ hear()`,
     ).toMatchObject({ code: 'EBADF' });
   });
 
-  it('wait for room in the kernel’s buffer, and then go once', async () => {
+  it('wait for room in the kernel’s buffer, and are then sent once', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `${receiveFds}
@@ -168,7 +168,7 @@ say(len(receive_fds(peer, 100, 4)[1]))`,
 });
 
 describe('sendAllWithAncillary', () => {
-  it('is one message: what the kernel does not take of it is EMSGSIZE, with the number of bytes that went', async () => {
+  it('sends one message; if the kernel takes a part, EMSGSIZE has its size', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `hear(); say(len(peer.recv(1 << 26, socket.MSG_WAITALL)))`,
@@ -181,7 +181,7 @@ describe('sendAllWithAncillary', () => {
     await pending;
     const other = await withPython(
       'unix',
-      // A peer that read meanwhile might make room for all of it.
+      // If the peer read meanwhile, the kernel might have room for the whole message.
       `hear(); say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`,
     );
     const error = await rejection(
@@ -195,7 +195,7 @@ describe('sendAllWithAncillary', () => {
     peer.kill();
   });
 
-  it('takes no more pieces than one message has', async () => {
+  it('refuses more buffers than one message can have', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `say(len(b''.join(iter(lambda: peer.recv(1 << 20), b''))))`,
@@ -212,7 +212,7 @@ describe('sendAllWithAncillary', () => {
 });
 
 describe('credentials over a Unix stream', () => {
-  it('come with SO_PASSCRED, and are the sender’s', async () => {
+  it('are received with SO_PASSCRED, and are those of the sender', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `say([os.getpid(), os.getuid(), os.getgid()]); hear(); peer.sendall(b'who am I'); hear()`,
@@ -232,7 +232,7 @@ describe('credentials over a Unix stream', () => {
     await peer.end();
   });
 
-  it('go out, with 0 for the own pid', async () => {
+  it('are sent, with a pid of 0 for this process', async () => {
     const { transport, peer } = await withPython(
       'unix',
       `
@@ -250,7 +250,7 @@ say(struct.unpack('iII', ancillary[0][2]))`,
 });
 
 describe('names of Unix streams', () => {
-  it('may be abstract, or bytes that are no text', async () => {
+  it('may be abstract, or bytes that are not UTF-8', async () => {
     const bytes = Buffer.concat([Buffer.from(shortSocketPath()), Buffer.from([0xff, 0xfe])]);
     for (const name of [abstractSocketName(), Buffer.from(abstractSocketName()), bytes]) {
       const peer = python(`
@@ -279,7 +279,7 @@ own = socket.socket(socket.AF_UNIX); own.bind(name + b'2'); own.listen(); say('l
     }
   });
 
-  it('a client has one of its own with localPath, whose file goes when it is closed', async () => {
+  it('are given to a client by localPath, and closing it removes the file', async () => {
     const { existsSync } = await import('node:fs');
     const [theirs, ours] = [shortSocketPath(), shortSocketPath()];
     const peer = python(`

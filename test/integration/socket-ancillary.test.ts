@@ -22,14 +22,14 @@ const kinds = [
 ] as const;
 const own = { pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };
 
-/** A python program with the other end of our socket as `us`. */
+/** Starts a python program that has the other end of the pair as `us`. */
 function startWithPair(
   type: number,
   program: string,
 ): { socket: NativeSocket; peer: ReturnType<typeof startPeer> } {
   const [socket, other] = kit.pair(type);
-  // The end that python inherits is as non-blocking as ours (they share the open file), until it
-  // says otherwise.
+  // Both ends are non-blocking. Python inherits the open file, and so a non-blocking socket, until
+  // the program calls setblocking.
   const peer = startPeer(`us = socket.socket(fileno=3)\nus.setblocking(True)\n${program}`, {
     fds: [other.fd],
   });
@@ -38,7 +38,7 @@ function startWithPair(
 }
 
 describe.each(kinds)('fds in a %s', (_name, type) => {
-  it('go to python: a file and a live connection', async () => {
+  it('are sent to python: a file and a live connection', async () => {
     const { socket, peer } = startWithPair(
       type,
       `
@@ -68,7 +68,7 @@ connection.close()
     await peer.end();
   });
 
-  it('come from python: a file and a listening socket', async () => {
+  it('are received from python: a file and a listening socket', async () => {
     const { socket, peer } = startWithPair(
       type,
       `
@@ -98,7 +98,7 @@ hear()
     await peer.end();
   });
 
-  it('for which we have no room are not leaked, and the truncation is told', async () => {
+  it('that do not fit the control buffer do not leak, and the message is truncated', async () => {
     const { socket, peer } = startWithPair(
       type,
       `
@@ -119,7 +119,7 @@ hear()
 });
 
 describe.each(kinds)('credentials in a %s', (_name, type) => {
-  it('go to python', async () => {
+  it('are sent to python', async () => {
     const { socket, peer } = startWithPair(
       type,
       `
@@ -141,7 +141,7 @@ for _ in range(2):
     await peer.end();
   });
 
-  it('come from python, with fds beside them', async () => {
+  it('are received from python, together with fds', async () => {
     const { socket, peer } = startWithPair(
       type,
       `
@@ -167,7 +167,7 @@ hear()
 });
 
 describe('other control messages', () => {
-  it('come raw: the time of arrival, and the address that a datagram was sent to', async () => {
+  it('are received as raw bytes: the time of arrival, and the destination address', async () => {
     const { socket, address } = kit.bound(kit.SOCK_DGRAM);
     const [IPPROTO_IP, IP_PKTINFO] = [kit.constant('IPPROTO_IP'), kit.constant('IP_PKTINFO')];
     socket.setsockopt(kit.SOL_SOCKET, kit.constant('SO_TIMESTAMP'), true);
@@ -188,7 +188,7 @@ describe('other control messages', () => {
     await peer.end();
   });
 
-  it('go raw: python sees the type of service that was asked for', async () => {
+  it('are sent as raw bytes: python sees the type of service that was asked for', async () => {
     const peer = startPeer(`
 server = make(socket.AF_INET, socket.SOCK_DGRAM, ['127.0.0.1', 0])
 server.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
@@ -217,7 +217,7 @@ say([list(content) for level, kind, content in ancillary if (level, kind) == (so
 });
 
 describe('SO_PEERCRED', () => {
-  it('tells who listens, and who has connected', async () => {
+  it('returns the credentials of the listening and of the connected process', async () => {
     const { socket: listener, address } = kit.listening(kit.AF_UNIX);
     const peer = startPeer(`
 connection = make(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -22,7 +22,7 @@ const sizes = [5, 0, 1, 1400, 20_000, 65_000];
 const packets = sizes.map((size) => Buffer.from(pattern(size + 7).buffer, 7));
 const buffer = Buffer.alloc(100_000);
 
-/** Sends each packet to the peer, which sends it back; says from whom each came. */
+/** Sends each packet to the peer, which echoes it. Returns the sender of each echo. */
 async function exchange(
   socket: NativeSocket,
   address?: ReturnType<typeof fromWire>,
@@ -46,7 +46,7 @@ async function exchange(
 }
 
 describe.each(places)('datagrams to %s', (_what, family, address) => {
-  it('to a python socket, connected and not', async () => {
+  it('are echoed by a python socket, with and without a connection', async () => {
     const peer = borrowPeer(`
 server = make(*hear())
 say(to_wire(server.getsockname()))
@@ -67,7 +67,7 @@ say(to_wire(sender))
     await peer.end();
   });
 
-  it('from a python socket', async () => {
+  it('are received from a python socket', async () => {
     const socket = kit.create(family, kit.SOCK_DGRAM);
     socket.bind(address());
     const peer = borrowPeer(`
@@ -100,7 +100,7 @@ for size in hear():
 });
 
 describe('a python sender without a name', () => {
-  it('is the empty path', async () => {
+  it('is reported as the empty path', async () => {
     const socket = kit.create(kit.AF_UNIX, kit.SOCK_DGRAM);
     socket.bind('');
     const peer = borrowPeer(
@@ -126,8 +126,8 @@ say(to_wire(server.getsockname()))
 packets = [server.recv(100000) for _ in range(count)]
 say([[len(packet), sum(packet)] for packet in packets])
 `);
-    // Runs of one size (segmentation offload), their shorter ends, single ones, empty ones, and one
-    // that no segment may be.
+    // Runs of one size (segmentation offload), shorter packets at their ends, single packets, empty
+    // packets, and one packet that is too long for a segment.
     const batch: Bytes[] = [
       ...Array.from({ length: 130 }, (_, i) => pattern(1200).fill(i)),
       pattern(300),

@@ -8,8 +8,8 @@ import { startPeer } from './socket-python';
 expectNoLeaks();
 
 /**
- * What python reads from the very socket, which it inherits: integers by name, or as many bytes of
- * a structure.
+ * What python's getsockopt returns for the same socket, which python inherits: integers by name, or
+ * a structure of the given number of bytes.
  */
 async function asPythonSees(
   socket: Socket,
@@ -57,7 +57,7 @@ describe('SocketOptions', () => {
     expect(client.getsockopt(kit.SOL_SOCKET, kit.SO_ERROR)).toBe(0);
   });
 
-  it('turns off what it has turned on, and python sees that too', async () => {
+  it('turns off the options that were on, and python sees the change', async () => {
     const [client] = await kit.tcpPair();
     const options = new SocketOptions(client);
     options.noDelay = true;

@@ -4,7 +4,7 @@ import { abstractSocketName, shortSocketPath } from '../support/socket-path';
 import { startPython, type PythonPeer } from '../support/python';
 import { AF_INET, AF_INET6, AF_UNIX, loopback } from '../unit/socket/kit';
 
-/** How an address travels to a python peer and back: [host, port], or the hex of a Unix name. */
+/** The form of an address in messages to and from python: [host, port], or a Unix name in hex. */
 export type WireAddress = readonly [host: string, port: number] | string;
 
 export function toWire(address: SocketAddress): WireAddress {
@@ -38,8 +38,8 @@ def make(family, kind, address=None):
 `;
 
 /**
- * A python process of its own for a program that has `make(family, kind, address)`, and addresses
- * in the form of this file.
+ * Starts a python process for one program. The program has `make(family, kind, address)`, which
+ * takes addresses in the form of this file.
  */
 export function startPeer(
   program: string,
@@ -51,9 +51,9 @@ export function startPeer(
 let lent: { readonly python: PythonPeer; isBusy: boolean } | undefined;
 
 /**
- * The same in a process that the programs of a file share, one after the other, since python takes
- * its time to start. `end` waits for the end of the program, to which a last `hear()` returns. A
- * program that failed, or did not end, takes its process with it.
+ * Starts a program in a python process that the programs of a test file share, one after another,
+ * since python is slow to start. `end` lets the last `hear()` of the program return, and waits for
+ * the end of the program. The process of a program that fails, or does not end, is not used again.
  */
 export function borrowPeer(program: string): Pick<PythonPeer, 'tell' | 'hear' | 'end'> {
   if (lent?.isBusy === true) lent.python.kill();
@@ -79,7 +79,7 @@ while True:
       const word = await python.hear(timeout);
       if (word !== 'ended')
         throw new Error(
-          `the python program has said something that nobody heard: ${JSON.stringify(word)}`,
+          `the python program has said a value that the test did not hear: ${JSON.stringify(word)}`,
         );
       loan.isBusy = false;
     },
@@ -87,16 +87,16 @@ while True:
 }
 
 /**
- * Called at the top of a file that borrows peers, after `expectNoLeaks`: hooks run from the last to
- * the first.
+ * To be called at the top of a file that borrows peers, after `expectNoLeaks`: hooks run in reverse
+ * order.
  */
 export function endBorrowedPeer(): void {
   afterAll(() => lent?.python[Symbol.asyncDispose]());
 }
 
 /**
- * Every kind of address that a socket is bound to here, and its family. Called anew for each use: a
- * Unix name is a fresh one.
+ * Every kind of address that these tests bind, and its family. Each call of the function makes a
+ * new Unix name.
  */
 export const places: readonly (readonly [
   what: string,

@@ -18,9 +18,7 @@ endBorrowedPeer();
 
 const data = Buffer.from(pattern(1 << 20).buffer);
 
-/**
- * Sends it all to a peer that sends it back, then ends the stream, and hears the peer's last word.
- */
+/** Sends data that the peer echoes, ends the stream, and waits for the peer's last message. */
 async function converse(socket: NativeSocket): Promise<void> {
   const [echo] = await Promise.all([
     kit.receiveExactly(socket, data.length),
@@ -40,7 +38,7 @@ connection.close()
 `;
 
 describe.each(places)('a stream to %s', (_what, family, address) => {
-  it('to a python server', async () => {
+  it('works with a python server', async () => {
     const peer = borrowPeer(`
 listener = make(*hear())
 listener.listen()
@@ -51,7 +49,7 @@ ${echoThenEnd}`);
     peer.tell([family, kit.SOCK_STREAM, toWire(address())]);
     const server = fromWire(await peer.hear<WireAddress>());
     const socket = kit.create(family, kit.SOCK_STREAM);
-    // A client may have a name too.
+    // A client may be bound to a name too.
     if (family === kit.AF_UNIX) socket.bind('');
     if (!socket.connect(server)) await socket.writable();
     expect(socket.remoteAddress()).toEqual(server);
@@ -60,7 +58,7 @@ ${echoThenEnd}`);
     await peer.end();
   });
 
-  it('from a python client', async () => {
+  it('works with a python client', async () => {
     const listener = kit.create(family, kit.SOCK_STREAM);
     listener.bind(address());
     listener.listen();
@@ -81,7 +79,7 @@ ${echoThenEnd}`);
 });
 
 describe.each(places.filter(([, family]) => family === kit.AF_UNIX))(
-  'seqpacket to %s',
+  'a seqpacket connection to %s',
   (_what, family, address) => {
     const sizes = [1, 10, 5000, 100_000, 3];
     const buffer = Buffer.alloc(200_000);
@@ -107,7 +105,7 @@ while data := connection.recv(200000): connection.send(data)
 connection.close()
 `;
 
-    it('to a python server', async () => {
+    it('works with a python server', async () => {
       const peer = borrowPeer(`
 listener = make(*hear())
 listener.listen()
@@ -121,7 +119,7 @@ ${echoPackets}`);
       await peer.end();
     });
 
-    it('from a python client', async () => {
+    it('works with a python client', async () => {
       const listener = kit.create(family, kit.SOCK_SEQPACKET);
       listener.bind(address());
       listener.listen();
@@ -140,7 +138,7 @@ ${echoPackets}`);
 );
 
 describe('a python peer that breaks the connection', () => {
-  it('resets it: ECONNRESET, and EPIPE from then on', async () => {
+  it('fails a call with ECONNRESET, and later sends with EPIPE', async () => {
     const { socket: listener, address } = kit.listening();
     const peer = borrowPeer(`
 connection = make(socket.AF_INET, socket.SOCK_STREAM)
@@ -167,7 +165,7 @@ connection.close()
     await peer.end();
   });
 
-  it('is killed: the stream ends', async () => {
+  it('ends the stream when python is killed', async () => {
     const { socket: listener, address } = kit.listening(kit.AF_UNIX);
     await using peer = startPeer(`
 connection = make(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -186,7 +184,7 @@ hear()
 });
 
 describe('urgent data', () => {
-  it('goes out of band, in both directions (tcp(7))', async () => {
+  it('is sent and received out of band (tcp(7))', async () => {
     const { socket: listener, address } = kit.listening();
     const peer = borrowPeer(`
 connection = make(socket.AF_INET, socket.SOCK_STREAM)
