@@ -31,8 +31,8 @@ function surfaceOf(
 
 /**
  * Every exported symbol, and every public member of an exported class or interface, has a doc
- * comment (its own, or that of the member it implements); whatever returns a promise says there
- * what a cancellation does, or what holds it is said of its whole class.
+ * comment (its own, or that of the member it implements). The comment of a function that returns a
+ * promise, or the comment of its class, says what a cancellation does.
  */
 function complaints({
   checker,
@@ -59,7 +59,7 @@ function complaints({
         /^Promise(Like)?$/.test(signature.getReturnType().getSymbol()?.name ?? ''),
       );
 
-  /** What a class or interface extends or implements, and what that does in turn. */
+  /** The classes and interfaces that one extends or implements, directly or indirectly. */
   const basesOf = (declaration: ts.ClassDeclaration | ts.InterfaceDeclaration): ts.Symbol[] =>
     (declaration.heritageClauses ?? [])
       .flatMap((clause) => clause.types.map((type) => checker.getTypeAtLocation(type).getSymbol()))
@@ -101,7 +101,7 @@ function complaints({
         !(ts.isMethodDeclaration(at) || ts.isMethodSignature(at) || ts.isAccessor(at)) ||
         ts.getCombinedModifierFlags(at) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected) ||
         ts.isPrivateIdentifier(at.name) ||
-        // Its meaning is the language's: `using` and `await using`.
+        // The language defines the meaning of these: `using` and `await using`.
         /dispose\]$/i.test(at.name.getText()) ||
         ts.getJSDocTags(at).some((tag) => tag.tagName.text === 'internal');
       if (!hidden) check(member, `${symbol.name}.${member.name}`, around);
@@ -125,7 +125,7 @@ describe('documentation', () => {
     },
   );
 
-  it('the check finds what is missing', { timeout: 60_000 }, () => {
+  it('the check finds missing comments', { timeout: 60_000 }, () => {
     const file = join(packageRoot, 'lib/planted.ts');
     const text = `
       export function bare() {}
@@ -174,7 +174,7 @@ describe('documentation', () => {
     ]);
   });
 
-  it('README says first how to start and how to test', () => {
+  it('README begins with how to start and how to test', () => {
     const readme = textOf('README.md');
     expect(readme.indexOf('npm ci && npm start')).toBeGreaterThan(0);
     expect(readme.indexOf('npm ci && npm test')).toBeGreaterThan(0);

@@ -3,9 +3,9 @@ import ts from 'typescript';
 import { filesUnder, parse, textOf, walk } from './source-tree';
 
 /**
- * Every code that lib/ gives an error or a warning of its own making, with the class that carries
- * it where there is one. The code of a system error is the kernel's, also where lib/ is the first
- * to see that it is one.
+ * Every code that lib/ gives an error or a warning of its own, with the class of the error if there
+ * is one. Codes of system errors are the kernel's and are not listed, even where lib/ makes such an
+ * error before any system call.
  */
 function codesIn(file: string, text = textOf(file)): Map<string, string> {
   const codes = new Map<string, string>();
@@ -43,7 +43,7 @@ const inReadme = new Map(
 );
 
 describe('error codes', () => {
-  it("are README's list, and no other", () => {
+  it("are exactly those in README's list", () => {
     expect(inCode.size).toBeGreaterThan(5);
     expect([...inReadme.keys()].sort()).toEqual([...inCode.keys()].sort());
   });
@@ -53,7 +53,7 @@ describe('error codes', () => {
       if (owner !== '') expect(inReadme.get(code), code).toBe(owner);
   });
 
-  it('are one per class in errors.ts', () => {
+  it('belong to the classes of errors.ts, one to each', () => {
     const classes: string[] = [];
     walk(parse('lib/errors.ts'), (node) => {
       if (ts.isClassDeclaration(node) && node.name !== undefined) classes.push(node.name.text);
@@ -61,7 +61,7 @@ describe('error codes', () => {
     expect([...codesIn('lib/errors.ts').values()].filter(Boolean).sort()).toEqual(classes.sort());
   });
 
-  it('are seen in each way to write one', () => {
+  it('are found in every notation', () => {
     const text =
       "class A extends Error { readonly code = 'A'; } f({ code: 'ERR_B' }); f({ code: 'ERR_C' as const }); f({ code: 'ENOENT' });";
     expect([...codesIn('x.ts', text)]).toEqual([
@@ -73,7 +73,7 @@ describe('error codes', () => {
 });
 
 describe('environment variables', () => {
-  it("are README's list, and no other", () => {
+  it("are exactly those in README's list", () => {
     const read = lib.flatMap((file) =>
       [...textOf(file).matchAll(/process\.env(?:\.|\[')(SOCKSCOPE_\w+)/g)].map(
         (match) => match[1] ?? '',

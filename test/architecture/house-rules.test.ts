@@ -17,7 +17,7 @@ function grep(file: string, pattern: RegExp, text = textOf(file)): string[] {
 }
 
 describe('files', () => {
-  it('are of 450 lines at most, or say in their first line why they are long', () => {
+  it('have 450 lines at most, or say in their first line why they are long', () => {
     const tooLong = [...lib, ...native, ...programs].filter((file) => {
       const lines = textOf(file).split('\n');
       return lines.length > 450 && !/^(\/\/|\/\*).*\blong\b/i.test(lines[0] ?? '');
@@ -25,7 +25,7 @@ describe('files', () => {
     expect(tooLong).toEqual([]);
   });
 
-  it('are named in one way: kebab-case TypeScript and JavaScript, snake_case C++', () => {
+  it('have kebab-case names in TypeScript and JavaScript, and snake_case names in C++', () => {
     expect(
       [...lib, ...programs].filter(
         (file) => !/\/[a-z0-9-]+(\.[a-z0-9-]+)*\.[cm]?[jt]s$/.test(file),
@@ -34,7 +34,7 @@ describe('files', () => {
     expect(native.filter((file) => !/^native\/[a-z0-9_]+\.(cc|h)$/.test(file))).toEqual([]);
   });
 
-  it('none is a drawer', () => {
+  it('have no catch-all names such as utils or helpers', () => {
     expect(
       [...lib, ...native, ...programs].filter((file) =>
         /(^|[/_-])(utils?|helpers?|misc|common)([._-]|$)/.test(file),
@@ -45,14 +45,14 @@ describe('files', () => {
 
 describe('comments', () => {
   /** A line of 101 columns or more that is a comment, or ends in one. */
-  // A statement that prettier is to leave alone may be wider.
+  // A statement marked prettier-ignore may be wider.
   const tooWide = /^(?=.{101})(?!.*prettier-ignore$)(\s*(\/\/|\/?\*)|.*[;,{}()[\]]\s+\/\/ )/;
 
-  it('end at column 100', () => {
+  it('end at column 100 or before', () => {
     expect([...lib, ...native, ...programs].flatMap((file) => grep(file, tooWide))).toEqual([]);
   });
 
-  it('that are wider are found, and strings are not', () => {
+  it('are found if they are wider, and strings are not', () => {
     const words = 'word '.repeat(20);
     for (const line of [`  // ${words}`, `   * ${words}`, `/** ${words}*/`, `f(1); // ${words}`])
       expect(grep('x', tooWide, line), line).toHaveLength(1);
@@ -72,7 +72,7 @@ describe('platform differences', () => {
     'lib/backends/native/unix-file.ts':
       'on Linux a socket file takes the mode of its socket, so that none is ever open to others',
     'lib/waiting/context.ts': 'how this runtime keeps the contexts of code',
-    'lib/backends/native/send-queue.ts': 'what send(2) says of a receiver whose queue is full',
+    'lib/backends/native/send-queue.ts': 'the error of send(2) if the queue of a receiver is full',
     'lib/backends/node/platform.ts': "what this version of Node.js' own sockets can do",
     'lib/socket/address.ts': 'abstract Unix names are of Linux alone, and elsewhere would be paths',
     'lib/socket/options.ts': 'struct tcp_info has a layout per platform',
@@ -86,7 +86,7 @@ describe('platform differences', () => {
     expect(grep('x', asks, "if (process.platform === 'linux') {")).toHaveLength(1);
   });
 
-  /** The C++ files that hold a platform's way, or the choice between two. */
+  /** The C++ files with code for one platform, or with the choice between platforms. */
   const branches: Readonly<Record<string, string>> = {
     'native/constants.cc': 'a constant that a platform lacks',
     'native/platform.h': 'the choice',
@@ -98,8 +98,8 @@ describe('platform differences', () => {
     'native/runtime.cc': 'only on Linux does the addon do without the C++ runtime library',
     'native/sockaddr.cc': 'abstract names, and the length byte that BSD has in a sockaddr',
   };
-  // An include guard is no choice, and a constant that a platform lacks is asked for where it is
-  // used.
+  // An include guard is not a choice of platform. An #ifdef of a constant that some platforms lack
+  // stands where the constant is used.
   const conditional =
     /^\s*#\s*(if|elif)\b|^\s*#\s*ifn?def (?!SOCKSCOPE_\w+_H_$|[A-Z]+_[A-Z0-9_]+$)/;
   it('are decided in named places of native/', () => {
@@ -112,7 +112,7 @@ describe('platform differences', () => {
     ).toEqual([]);
   });
 
-  it('the lists hold no file that does not need it', () => {
+  it('occur in every file of the two lists', () => {
     const asking = (file: string, pattern: RegExp): boolean =>
       [...lib, ...native].includes(file) && grep(file, pattern).length > 0;
     expect(Object.keys(lookers).filter((file) => !asking(file, asks))).toEqual([]);
@@ -133,10 +133,11 @@ describe('native/', () => {
   });
 
   it('never ends the process, throws, or uses the default loop', () => {
-    // static_assert speaks to the compiler, not to a user.
+    // static_assert runs in the compiler only.
     const fatal =
       /(?<!static_)\bassert\s*\(|\babort\s*\(|\b_?exit\s*\(|\bnapi_fatal_error\b|\bthrow\b(?!_)|\buv_default_loop\b|\bCHECK\s*\(/;
-    // What the compiler may call in place of a C++ runtime library, and never does.
+    // This file stands in for the C++ runtime library: the compiler may refer to it, but never
+    // calls it.
     const files = native.filter((file) => file !== 'native/runtime.cc');
     const code = (file: string): string =>
       textOf(file)

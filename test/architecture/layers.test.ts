@@ -6,9 +6,9 @@ import { packageRoot } from '../support/child';
 import { filesUnder, importsOf, parse, resolveInLib, textOf, walk } from './source-tree';
 
 /**
- * Who may import whom: each part, with the parts below it that it may import. A part may always
- * import itself. `concurrency` and `socket` do not know each other; both wait through `waiting`,
- * and only a backend joins them. The two backends do not know each other either.
+ * The parts of lib/, each with the parts below it that it may import. A part may always import
+ * itself. `concurrency` and `socket` do not import each other: both wait through `waiting`, and
+ * only a backend joins them. The two backends do not import each other either.
  */
 const ground = ['errors', 'errno', 'debug', 'arguments', 'contract'];
 const wait = ['waiting', ...ground];
@@ -16,7 +16,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   errno: [],
   debug: [],
-  // Interfaces only (a test below sees to it): nothing depends on it at run time.
+  // Interfaces only, as a test below asserts: nothing depends on this part at run time.
   contract: ['errors'],
   arguments: ['contract', 'errors', 'errno'],
   binding: ground,
@@ -24,9 +24,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   concurrency: wait,
   socket: ['binding', ...wait],
   threads: ['concurrency', ...wait],
-  // What fits every backend; of `socket`, the types of attributes.
+  // The classes that fit every backend. Of `socket`, only the types of attributes.
   transports: ['socket', ...wait],
-  // Policy over what a backend gives: resolving, racing, binding, serving.
+  // The policy over a backend's driver: resolving, racing, binding, serving.
   networking: ['transports', 'threads', 'concurrency', ...wait],
   'backends/native': [
     'networking',
@@ -38,7 +38,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     ...wait,
   ],
   'backends/node': ['networking', 'transports', 'threads', 'concurrency', ...wait],
-  // Which of the two: only the entries import this.
+  // The choice of a backend: only the entries import this part.
   'backends/builtin': ['backends/native', 'backends/node', 'threads', 'concurrency', ...wait],
   // Entries.
   testing: ['concurrency', ...wait],
@@ -52,12 +52,12 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'concurrency',
     ...wait,
   ],
-  // A program like any user's: what it needs, the public surface must give.
+  // A program like that of any user: the public surface must have all that it needs.
   cli: ['index'],
 };
 
 const files = filesUnder('lib', /\.ts$/);
-/** `lib/socket/address` is of the part `socket`, `lib/errors.ts` of `errors`. */
+/** `lib/socket/address` belongs to the part `socket`, `lib/errors.ts` to `errors`. */
 const partOf = (path: string): string =>
   /^lib\/(backends\/[\w-]+|[\w-]+)/.exec(path)?.[1] ?? 'outside';
 const edgesOf = (
@@ -78,7 +78,7 @@ function misdirected(file: string, text?: string): string[] {
     .map(({ target }) => `${file} -> ${target}`);
 }
 
-/** Circles that are left to break, each as the sorted files that reach each other. */
+/** Known circles that are still to be broken, each as the sorted list of its files. */
 const knownCircles: readonly (readonly string[])[] = [
   ['lib/cli/relay', 'lib/cli/stdio-stream'],
   ['lib/contract/backend', 'lib/contract/listeners', 'lib/contract/transports'],
@@ -92,7 +92,7 @@ type Graph = ReadonlyMap<string, ReturnType<typeof edgesOf>>;
 const importGraph = (): Graph =>
   new Map(files.map((file) => [file.replace(/\.ts$/, ''), edgesOf(file)]));
 
-/** The groups of files of which each reaches every other one through imports. */
+/** Groups of files in which each file reaches every other file through imports. */
 function circlesOf(graph: Graph): string[][] {
   const reachable = new Map<string, ReadonlySet<string>>();
   for (const file of graph.keys()) {
@@ -110,19 +110,19 @@ function circlesOf(graph: Graph): string[][] {
   const circles = new Map<string, string[]>();
   for (const [file, reached] of reachable) {
     const members = [...reached].filter((other) => reachable.get(other)?.has(file) === true).sort();
-    // Alone, it only names itself.
+    // A group of one file is a circle only if the file imports itself.
     if (members.length > 1) circles.set(members.join(), members);
   }
   return [...circles.values()].sort();
 }
 
 describe('layers of lib/', () => {
-  it('every part has its place in the table', () => {
+  it('the table has every part', () => {
     expect(files.length).toBeGreaterThan(5);
     expect(files.filter((file) => !(partOf(file) in layers))).toEqual([]);
   });
 
-  it('the table has no circle above the ground floor', () => {
+  it('the table has no circle above the lowest parts', () => {
     const above = (part: string): readonly string[] =>
       (layers[part] ?? []).filter((below) => !ground.includes(below));
     const reaches = (part: string, seen: readonly string[] = []): void => {
@@ -132,11 +132,11 @@ describe('layers of lib/', () => {
     for (const part of Object.keys(layers)) reaches(part);
   });
 
-  it('every file imports only what lies below it', () => {
+  it('every file imports only parts that the table allows', () => {
     expect(files.flatMap((file) => misdirected(file))).toEqual([]);
   });
 
-  it('finds an arrow that points up, in every way to write one', () => {
+  it('finds a forbidden import in every notation', () => {
     for (const line of [
       "import { Socket } from '../socket/socket';",
       "import type { Socket } from '../socket/socket';",
@@ -162,7 +162,7 @@ describe('layers of lib/', () => {
     ).toHaveLength(1);
   });
 
-  it('the contract holds interfaces, and imports nothing but itself, errors and types of Node', () => {
+  it('the contract has interfaces only, and imports only itself, errors and types of Node', () => {
     const contract = files.filter((file) => partOf(file) === 'contract');
     expect(contract.length).toBeGreaterThan(5);
     for (const module of contract) {
@@ -199,7 +199,7 @@ describe('layers of lib/', () => {
     expect(circlesOf(graph)).toHaveLength(knownCircles.length + 1);
   });
 
-  it('nothing above the backends imports a backend: only the entries do', () => {
+  it('only the entries import a backend', () => {
     const importers = (part: string): string[] =>
       Object.keys(layers).filter((from) => layers[from]?.includes(part) === true);
     expect(importers('backends/native')).toEqual(['backends/builtin']);
@@ -223,7 +223,7 @@ describe('single doors', () => {
     expect(touching.filter((file) => file !== 'lib/binding.ts')).toEqual([]);
   });
 
-  it('every runtime dependency has one place', () => {
+  it('each runtime dependency is imported in one place', () => {
     const places: Readonly<Record<string, string>> = {
       'node-gyp-build': 'binding',
       piscina: 'threads',
@@ -269,7 +269,7 @@ describe('single doors', () => {
   });
 
   it('examples and benchmarks use the public surface', () => {
-    // It measures the addon's own functions, which the surface does not have.
+    // This benchmark measures the addon's own functions, which are not public.
     const files = ['examples', 'bench']
       .flatMap((folder) => filesUnder(folder, /\.[cm]?[jt]s$/))
       .filter((file) => !file.startsWith('bench/native/'));
@@ -306,11 +306,11 @@ describe("CONTRIBUTING's map", () => {
   const ticked = (cell: string): string[] =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
 
-  it('is of one screen', () => {
+  it('fits one screen', () => {
     expect(map.split('\n').length).toBeLessThan(60);
   });
 
-  it('has the table of who may import whom', () => {
+  it('has the table of allowed imports', () => {
     const rows = [...map.matchAll(/^\| `([\w/]+)` \| [^|]+ \|(.*)\|$/gm)].map(
       ([, part = '', cell = '']) => [
         part,
@@ -333,7 +333,7 @@ describe("CONTRIBUTING's map", () => {
     expect([...new Set(named)].sort()).toEqual([...new Set(existing)].sort());
   });
 
-  it('has no part that is gone', () => {
+  it('names no part that was removed', () => {
     const gone = Object.keys(layers).filter(
       (part) => !['', '.ts'].some((end) => existsSync(join(packageRoot, `lib/${part}${end}`))),
     );
@@ -345,7 +345,7 @@ describe("CONTRIBUTING's map", () => {
     const paths = ticked(changes).filter((name) => name.includes('/') && !name.includes('<'));
     expect(paths.length).toBeGreaterThan(8);
     const missing = paths.filter((path) => !existsSync(join(packageRoot, path)));
-    // It comes with the layer of packets.
+    // This folder comes with the layer of packets.
     expect(missing).toEqual(['lib/packets/']);
   });
 });

@@ -4,8 +4,8 @@ import ts from 'typescript';
 import { packageRoot } from '../support/child';
 
 /**
- * The files of a folder of the project and all below it, by their paths from the project's root;
- * installed packages left out.
+ * The files of a folder of the project and of the folders below it, by their paths from the
+ * project's root. Installed packages are left out.
  */
 export function filesUnder(folder: string, pattern: RegExp): string[] {
   return readdirSync(join(packageRoot, folder), { recursive: true, withFileTypes: true })
@@ -38,7 +38,7 @@ export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
 /** One place where a file names another module. */
 export interface Import {
   readonly specifier: string;
-  /** Erased by the compiler: nothing of it is left at run time. */
+  /** The compiler erases this import: it does not exist at run time. */
   readonly typeOnly: boolean;
 }
 

@@ -15,8 +15,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot, run, runNode, type Outcome } from '../support/child';
 
 /**
- * The same command as `npm run bench`, without compiling the package first. A compiler and what it
- * makes are part of it.
+ * The command of `npm run bench`, without compiling the package first. The tests do use a compiler,
+ * for the load generator and the opponents in C.
  */
 const script = join(packageRoot, 'bench', 'run.mjs');
 let folder: string;
@@ -182,7 +182,7 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
     expect(missing.code).toBe(1);
   });
 
-  it('refuses what it does not have, with what there is', { timeout: 60_000 }, async () => {
+  it('refuses unknown names, and lists the known ones', { timeout: 60_000 }, async () => {
     for (const [args, message] of [
       [['tcp-ekho'], /no benchmark "tcp-ekho".*tcp-echo/],
       [['tcp-echo/1g'], /tcp-echo has no case "1g": it has 1000b/],
@@ -198,7 +198,7 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
     }
   });
 
-  it('keeps summaries that reading and writing does not change', async () => {
+  it('does not change summaries by reading and writing them', async () => {
     const kept = join(packageRoot, 'bench', 'results', 'node24.json');
     const copy = join(folder, 'node24.json');
     const code = `import('./bench/summary.mjs').then(({ merged, readSummary, writeSummary }) => {
@@ -226,7 +226,7 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
     );
   });
 
-  it('keeps results that are light', () => {
+  it('keeps results that are small', () => {
     const results = join(packageRoot, 'bench', 'results');
     const kept = readdirSync(results).filter((name) => !name.startsWith('last.'));
     expect(kept).toContain('report.html');
@@ -234,7 +234,7 @@ describe.runIf(process.platform === 'linux')('npm run bench', () => {
     expect(heavy).toEqual([]);
   });
 
-  it('lists what there is', async () => {
+  it('lists modes, scenarios and opponents', async () => {
     const { code, stdout } = await bench('--help');
     expect(code).toBe(0);
     for (const name of ['quick', 'tcp-echo', 'fd-handover', '--against', 'uvloop'])
@@ -291,7 +291,7 @@ describe.runIf(process.platform === 'linux')('the load generator', () => {
     return run(program, { args });
   }
 
-  it('counts the echoes that are what was sent', { timeout: 180_000 }, async () => {
+  it('counts only the echoes that equal the data sent', { timeout: 180_000 }, async () => {
     const { code, stdout } = await echoWith((socket, chunk) => socket.write(chunk));
     const result = JSON.parse(stdout) as {
       requests: number;

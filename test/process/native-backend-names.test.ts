@@ -41,7 +41,7 @@ const listen = async (host, port = 0) => {
 const read = async (connection) => { const data = await connection.recv(100); await connection.aclose(); return Buffer.from(data).toString(); };
 const failure = (promise) => promise.then(() => 'no error', (error) => ({ name: error.name, code: error.code, errors: error.errors?.map(({ code, address }) => [code, address]), address: error.address, hostname: error.hostname, syscall: error.syscall }));
 const print = (value) => console.log(JSON.stringify(value));
-/** A listener whose backlog is full: whoever connects now waits. */
+/** A listener whose backlog is full: every further connection waits. */
 const fullListener = async (host, port) => {
   const listener = Socket.create(constants.AF_INET6, constants.SOCK_STREAM);
   listener.bind({ address: host, port, family: 'IPv6' });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { run, runCode } from '../support/child';
 
-/** What each program begins with. */
+/** The beginning of each program. */
 const prelude = `
 import { Socket, constants } from 'sockscope';
 import { readdirSync, closeSync, openSync } from 'node:fs';
@@ -19,7 +19,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
   const runProgram = (program: string, options: Parameters<typeof runCode>[1] = {}) =>
     runCode(prelude + program, { ...options, env: { SOCKSCOPE_REACTOR: kind, ...options.env } });
 
-  it('is not kept alive by sockets that nobody waits on, watched before or not', async () => {
+  it('is not kept alive by sockets without a waiting task, registered before or not', async () => {
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
       listen();
@@ -34,7 +34,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
   it('is kept alive by a wait, and released by its end', async () => {
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
-      // Not keeping the process alive itself, this only comes if something else does.
+      // The timer is unreferenced: it only fires if something else keeps the process alive.
       setTimeout(() => left.send(Buffer.from('x')), 50).unref();
       await right.readable();
       console.log('woken');
@@ -42,7 +42,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     expect(outcome).toMatchObject({ code: 0, stdout: 'woken\n', stderr: '' });
   });
 
-  it('is released by the close or detachment of what it waits on', async () => {
+  it('is released when the socket that it waits on is closed or detached', async () => {
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
       const waits = [left.readable(), right.readable()].map((wait) => wait.catch((error) => console.log(error.code)));
@@ -58,7 +58,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     });
   });
 
-  it('process.exit() with waits pending ends quietly, with its own status', async () => {
+  it('ends quietly by process.exit() with waits pending, with the given status', async () => {
     const outcome = await runProgram(`
       for (let i = 0; i < 300; i++) {
         const [left, right] = Socket.pair();
@@ -71,7 +71,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     expect(outcome).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
   });
 
-  it('an error that nobody catches after a wait ends it as any other does', async () => {
+  it('ends with an uncaught error after a wait as with any other', async () => {
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
@@ -81,12 +81,12 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     expect(outcome).toMatchObject({ code: 3, stdout: 'planted\n', stderr: '' });
   });
 
-  it('a socket closed by other means while it is waited on does no harm', async () => {
+  it('survives that other code closes an fd while a task waits on it', async () => {
     const outcome = await runProgram(`
       const [left, right] = Socket.pair();
       const wait = right.readable().catch((error) => console.log(error.code));
-      // The poll reactor's watch is level: what libuv has still to change of it must not find the
-      // fd closed.
+      // The poll reactor is level-triggered: libuv must not find the fd closed when it changes its
+      // registration.
       for (let i = 0; i < 5; i++) await turn();
       closeSync(right.fd);
       await turn();
@@ -98,7 +98,7 @@ describe.each(['epoll', 'poll'])('a process, with the %s reactor', { timeout: 60
     expect(outcome.stdout.split('\n').sort()).toEqual(['', 'EBADF', 'ERR_CLOSED_RESOURCE']);
   });
 
-  it('remembers nothing of the context in which the first wait happened to begin', async () => {
+  it('does not keep the AsyncLocalStorage context of the first wait', async () => {
     const outcome = await runProgram(
       `
       import { AsyncLocalStorage } from 'node:async_hooks';
@@ -140,7 +140,7 @@ describe('a Socket that is collected unclosed', () => {
     console.log(readdirSync('/proc/self/fd').length);
   `;
 
-  it('tells where it was created, if SOCKSCOPE_DEBUG asks for that', async () => {
+  it('is reported with the place of its creation if SOCKSCOPE_DEBUG is set', async () => {
     const { stdout } = await runCode(program, {
       execArgv: ['--expose-gc', '--no-warnings'],
       env: { SOCKSCOPE_DEBUG: '1' },
@@ -154,7 +154,7 @@ describe('a Socket that is collected unclosed', () => {
     expect(stdout).not.toContain('leaks.js');
   });
 
-  it('does not by default, nor for SOCKSCOPE_DEBUG=0', async () => {
+  it('is reported without that place by default, and with SOCKSCOPE_DEBUG=0', async () => {
     for (const debug of [undefined, '0', '']) {
       const { stdout } = await runCode(program, {
         execArgv: ['--expose-gc', '--no-warnings'],
@@ -165,7 +165,7 @@ describe('a Socket that is collected unclosed', () => {
     }
   });
 
-  it('a program that makes other things of stacks is no harm', async () => {
+  it('is reported also if the program has set Error.prepareStackTrace', async () => {
     const { stdout, code } = await runCode(
       `Error.prepareStackTrace = () => ({ not: 'text' });\n${program}`,
       {
@@ -195,7 +195,7 @@ describe('the last fd', () => {
       ],
     });
 
-  it('without it, each way to make one is EMFILE, and what was there goes on', async () => {
+  it('is in use: calls that make an fd fail with EMFILE, and open sockets work', async () => {
     const outcome = await runShort(`
       const listener = listen();
       const client = Socket.create(AF_INET, SOCK_STREAM);
@@ -218,7 +218,7 @@ describe('the last fd', () => {
     });
   });
 
-  it('without it, the first wait of a process fails, and the next may succeed', async () => {
+  it('is in use: the first wait of a process fails, and the next may succeed', async () => {
     const outcome = await runShort(`
       const [left, right] = Socket.pair();
       exhaust();
@@ -231,7 +231,7 @@ describe('the last fd', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: 'EMFILE\nwoken\n', stderr: '' });
   });
 
-  it('without it, received fds are a truncated message, and none is lost', async () => {
+  it('is in use: a message with fds is truncated, and no fd leaks', async () => {
     const outcome = await runShort(`
       const [left, right] = Socket.pair();
       left.sendmsg([Buffer.from('x')], { ancillary: { fds: [0, 1, 2] } });
@@ -266,8 +266,8 @@ describe('a child process', () => {
       import { readlinkSync } from 'node:fs';
       for (const socket of sockets) socket.close();
     `);
-    // The connection itself, which is three of the sockets: client, its duplicate, and what was
-    // received.
+    // Three of the sockets are the connection itself: the client, its duplicate, and the received
+    // fd.
     expect(outcome).toMatchObject({ code: 0, stdout: '3 true\n', stderr: '' });
   });
 });

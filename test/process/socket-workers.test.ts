@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { runCode } from '../support/child';
 
 /**
- * The main thread's half of each program. `start(code)` runs code in a worker that has the same
- * names.
+ * The beginning of each program, in the main thread. `start(code)` runs code in a worker that has
+ * the same names.
  */
 const prelude = `
 const { Socket, constants } = require('sockscope');
@@ -12,7 +12,7 @@ const { readdirSync, readlinkSync } = require('node:fs');
 const { once } = require('node:events');
 const { AF_INET, AF_UNIX, SOCK_STREAM, SOCK_DGRAM } = constants;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-// Sockets and epoll sets: the first worker brings other fds, which the process keeps.
+// Counts sockets and epoll sets: the first worker opens other fds, which the process keeps.
 const openFds = () => readdirSync('/proc/self/fd').filter((fd) => {
   try { return /socket|eventpoll/.test(readlinkSync('/proc/self/fd/' + fd)); } catch (error) { if (error.code === 'ENOENT') return false; throw error; }
 }).length;
@@ -30,7 +30,7 @@ describe.each(['epoll', 'poll'])(
       });
     const start = `const start = (code, data) => new Worker(prelude + code, { eval: true, workerData: data });`;
 
-    it('many at once, each with its own sockets and reactor, and one with another', async () => {
+    it('run many at once, each with its own reactor, and exchange data', async () => {
       const outcome = await runProgram(`
       ${start}
       const code = \`(async () => {
@@ -72,7 +72,7 @@ describe.each(['epoll', 'poll'])(
       });
     });
 
-    it('terminate() in the middle of waits, with events under way, leaves no fd and does no harm', async () => {
+    it('leave no fd open if terminate() ends them during waits and events', async () => {
       const outcome = await runProgram(`
       ${start}
       const code = \`
@@ -87,7 +87,7 @@ describe.each(['epoll', 'poll'])(
         listener.bind({ address: '127.0.0.1', port: 0, family: 'IPv4' });
         listener.listen();
         listener.readable();
-        // Fds under way in a message belong to nobody: the kernel closes them.
+        // No process owns the fds in an unreceived message: the kernel closes them.
         sockets[0][0].sendmsg([buffer], { ancillary: { fds: [listener.fd] } });
         parentPort.postMessage('running');
       \`;
@@ -105,7 +105,7 @@ describe.each(['epoll', 'poll'])(
       expect(outcome).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
     });
 
-    it('process.exit() in a worker, or an error that nobody catches there, closes its sockets', async () => {
+    it('close their sockets at process.exit(), or at an uncaught error', async () => {
       const outcome = await runProgram(`
       ${start}
       const sockets = 'for (let i = 0; i < 10; i++) { const [left, right] = Socket.pair(); left.readable(); right.readable(); }';
@@ -128,7 +128,7 @@ describe.each(['epoll', 'poll'])(
       });
     });
 
-    it('process.exit() of the main thread, with workers in the middle of waits, ends quietly', async () => {
+    it('end quietly with process.exit() of the main thread, in the middle of waits', async () => {
       const outcome = await runProgram(`
       ${start}
       const workers = Array.from({ length: 4 }, () => start("for (let i = 0; i < 10; i++) { const [left, right] = Socket.pair(); left.readable(); right.readable(); } parentPort.postMessage('running');"));
@@ -137,7 +137,7 @@ describe.each(['epoll', 'poll'])(
       expect(outcome).toMatchObject({ code: 9, signal: null, stdout: '', stderr: '' });
     });
 
-    it('a worker that only waits lives on, and one that does not ends by itself', async () => {
+    it('are kept alive by a wait, and end by themselves without one', async () => {
       const outcome = await runProgram(`
       ${start}
       (async () => {

@@ -7,10 +7,7 @@ export const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
 
 const children = new Set<ChildProcess>();
 
-/**
- * A child that ends with this test file at the latest: nothing that a failed test leaves behind
- * outlives it.
- */
+/** Starts a child that ends with this test file at the latest, also if the test fails. */
 export function spawnChild(
   command: string,
   args: readonly string[],
@@ -37,7 +34,7 @@ afterAll(() => {
 
 /**
  * Calls back when a child has ended and all of its pipes are closed. The event 'close' does not
- * wait for the one to its stdin: a test that counts fds would see that go later.
+ * wait for the pipe to its stdin, and a test that counts fds would still count that pipe.
  */
 export function onceGone(
   child: ChildProcess,
@@ -51,8 +48,8 @@ export function onceGone(
 }
 
 /**
- * This process' environment without what the test runner put into it; a variable given as undefined
- * is taken out.
+ * The environment of this process, without the variables of the test runner. A variable that is
+ * given as undefined is removed.
  */
 export function childEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, ...extra };
@@ -65,7 +62,7 @@ export function childEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessE
   return env;
 }
 
-/** What became of a child process. */
+/** The result of a child process. */
 export interface Outcome {
   /** The exit status; null if a signal ended it. */
   readonly code: number | null;
@@ -77,9 +74,9 @@ export interface Outcome {
 export interface RunOptions {
   readonly args?: readonly string[];
   readonly cwd?: string;
-  /** Beside the present environment; undefined takes a variable out. */
+  /** Added to the present environment; undefined removes a variable. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Written to its stdin, which is then ended. */
+  /** Written to the child's stdin, which is then ended. */
   readonly input?: string;
   /** Milliseconds until the child is killed and the run rejects. Default 30,000. */
   readonly timeout?: number;
@@ -87,7 +84,7 @@ export interface RunOptions {
 
 /**
  * Runs a program to its end. Rejects, with its output in the message, if it does not end in time or
- * cannot be started; a failure status is a result.
+ * cannot be started. An exit status other than 0 is a result.
  */
 export function run(command: string, options: RunOptions = {}): Promise<Outcome> {
   const { args = [], cwd = packageRoot, env, input = '', timeout = 30_000 } = options;
@@ -97,7 +94,7 @@ export function run(command: string, options: RunOptions = {}): Promise<Outcome>
     let stderr = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    // EPIPE: it ended without reading its input. Its outcome tells the rest.
+    // EPIPE: the child ended without reading its input. Its result is reported.
     child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') reject(error);
     });

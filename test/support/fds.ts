@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, expect, vi } from 'vitest';
 
-/** Linux tells what each fd is; elsewhere /dev/fd gives the numbers alone. */
+/** Linux shows what each fd refers to. On other systems, /dev/fd has the numbers only. */
 const directory = existsSync('/proc/self/fd') ? '/proc/self/fd' : '/dev/fd';
 
 /**
@@ -15,7 +15,7 @@ export function openFds(): ReadonlyMap<number, string> {
       fds.set(Number(name), readlinkSync(`${directory}/${name}`));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // ENOENT: the fd that readdir itself had open. EINVAL: /dev/fd, where an entry is no link.
+      // ENOENT: the fd that readdir itself had open. EINVAL: an entry of /dev/fd is no link.
       if (code === 'EINVAL') fds.set(Number(name), 'unknown');
       else if (code !== 'ENOENT') throw error;
     }
@@ -29,8 +29,7 @@ export function openFdCount(): number {
 }
 
 /**
- * Called at the top of a test file: the file must end with the open fds it began with, whatever its
- * tests did.
+ * To be called at the top of a test file: the file must end with the open fds it began with.
  *
  * Handles close in a later turn of the event loop, so the end waits (up to 5 seconds) for the count
  * to come down. The epoll set that the library makes at its first wait, and keeps for the life of

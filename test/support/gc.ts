@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 
 /**
- * Collects garbage until `done` says so: finalizers run in a later turn of the event loop, some
- * after a second collection. Fails after 100 rounds. Needs `--expose-gc`, which vitest.config.mts
- * gives.
+ * Collects garbage until `done` returns true: finalizers run in a later turn of the event loop,
+ * some after a second collection. Fails after 100 rounds. Needs `--expose-gc`, which
+ * vitest.config.mts sets.
  */
 export async function collectUntil(
   done: () => boolean,

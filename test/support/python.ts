@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { onceGone, spawnChild } from './child';
 
 /**
- * What every peer program begins with: the modules that peers use, and both ends of the line
- * protocol. One JSON value per line; bytes travel as lists of numbers or hex, as the test likes.
+ * The beginning of every peer program: the modules that peers use, and `hear` and `say` of the line
+ * protocol. Each line is one JSON value. A test sends bytes as a list of numbers, or as hex.
  */
 const prelude = `
 import array, errno, json, os, select, signal, socket, struct, sys, threading, time
@@ -14,30 +14,31 @@ def hear():
 def say(value): print(json.dumps(value), flush=True)
 `;
 
-/** A python3 process that this project did not write the sockets of. */
+/** A running python3 program, whose sockets are independent of this library. */
 export interface PythonPeer extends AsyncDisposable {
   readonly pid: number;
-  /** Gives it one value: its next `hear()` returns it. */
+  /** Sends one value: the next `hear()` of the program returns it. */
   tell(value: unknown): void;
   /**
-   * The next value that it `say`s. Rejects, with its traceback, if it ends instead, or says nothing
-   * for `timeout` (15,000 ms).
+   * The next value that the program passes to `say`. Rejects, with the program's traceback, if the
+   * program ends instead, or says nothing for `timeout` (15,000 ms).
    */
   hear<T = unknown>(timeout?: number): Promise<T>;
   /**
-   * Ends its stdin and waits for its end. Rejects, with its traceback, if its exit status is not 0.
+   * Ends the program's stdin and waits for its exit. Rejects, with its traceback, if the exit
+   * status is not 0.
    */
   end(timeout?: number): Promise<void>;
   kill(signal?: NodeJS.Signals): void;
 }
 
 /**
- * Starts python3 with `program`, which has `hear()` (the next value told to it; at the end of its
- * input it exits) and `say(value)`, and the modules socket, struct, array, os, errno, select,
- * signal, threading, time, json and sys.
+ * Starts python3 with `program`. The program has `say(value)`, and `hear()`, which returns the next
+ * value from the test, and exits at the end of input. The modules socket, struct, array, os, errno,
+ * select, signal, threading, time, json and sys are imported.
  *
- * @param options.fds Fds that it inherits, as its fds 3, 4, ...
- * @param options.args Its sys.argv[1:].
+ * @param options.fds Fds that the program inherits, as its fds 3, 4, ...
+ * @param options.args The program's sys.argv[1:].
  *
  * @example
  * const peer = startPython(`
@@ -72,7 +73,7 @@ export function startPython(
     else waiter.resolve(line);
   });
   stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  // EPIPE: it ended before it read everything. Its end tells the rest.
+  // EPIPE: the program ended before it had read everything. Its exit status is reported.
   stdin.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') failure ??= error;
   });

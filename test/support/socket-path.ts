@@ -7,15 +7,15 @@ let folder: string | undefined;
 let count = 0;
 
 /**
- * A fresh path for a Unix socket, in a folder of this test file's own that is removed at the file's
- * end. Nothing exists there. It is short: sun_path holds 104 bytes on macOS and 108 on Linux.
+ * A new path for a Unix socket. No file exists there. The folder belongs to this test file, and is
+ * removed at its end. The path is short: sun_path holds 104 bytes on macOS and 108 on Linux.
  */
 export function shortSocketPath(): string {
   folder ??= mkdtempSync(join(tmpdir(), 'ss-'));
   return join(folder, String(count++));
 }
 
-/** A fresh name in Linux's abstract namespace (unix(7)): a leading NUL, and no file. */
+/** A new name in Linux's abstract namespace (unix(7)): a leading NUL, and no file. */
 export function abstractSocketName(): string {
   return `\0ss-${String(process.pid)}-${String(count++)}`;
 }

@@ -16,7 +16,7 @@ export default class SummaryReporter implements Reporter {
         else skipped++;
       }
     }
-    // The default reporter prints its own end in this turn; this line comes after it.
+    // The default reporter prints its summary in this turn. This line comes after it.
     setImmediate(() => {
       console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
     });

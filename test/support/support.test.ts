@@ -12,7 +12,7 @@ import { abstractSocketName, shortSocketPath } from './socket-path';
 expectNoLeaks();
 
 describe('openFds', () => {
-  it('sees an fd come and go', () => {
+  it('shows an fd while it is open, and not after its close', () => {
     const before = openFdCount();
     const fd = openSync('package.json', 'r');
     expect(openFds().get(fd)).toMatch(/package\.json$|unknown/);
@@ -23,7 +23,7 @@ describe('openFds', () => {
 });
 
 describe('shortSocketPath', () => {
-  it('gives a fresh path that a Unix socket can be bound to', async () => {
+  it('returns a new path that a Unix socket can be bound to', async () => {
     const path = shortSocketPath();
     expect(path).not.toBe(shortSocketPath());
     expect(path.length).toBeLessThan(60);
@@ -54,7 +54,7 @@ describe('collectUntil', () => {
 });
 
 describe('runCode', () => {
-  it('gives exit status, signal and output', async () => {
+  it('returns exit status, signal and output', async () => {
     const failed = await runCode(
       'process.stdout.write("out"); process.stderr.write("err"); process.exit(3)',
     );
@@ -63,7 +63,7 @@ describe('runCode', () => {
     expect(killed).toMatchObject({ code: null, signal: 'SIGKILL' });
   });
 
-  it('hands over input, environment and flags, and keeps the test runner out of it', async () => {
+  it('passes input, environment and flags, but not the variables of the test runner', async () => {
     const { stdout } = await runCode(
       `let text = ''; for await (const part of process.stdin) text += part;
        console.log(JSON.stringify([text, process.env.SPECIAL, process.env.VITEST, typeof gc]))`,
@@ -97,7 +97,7 @@ connection.sendall(bytes(hear()))
     await peer.end();
   });
 
-  it('inherits fds', async () => {
+  it('passes fds to the peer', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -109,14 +109,14 @@ connection.sendall(bytes(hear()))
     await once(server, 'close');
   });
 
-  it('rejects with the traceback of a peer that fails', async () => {
+  it('rejects with the traceback if the peer fails', async () => {
     const peer = startPython('say(1); raise ValueError("planted")');
     expect(await peer.hear()).toBe(1);
     await expect(peer.hear()).rejects.toThrow('planted');
     await expect(peer.end()).rejects.toThrow('planted');
   });
 
-  it('gives up on a peer that says nothing', async () => {
+  it('rejects if the peer says nothing in time', async () => {
     await using peer = startPython('hear()');
     await expect(peer.hear(200)).rejects.toThrow('no answer');
   });
