@@ -25,7 +25,7 @@ export function interleave<T extends { readonly family: unknown }>(
 /**
  * Tries candidates in a staggered race. Each attempt begins when the attempt before has failed, or
  * `delay` ms after that attempt began. The first success wins: the other attempts are cancelled,
- * and a connection that they make all the same is discarded.
+ * and a connection that they still make is discarded.
  * @throws if the system refused all candidates, what `combineErrors` makes of the errors; at once,
  *   any error that is no refusal (`isRefusal`)
  */

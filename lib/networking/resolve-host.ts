@@ -40,7 +40,8 @@ function numericAddress(address: string, port: number): InetAddress {
 
 /**
  * The flags of a look-up before a connection. AI_ADDRCONFIG leaves out the families in which this
- * machine has no address. It does not count loopback addresses, so localhost is asked for without.
+ * machine has no address. It does not count loopback addresses, so a look-up of localhost
+ * does not use the flag.
  */
 export function connectFlags({ AI_ADDRCONFIG }: NetworkConstants, host: string): number {
   return host === 'localhost' || host.endsWith('.localhost') ? 0 : AI_ADDRCONFIG;

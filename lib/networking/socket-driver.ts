@@ -8,14 +8,14 @@ import type { AsyncDatagramTransport, AsyncStreamTransport } from '../contract/t
  * What a backend gives so that it can resolve, connect, bind and listen: each function deals with
  * one address, or one fd, at a time.
  *
- * Whoever writes a third backend implements this interface, passes it to the constructor of
+ * The author of a third backend implements this interface, passes it to the constructor of
  * {@link NetworkingBackend}, and gets the policy with it: argument checks, Happy Eyeballs, local
  * addresses, bind all or none, retries, socket activation. `backends/native` and `backends/node`
  * are two examples of one shape.
  *
  * The rules for all functions:
- * - Arguments have been checked, but for the text of a Unix path: its length and its bytes are for
- *   the driver to refuse.
+ * - Arguments have been checked, except the text of a Unix path: the driver refuses a path that is
+ *   too long, or has bytes that it cannot use.
  * - `backend` is the backend whose `backend()` the transport or listener returns.
  * - The caller owns what a function returns. Where it throws or rejects, the driver has closed
  *   everything that it opened.

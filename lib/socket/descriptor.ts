@@ -67,7 +67,7 @@ export class Descriptor {
    * state, so a short receive proves nothing any more.
    */
   exceptional = false;
-  /** What is to close the descriptor, for the warning if that object is collected first. */
+  /** The object that should close the descriptor, for the warning if it is collected first. */
   ownerLabel = '';
   /** A transport or listener has taken the descriptor over. */
   claimed = false;
@@ -93,8 +93,8 @@ export class Descriptor {
   }
 
   /**
-   * Whether a call in this direction is worth trying now. Readiness is a hint: a call may block all
-   * the same. Without readiness, the call waits for the next event.
+   * Whether a call in this direction is worth trying now. Readiness is a hint: a call may still
+   * block. Without readiness, the call waits for the next event.
    */
   isReady(direction: Direction): boolean {
     return direction === 'read' ? this.#readReady : this.#writeReady;

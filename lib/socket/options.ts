@@ -154,7 +154,7 @@ export class SocketOptions {
 
   /**
    * Bytes in the kernel's buffers: received and not yet read (`unread`), and written and not yet
-   * sent (`unsent`; on TCP, not yet acknowledged). undefined where the platform does not tell.
+   * sent (`unsent`; on TCP, not yet acknowledged). undefined where the platform does not report it.
    */
   queueSizes(): { readonly unread: number | undefined; readonly unsent: number | undefined } {
     const { fd } = this.#socket;

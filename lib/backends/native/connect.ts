@@ -17,7 +17,7 @@ import { bindUnixPath } from './unix-file';
 interface Connecting {
   readonly address: SocketAddress;
   readonly sockaddr: Sockaddr;
-  /** connect(2) was called, and has not ended. */
+  /** connect(2) was called, and the connection attempt is still under way. */
   isUnderWay: boolean;
 }
 

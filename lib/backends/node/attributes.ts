@@ -24,7 +24,7 @@ export function inetAttributes(socket: Socket): AttributeGetters {
   ]);
 }
 
-/** The attributes of a Unix connection. net does not tell Unix names: the caller passes them. */
+/** The attributes of a Unix connection. net does not report Unix names: the caller passes them. */
 export function unixAttributes(
   local: UnixPath | undefined,
   remote: UnixPath | undefined,

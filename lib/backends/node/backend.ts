@@ -47,9 +47,9 @@ const driver: SocketDriver = {
  * - A Unix path is the name of a pipe on Windows. The umask alone decides the permissions of a
  *   socket file for a moment, until `mode` is set.
  * - The wrap methods take sockets of Node: a net.Socket or the fd of a stream, the fd of a
- *   listener, a dgram.Socket. What a net.Socket has received and its owner has not read is received
- *   first. An fd that is bound and does not listen begins to listen. The fd of a datagram socket is
- *   unsupported, also in `listenersFromEnvironment`, which rejects with TypeError.
+ *   listener, a dgram.Socket. Data that a net.Socket has received, and its owner has not read, is
+ *   received first. An fd that is bound and does not listen begins to listen. The fd of a datagram
+ *   socket is unsupported, also in `listenersFromEnvironment`, which rejects with TypeError.
  * - net cannot give an fd back: if taking over one socket of the service manager fails, the sockets
  *   that were taken over before it are closed.
  * - Streams read somewhat ahead of their readers (some 100 KB). Datagrams that no task receives

@@ -12,8 +12,8 @@ export function openServer(): Server {
 }
 
 /**
- * Lets a server bind and listen. net calls back soon, whatever comes of it: the wait is not to be
- * cancelled.
+ * Lets a server bind and listen. net calls back soon, with success or an error, so the wait cannot
+ * be cancelled.
  * @param onBound runs before any connection can be accepted, if the server binds within this call,
  *   as it does for a path
  */
@@ -60,7 +60,7 @@ export function openDatagramSocket(
   );
 }
 
-/** Binds. dgram calls back at once or soon: the wait is not to be cancelled. */
+/** Binds. dgram calls back at once or soon, so the wait cannot be cancelled. */
 export function bindDatagramSocket(socket: DatagramSocket, address: InetAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);

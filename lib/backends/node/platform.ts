@@ -3,7 +3,7 @@ import { UnsupportedOperationError } from '../../errors';
 import type { NetworkConstants } from '../../networking/socket-driver';
 
 /**
- * Facts about the platform that Node's modules do not tell: numbers of C headers, and what net and
+ * Facts about the platform that Node's modules do not have: numbers of C headers, and what net and
  * dgram of this runtime can do. (The public `constants` come from the addon, which may be missing
  * here.)
  */
@@ -24,7 +24,7 @@ const AF_INET6_OF: Partial<Record<NodeJS.Platform, number>> = {
   cygwin: 23,
   sunos: 26,
 };
-/** 24 is the number on the BSDs and on AIX. */
+/** The BSDs and AIX use the number 24. */
 export const AF_INET6 = AF_INET6_OF[platform] ?? 24;
 
 /** Solaris and its relatives number these three in another order. */

@@ -56,8 +56,8 @@ export class StreamSender {
   #ending: Promise<void> | null = null;
   #error: Error | null = null;
   /**
-   * How many callbacks of writes are still to come. A send that ended at once has its callback
-   * later all the same.
+   * How many callbacks of writes are still to come. A send that ended at once also has its callback
+   * later.
    */
   #callbacks = 0;
   readonly #onWritten = (error?: Error | null): void => {
@@ -72,7 +72,7 @@ export class StreamSender {
     this.#socket = socket;
     this.#onBreak = onBreak;
     this.#onEnd = onEnd;
-    // The code that had the net.Socket before has half-closed it.
+    // The previous owner of the net.Socket has half-closed it.
     if (socket.writableEnded) this.#ending = DONE;
   }
 

@@ -71,7 +71,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     });
     this.#socket = socket;
     this.#attributes = attributes;
-    // The code that had the net.Socket before may have read its end.
+    // The previous owner of the net.Socket may have read its end.
     this.#hasEnded = socket.readableEnded;
     this.#sender = new StreamSender(
       socket,
