@@ -16,7 +16,7 @@ import { packageRoot, run, runNode, type Outcome } from '../support/child';
 
 /**
  * The command of `npm run bench`, without compiling the package first. The tests do use a compiler,
- * for the load generator and the opponents in C.
+ * for the load generator and for compiled opponents.
  */
 const script = join(packageRoot, 'bench', 'run.mjs');
 let folder: string;
