@@ -82,6 +82,14 @@ export async function serveForAWhile(
   tally.cancelled++;
 }
 
+/**
+ * Whether another round follows: after `rounds` of them, only while too few were cancelled or too
+ * few completed. How many that takes depends on the speed of the peer.
+ */
+export function needsRound(round: number, { cancelled, completed }: Tally): boolean {
+  return round < rounds || (round < 20 * rounds && Math.min(cancelled, completed) <= ENOUGH);
+}
+
 export function expectBoth({ cancelled, completed }: Tally): void {
   expect(cancelled).toBeGreaterThan(ENOUGH);
   expect(completed).toBeGreaterThan(ENOUGH);
