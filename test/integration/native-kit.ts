@@ -245,15 +245,6 @@ export async function fillUp(
 
 // ── waiting
 
-/** Pseudo-random numbers below `limit`, the same in every run. */
-export function pseudoRandom(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return (state >> 8) % limit;
-  };
-}
-
 /** Waits for turns of the event loop. */
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await backend.coroYield();
@@ -292,3 +283,4 @@ export async function until(condition: () => boolean, what = 'the condition'): P
 }
 
 export { abstractSocketName, shortSocketPath };
+export { seededRandom as pseudoRandom } from '../support/random.mjs';
