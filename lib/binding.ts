@@ -4,6 +4,15 @@ import { dirname, join } from 'node:path';
 import { outOfRange } from './arguments/validate';
 import type { Bytes } from './contract/bytes';
 
+/** One result of getaddrinfo(3). */
+export type AddrInfoEntry = readonly [
+  family: number,
+  type: number,
+  proto: number,
+  canonname: string,
+  sockaddr: Uint8Array,
+];
+
 /**
  * The addon, as TypeScript sees it: flat functions over integer fds, which make one system call
  * each and never wait. native/README.md says how to add one.
@@ -192,9 +201,10 @@ export interface NativeBinding {
   /** FIONREAD: returns the bytes unread. */
   unreadSize(fd: number): number;
 
-  // Look-ups of names, on threads of the addon, not of libuv's pool. A look-up under way keeps the
-  // process alive. The event loop calls `deliver` once, with a code UV_EAI_* if the look-up failed;
-  // it does not call it if the result is negative.
+  // Look-ups of names, on threads of the addon, not of libuv's pool. Each returns a ticket above 0,
+  // or a negative code. A wanted look-up under way keeps the process alive. The event loop calls
+  // `deliver` once, with a code UV_EAI_* if the look-up failed; it does not call it without a ticket
+  // or for a look-up that was dropped.
   getaddrinfo(
     host: string | null,
     service: string | null,
@@ -202,18 +212,7 @@ export interface NativeBinding {
     type: number,
     proto: number,
     flags: number,
-    deliver: (
-      status: number,
-      entries:
-        | readonly (readonly [
-            family: number,
-            type: number,
-            proto: number,
-            canonname: string,
-            sockaddr: Uint8Array,
-          ])[]
-        | null,
-    ) => void,
+    deliver: (status: number, entries: readonly AddrInfoEntry[] | null) => void,
   ): number;
   getnameinfo(
     sockaddr: Uint8Array,
@@ -221,6 +220,30 @@ export interface NativeBinding {
     flags: number,
     deliver: (status: number, host: string, service: string) => void,
   ): number;
+  /**
+   * Whether somebody waits for a look-up under way. Without that it does not keep the process alive,
+   * and its thread does not count against the limit. 1: it goes on, and will be delivered. 0: no
+   * thread had begun it, and it was dropped. UV_ENOENT: there is none with this ticket.
+   */
+  setLookUpWanted(ticket: number, wanted: boolean): number;
+  /**
+   * `getaddrinfo` with AI_NUMERICHOST and AI_NUMERICSERV: asks nobody, and so is done at once.
+   * UV_EAI_NONAME if the host or the service is no number.
+   */
+  numericAddrInfo(
+    host: string | null,
+    service: string | null,
+    family: number,
+    type: number,
+    proto: number,
+    flags: number,
+  ): readonly AddrInfoEntry[] | number;
+  /** `getnameinfo` with NI_NUMERICHOST and NI_NUMERICSERV: asks nobody, and so is done at once. */
+  numericNameInfo(
+    sockaddr: Uint8Array,
+    length: number,
+    flags: number,
+  ): readonly [host: string, service: string] | number;
 
   // The reactor. There is one per environment, made by the first `reactorOpen`.
   /**

@@ -12,8 +12,11 @@ namespace sockscope {
 // One getaddrinfo(3) or getnameinfo(3): its arguments, and then its results.
 //
 // The loop's thread makes and delivers a look-up; another thread calls `Run`. In between, that
-// thread touches arguments and results only, and the loop's thread links and reference only.
+// thread touches arguments and results only, and the loop's thread ticket and reference only. Links
+// and state are read and written under the resolver's mutex.
 struct LookUp {
+  enum class State { kQueued, kRunning, kDone };
+
   // Null if memory is short.
   static LookUp* NewAddress(const char* host, const char* service, int family, int type,
                             int protocol, int flags);
@@ -27,11 +30,14 @@ struct LookUp {
   // an exception is pending or the environment is going down: CallFromLoop handles both.
   size_t Results(napi_env env, napi_value arguments[3]) const;
 
-  // The next one in the queue, or in the list of done look-ups.
+  // The neighbours in the queue, or in the list of done look-ups.
+  LookUp* previous = nullptr;
   LookUp* next = nullptr;
-  // The neighbours in the environment's list of look-ups under way.
-  LookUp* previous_under_way = nullptr;
-  LookUp* next_under_way = nullptr;
+  State state = State::kQueued;
+  // False while nobody waits for the result.
+  bool wanted = true;
+  // Its name in the environment's table.
+  int32_t ticket = 0;
   napi_ref deliver = nullptr;
 
   // Arguments. `host` and `service` are null or owned.

@@ -14,7 +14,12 @@ namespace sockscope {
 
 namespace {
 
-constexpr int kMaxThreads = 4;
+// Threads that run look-ups somebody waits for. So many slow names may hang before a quick one has
+// to wait: whether a name is quick (hosts(5)) is known to the resolver of the C library alone.
+constexpr int kMaxThreads = 16;
+// Threads in all. Those beyond kMaxThreads replace threads that hang in look-ups that nobody waits
+// for any more.
+constexpr int kMaxThreadsInAll = 64;
 constexpr uint64_t kIdleNanoseconds = 10 * 1000000000ull;
 // Names are shorter (RFC 1035), and services are words or numbers.
 constexpr size_t kMaxText = 1025;
@@ -25,6 +30,7 @@ struct LookUpList {
   LookUp* last = nullptr;
 
   void Push(LookUp* look_up) {
+    look_up->previous = last;
     look_up->next = nullptr;
     if (last == nullptr) {
       first = look_up;
@@ -36,10 +42,15 @@ struct LookUpList {
 
   LookUp* Pop() {
     LookUp* look_up = first;
-    if (look_up == nullptr) return nullptr;
-    first = look_up->next;
-    if (first == nullptr) last = nullptr;
+    if (look_up != nullptr) Remove(look_up);
     return look_up;
+  }
+
+  void Remove(LookUp* look_up) {
+    LookUp* previous = look_up->previous;
+    LookUp* next = look_up->next;
+    (previous == nullptr ? first : previous->next) = next;
+    (next == nullptr ? last : next->previous) = previous;
   }
 };
 
@@ -57,6 +68,8 @@ struct ResolverShared {
   size_t queued = 0;
   int threads = 0;
   int idle = 0;
+  // Threads that run a look-up nobody waits for.
+  int unwanted = 0;
   // Null once the environment has ended.
   uv_async_t* async = nullptr;
   // One for the environment, and one for each thread.
@@ -107,16 +120,21 @@ void RunThread(void* data) {
     }
     timed_out = false;
     shared->queued--;
+    look_up->state = LookUp::State::kRunning;
     shared->Unlock();
     look_up->Run();
     shared->Lock();
+    if (!look_up->wanted) shared->unwanted--;
     if (shared->async == nullptr) {
       // The environment has ended meanwhile, and has deleted the look-up's reference.
       LookUp::Free(look_up);
     } else {
+      look_up->state = LookUp::State::kDone;
       shared->done.Push(look_up);
       uv_async_send(shared->async);
     }
+    // Another thread has replaced this one while nobody waited for its look-up.
+    if (shared->threads - shared->unwanted > kMaxThreads) break;
   }
   shared->threads--;
   shared->Leave();
@@ -163,37 +181,69 @@ int32_t Resolver::Init() {
 }
 
 int32_t Resolver::Submit(LookUp* look_up, napi_value deliver) {
-  if (napi_create_reference(state_->env(), deliver, 1, &look_up->deliver) != napi_ok)
+  if (under_way_.Add(look_up) == 0) return UV_ENOMEM;
+  if (napi_create_reference(state_->env(), deliver, 1, &look_up->deliver) != napi_ok) {
+    under_way_.Remove(look_up);
     return UV_EINVAL;
+  }
   shared_->Lock();
-  if (static_cast<size_t>(shared_->idle) <= shared_->queued && shared_->threads < kMaxThreads)
-    StartThread();
+  StartThreadIfNeeded(shared_->queued + 1);
   if (shared_->threads == 0) {
     shared_->Unlock();
     napi_delete_reference(state_->env(), look_up->deliver);
     look_up->deliver = nullptr;
+    under_way_.Remove(look_up);
     return UV_EAGAIN;
   }
   shared_->queue.Push(look_up);
   shared_->queued++;
   uv_cond_signal(&shared_->wanted);
+  // A thread may have run the look-up once the mutex is free, but only this thread delivers it.
   shared_->Unlock();
-  if (under_way_ == nullptr) uv_ref(AsHandle());
-  look_up->next_under_way = under_way_;
-  if (under_way_ != nullptr) under_way_->previous_under_way = look_up;
-  under_way_ = look_up;
-  return 0;
+  CountWanted(true);
+  return look_up->ticket;
 }
 
-// To be called with the mutex held. If no thread can be made, the look-up waits for a running one;
-// `Submit` fails if there is none.
-void Resolver::StartThread() {
+int32_t Resolver::SetWanted(int32_t ticket, bool wanted) {
+  LookUp* look_up = under_way_.Find(ticket);
+  if (look_up == nullptr) return UV_ENOENT;
+  shared_->Lock();
+  if (!wanted && look_up->state == LookUp::State::kQueued) {
+    shared_->queue.Remove(look_up);
+    shared_->queued--;
+    shared_->Unlock();
+    Forget(look_up);
+    LookUp::Free(look_up);
+    return 0;
+  }
+  const bool changed = look_up->wanted != wanted;
+  look_up->wanted = wanted;
+  if (changed && look_up->state == LookUp::State::kRunning) {
+    shared_->unwanted += wanted ? -1 : 1;
+    StartThreadIfNeeded(shared_->queued);
+  }
+  shared_->Unlock();
+  if (changed) CountWanted(wanted);
+  return 1;
+}
+
+// To be called with the mutex held. `waiting` look-ups are queued, or will be. If no thread can be
+// made, they wait for a running one; `Submit` fails if there is none.
+void Resolver::StartThreadIfNeeded(size_t waiting) {
+  if (static_cast<size_t>(shared_->idle) >= waiting || shared_->threads >= kMaxThreadsInAll ||
+      shared_->threads - shared_->unwanted >= kMaxThreads)
+    return;
   uv_thread_t thread;
   if (uv_thread_create(&thread, RunThread, shared_) != 0) return;
   shared_->threads++;
   shared_->owners++;
   // No thread joins this one: a look-up may hang for minutes.
   pthread_detach(thread);
+}
+
+void Resolver::CountWanted(bool wanted) {
+  if (wanted && wanted_++ == 0) uv_ref(AsHandle());
+  if (!wanted && --wanted_ == 0) uv_unref(AsHandle());
 }
 
 void Resolver::OnAsync(uv_async_t* async) {
@@ -224,24 +274,18 @@ void Resolver::Deliver(LookUp* look_up) {
   LookUp::Free(look_up);
 }
 
-// Takes the look-up out of the list of those under way, and deletes its reference.
+// Takes the look-up out of the table of those under way, and deletes its reference.
 void Resolver::Forget(LookUp* look_up) {
   napi_delete_reference(state_->env(), look_up->deliver);
   look_up->deliver = nullptr;
-  if (look_up->previous_under_way == nullptr) {
-    under_way_ = look_up->next_under_way;
-  } else {
-    look_up->previous_under_way->next_under_way = look_up->next_under_way;
-  }
-  if (look_up->next_under_way != nullptr)
-    look_up->next_under_way->previous_under_way = look_up->previous_under_way;
-  if (under_way_ == nullptr) uv_unref(AsHandle());
+  under_way_.Remove(look_up);
+  if (look_up->wanted) CountWanted(false);
 }
 
 void Resolver::Close() {
   shared_->Lock();
   // All references first, then the look-ups that no thread runs. A thread frees the one it runs.
-  while (under_way_ != nullptr) Forget(under_way_);
+  under_way_.ForEach([this](LookUp* look_up) { Forget(look_up); });
   for (LookUp* look_up = shared_->queue.Pop(); look_up != nullptr; look_up = shared_->queue.Pop())
     LookUp::Free(look_up);
   for (LookUp* look_up = shared_->done.Pop(); look_up != nullptr; look_up = shared_->done.Pop())
@@ -286,43 +330,104 @@ napi_value Submit(napi_env env, EnvState* state, LookUp* look_up, napi_value del
   if (look_up == nullptr) return Number(env, UV_ENOMEM);
   int32_t error = 0;
   Resolver* resolver = state->OpenResolver(&error);
-  if (resolver != nullptr) error = resolver->Submit(look_up, deliver);
-  if (error != 0) LookUp::Free(look_up);
-  return Number(env, error);
+  const int32_t result = resolver == nullptr ? error : resolver->Submit(look_up, deliver);
+  if (result < 0) LookUp::Free(look_up);
+  return Number(env, result);
 }
 
-napi_value JsGetAddrInfo(napi_env env, napi_callback_info info) {
-  Args<7> args(env, info);
-  const int family = args.Int(2);
-  const int type = args.Int(3);
-  const int protocol = args.Int(4);
-  const int flags = args.Int(5);
+// A look-up by name of the first six arguments. `valid` is false if one of them is not.
+template <size_t N>
+LookUp* AddressLookUp(napi_env env, Args<N>* args, int more_flags, bool* valid) {
+  const int family = args->Int(2);
+  const int type = args->Int(3);
+  const int protocol = args->Int(4);
+  const int flags = args->Int(5);
   char host_buffer[kMaxText + 1];
   char service_buffer[kMaxText + 1];
   const char* host = nullptr;
   const char* service = nullptr;
-  if (!args.ok() || !ReadText(env, args[0], host_buffer, &host) ||
-      !ReadText(env, args[1], service_buffer, &service) || !IsFunction(env, args[6])) {
-    return Number(env, UV_EINVAL);
-  }
-  return Submit(env, args.data<EnvState>(),
-                LookUp::NewAddress(host, service, family, type, protocol, flags), args[6]);
+  *valid = args->ok() && ReadText(env, (*args)[0], host_buffer, &host) &&
+           ReadText(env, (*args)[1], service_buffer, &service);
+  if (!*valid) return nullptr;
+  return LookUp::NewAddress(host, service, family, type, protocol, flags | more_flags);
+}
+
+// A look-up by address of the first three arguments.
+template <size_t N>
+LookUp* NameLookUp(Args<N>* args, int more_flags, bool* valid) {
+  const View name = args->Bytes(0);
+  const size_t length = args->Size(1);
+  const int flags = args->Int(2);
+  *valid = args->ok() && length <= name.length && length <= sizeof(sockaddr_storage);
+  return *valid ? LookUp::NewName(name.data, length, flags | more_flags) : nullptr;
+}
+
+napi_value JsGetAddrInfo(napi_env env, napi_callback_info info) {
+  Args<7> args(env, info);
+  if (!IsFunction(env, args[6])) return Number(env, UV_EINVAL);
+  bool valid = false;
+  LookUp* look_up = AddressLookUp(env, &args, 0, &valid);
+  return valid ? Submit(env, args.data<EnvState>(), look_up, args[6]) : Number(env, UV_EINVAL);
 }
 
 napi_value JsGetNameInfo(napi_env env, napi_callback_info info) {
   Args<4> args(env, info);
-  const View name = args.Bytes(0);
-  const size_t length = args.Size(1);
-  const int flags = args.Int(2);
-  if (!args.ok() || length > name.length || length > sizeof(sockaddr_storage) ||
-      !IsFunction(env, args[3]))
-    return Number(env, UV_EINVAL);
-  return Submit(env, args.data<EnvState>(), LookUp::NewName(name.data, length, flags), args[3]);
+  if (!IsFunction(env, args[3])) return Number(env, UV_EINVAL);
+  bool valid = false;
+  LookUp* look_up = NameLookUp(&args, 0, &valid);
+  return valid ? Submit(env, args.data<EnvState>(), look_up, args[3]) : Number(env, UV_EINVAL);
+}
+
+// Runs a look-up on this thread, and returns its result, or a negative code.
+napi_value RunAtOnce(napi_env env, LookUp* look_up, bool valid) {
+  if (!valid) return Number(env, UV_EINVAL);
+  if (look_up == nullptr) return Number(env, UV_ENOMEM);
+  look_up->Run();
+  napi_value results[3] = {};
+  const size_t count = look_up->Results(env, results);
+  napi_value result = look_up->status == 0 ? results[1] : results[0];
+  napi_value pair = nullptr;
+  if (look_up->status == 0 && count == 3) {
+    if (napi_create_array_with_length(env, 2, &pair) == napi_ok &&
+        napi_set_element(env, pair, 0, results[1]) == napi_ok &&
+        napi_set_element(env, pair, 1, results[2]) == napi_ok) {
+      result = pair;
+    } else {
+      result = nullptr;
+    }
+  }
+  LookUp::Free(look_up);
+  return result;
+}
+
+napi_value JsNumericAddrInfo(napi_env env, napi_callback_info info) {
+  Args<6> args(env, info);
+  bool valid = false;
+  LookUp* look_up = AddressLookUp(env, &args, AI_NUMERICHOST | AI_NUMERICSERV, &valid);
+  return RunAtOnce(env, look_up, valid);
+}
+
+napi_value JsNumericNameInfo(napi_env env, napi_callback_info info) {
+  Args<3> args(env, info);
+  bool valid = false;
+  LookUp* look_up = NameLookUp(&args, NI_NUMERICHOST | NI_NUMERICSERV, &valid);
+  return RunAtOnce(env, look_up, valid);
+}
+
+napi_value JsSetLookUpWanted(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const int32_t ticket = args.Int(0);
+  const bool wanted = args.Bool(1);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  int32_t error = 0;
+  Resolver* resolver = args.data<EnvState>()->OpenResolver(&error);
+  return Number(env, resolver == nullptr ? error : resolver->SetWanted(ticket, wanted));
 }
 
 constexpr Export kExports[] = {
-    {"getaddrinfo", JsGetAddrInfo},
-    {"getnameinfo", JsGetNameInfo},
+    {"getaddrinfo", JsGetAddrInfo},         {"getnameinfo", JsGetNameInfo},
+    {"numericAddrInfo", JsNumericAddrInfo}, {"numericNameInfo", JsNumericNameInfo},
+    {"setLookUpWanted", JsSetLookUpWanted},
 };
 
 }  // namespace

@@ -1,12 +1,22 @@
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
 
+/** What a resolver does for a look-up that it has begun. */
+export interface BegunLookup {
+  /**
+   * Nobody waits for the answer any more (false), or somebody does again (true). Must not throw.
+   * @returns whether the look-up goes on. If not, it never calls back
+   */
+  setWanted(isWanted: boolean): boolean;
+}
+
 /**
  * A look-up under way, with the callers that wait for it. Each waiter gets a result, or an error,
  * of its own: one caller may change it without an effect on the others.
  */
 export class Lookup<T> {
-  readonly waiters = new Set<LookupWait<T>>();
+  readonly #waiters = new Set<LookupWait<T>>();
+  #begun: BegunLookup | null = null;
 
   constructor(
     readonly description: string,
@@ -21,10 +31,27 @@ export class Lookup<T> {
     for (const waiter of this.#take()) waiter.fail(makeError());
   }
 
+  /** Begins: `begin` may throw, and never calls back within the call. */
+  begin(begin: (lookup: this) => BegunLookup): void {
+    this.#begun = begin(this);
+  }
+
+  join(waiter: LookupWait<T>): void {
+    // A look-up that went on without a waiter answers the next caller: one that tries again after
+    // each timeout has the answer when it comes, and one look-up under way, not many.
+    if (this.#waiters.size === 0) this.#begun?.setWanted(true);
+    this.#waiters.add(waiter);
+  }
+
+  leave(waiter: LookupWait<T>): void {
+    this.#waiters.delete(waiter);
+    if (this.#waiters.size === 0 && this.#begun?.setWanted(false) === false) this.onEnd();
+  }
+
   #take(): LookupWait<T>[] {
     this.onEnd();
-    const waiters = [...this.waiters];
-    this.waiters.clear();
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
     return waiters;
   }
 }
@@ -35,16 +62,16 @@ class LookupWait<T> extends Operation<T> {
   constructor(lookup: Lookup<T>) {
     super();
     this.#lookup = lookup;
-    lookup.waiters.add(this);
+    lookup.join(this);
   }
 
   describe(): string {
     return this.#lookup.description;
   }
 
-  /** The look-up itself goes on: a resolver cannot be interrupted, and others may wait for it. */
+  /** The look-up itself goes on while others wait for it, or a resolver that cannot be stopped. */
   protected withdraw(): void {
-    this.#lookup.waiters.delete(this);
+    this.#lookup.leave(this);
   }
 }
 
@@ -60,13 +87,13 @@ export class SharedLookups<T> {
    * @param begin starts the look-up; it ends by `succeed` or `fail`, and never within `begin`.
    *   Where `begin` throws, nothing is under way
    */
-  wait(key: string, description: string, begin: (lookup: Lookup<T>) => void): Promise<T> {
+  wait(key: string, description: string, begin: (lookup: Lookup<T>) => BegunLookup): Promise<T> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     let lookup = this.#underWay.get(key);
     if (lookup === undefined) {
       lookup = new Lookup<T>(description, () => this.#underWay.delete(key));
-      begin(lookup);
+      lookup.begin(begin);
       this.#underWay.set(key, lookup);
     }
     return new LookupWait(lookup).enter(scope).promise;

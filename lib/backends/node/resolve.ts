@@ -3,9 +3,10 @@ import { isIP } from 'node:net';
 import { checkPort } from '../../arguments/network';
 import type { AddrInfo, AddrInfoHints, InetAddress } from '../../contract/addresses';
 import { type ResolverError, resolverError } from '../../errors';
-import { type Lookup, SharedLookups } from '../../networking/shared-lookups';
-import { outsideOfTasks, throwIfCancelled } from '../../waiting/context';
+import { type BegunLookup, type Lookup, SharedLookups } from '../../networking/shared-lookups';
+import { throwIfCancelled } from '../../waiting/context';
 import { checkInetAddress, inetAddress } from './address';
+import { LookupQueue, lookupThreads } from './lookup-queue';
 import {
   AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, IPPROTO_TCP, IPPROTO_UDP, NI_NAMEREQD,
   NI_NUMERICHOST, NI_NUMERICSERV, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, unsupported,
@@ -35,6 +36,7 @@ const SOCKETS: readonly { readonly type: number; readonly proto: number }[] = [
 
 const addressLookups = new SharedLookups<string[]>();
 const nameLookups = new SharedLookups<[string, string]>();
+const queue = new LookupQueue(lookupThreads(process.env['UV_THREADPOOL_SIZE']));
 
 /**
  * A checkpoint: dns.lookup, which is getaddrinfo(3) on libuv's thread pool.
@@ -121,12 +123,12 @@ async function addressesOf(host: string, family: number, flags: number): Promise
   const hints = flags & LOOKUP_FLAGS;
   const options = { all: true, family: versionOf(family), hints, verbatim: true } as const;
   const key = JSON.stringify([host, family, hints]);
-  return addressLookups.wait(key, `getaddrinfo(${host})`, (lookup) => {
+  return addressLookups.wait(key, `getaddrinfo(${host})`, (lookup) =>
     follow(lookup, async () => {
       const addresses = await dns.promises.lookup(host, options);
       return addresses.map(({ address }) => address);
-    });
-  });
+    }),
+  );
 }
 
 function versionOf(family: number): 0 | 4 | 6 {
@@ -151,9 +153,9 @@ export async function getnameinfo(address: InetAddress, flags: number): Promise<
   const isNumeric = (flag: number): boolean => (flags & flag) !== 0;
   if (isNumeric(NI_NUMERICHOST) && isNumeric(NI_NUMERICSERV)) return [host, String(port)];
   const key = JSON.stringify([host, port, flags]);
-  return nameLookups.wait(key, `getnameinfo(${host})`, (lookup) => {
-    follow(lookup, () => namesOf(host, port, flags));
-  });
+  return nameLookups.wait(key, `getnameinfo(${host})`, (lookup) =>
+    follow(lookup, () => namesOf(host, port, flags)),
+  );
 }
 
 async function namesOf(host: string, port: number, flags: number): Promise<[string, string]> {
@@ -183,17 +185,17 @@ function isNotFound(error: unknown): boolean {
   return (error as Partial<ResolverError> | null)?.code === 'ENOTFOUND';
 }
 
-/**
- * Ends a look-up as the promise of `ask` ends. It serves many tasks, and has the context of none.
- */
-function follow<T extends unknown[]>(lookup: Lookup<T>, ask: () => Promise<T>): void {
-  outsideOfTasks(ask).then(
-    (result) => {
-      lookup.succeed(() => [...result] as T);
-    },
-    (error: unknown) => {
-      lookup.fail(() => copyOf(error));
-    },
+/** Asks as soon as a thread is free, and ends the look-up as the promise of `ask` ends. */
+function follow<T extends unknown[]>(lookup: Lookup<T>, ask: () => Promise<T>): BegunLookup {
+  return queue.add(() =>
+    ask().then(
+      (result) => {
+        lookup.succeed(() => [...result] as T);
+      },
+      (error: unknown) => {
+        lookup.fail(() => copyOf(error));
+      },
+    ),
   );
 }
 

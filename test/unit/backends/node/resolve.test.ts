@@ -44,6 +44,27 @@ describe('NodeBackend.getaddrinfo', () => {
     expect(second).toMatchObject({ code: 'ENOTFOUND', errno: -3008, hostname: 'a.test' });
     expect(first).not.toBe(second);
   });
+
+  it('gives libuv no look-up that nobody waits for any more', async () => {
+    const asked = fakeLookup();
+    const scope = backend.openCancelScope();
+    const names = Array.from({ length: 8 }, (_, i) => `slow${i}.test`);
+    const asking = scope.run(() =>
+      backend.gather(...names.map((name) => () => backend.getaddrinfo(name, 80))),
+    );
+    await vi.waitFor(() => {
+      expect(asked.map(({ host }) => host)).toEqual(names.slice(0, 2));
+    });
+    const last = rejection(backend.getaddrinfo('last.test', 80));
+    scope.cancel();
+    await asking;
+    for (const { host, fail } of [...asked]) fail(notFound(host));
+    await vi.waitFor(() => {
+      expect(asked.map(({ host }) => host)).toEqual([...names.slice(0, 2), 'last.test']);
+    });
+    asked[2]!.fail(notFound('last.test'));
+    expect(await last).toMatchObject({ code: 'ENOTFOUND' });
+  });
 });
 
 describe('NodeBackend.createTcpListeners', () => {
