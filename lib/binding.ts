@@ -203,8 +203,8 @@ export interface NativeBinding {
 
   // Look-ups of names, on threads of the addon, not of libuv's pool. Each returns a ticket above 0,
   // or a negative code. A wanted look-up under way keeps the process alive. The event loop calls
-  // `deliver` once, with a code UV_EAI_* if the look-up failed; it does not call it without a ticket
-  // or for a look-up that was dropped.
+  // `deliver` once, with a code UV_EAI_* if the look-up failed; it does not call it without a
+  // ticket or for a look-up that was dropped.
   getaddrinfo(
     host: string | null,
     service: string | null,
@@ -221,9 +221,9 @@ export interface NativeBinding {
     deliver: (status: number, host: string, service: string) => void,
   ): number;
   /**
-   * Whether somebody waits for a look-up under way. Without that it does not keep the process alive,
-   * and its thread does not count against the limit. 1: it goes on, and will be delivered. 0: no
-   * thread had begun it, and it was dropped. UV_ENOENT: there is none with this ticket.
+   * Whether somebody waits for a look-up under way. Without that it does not keep the process
+   * alive, and its thread does not count against the limit. 1: it goes on, and will be delivered.
+   * 0: no thread had begun it, and it was dropped. UV_ENOENT: there is none with this ticket.
    */
   setLookUpWanted(ticket: number, wanted: boolean): number;
   /**

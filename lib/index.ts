@@ -18,6 +18,7 @@ export type {
   AsyncDatagramListener,
   AsyncListener,
   EnvironmentListener,
+  ServeOptions,
 } from './contract/listeners';
 export type { ICondition, IEvent, ILock } from './contract/locks';
 export type { CancelScope, CancelScopeOptions, TimeoutScope } from './contract/scopes';
@@ -76,6 +77,7 @@ export {
   UnsupportedOperationError,
 } from './errors';
 export { BaseDatagramListener, BaseListener } from './networking/base-listener';
+export { isPeerError } from './networking/is-peer-error';
 export { ancillaryBufferSize, closeReceivedFds } from './socket/ancillary';
 export { nativeInfo, type NativeInfo } from './socket/native-info';
 export { type KeepAlive, SocketOptions } from './socket/options';

@@ -7,6 +7,7 @@ import {
   type InetAddress,
   newBuiltinBackend,
   type UnixPath,
+  type TaskGroup,
 } from '../index';
 import {
   type Endpoint,
@@ -155,7 +156,7 @@ async function listen(backend: AsyncBackend, endpoint: Endpoint): Promise<Servic
 
 function serve(
   service: Service,
-  connections: Parameters<AsyncListener<AsyncStreamTransport>['serve']>[1],
+  connections: TaskGroup | undefined,
   bufferSize: number,
   counters: Counters,
 ): Promise<never> {

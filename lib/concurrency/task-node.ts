@@ -7,6 +7,7 @@ import { createCancellation, cancelledErrorIn, failureIn, NO_ERROR } from './can
 import { noteStart } from './start-site';
 import { taskEnd, taskStart } from './diagnostics';
 import { ScopeNode } from './scope-node';
+import { TaskLimit } from './task-limit';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 export function checkTaskOptions(options: TaskOptions | undefined): void {
@@ -126,6 +127,8 @@ export class TaskNode extends ScopeNode implements ScopeWithBody {
 
   bodyEnded(value: unknown): void {
     this.leave();
+    // A task that returns leaves what it owns alone, except its place among others.
+    if (this.#owned !== null && this.#owned instanceof TaskLimit) this.#owned.release();
     this.end('completed', value, undefined);
   }
 

@@ -4,16 +4,57 @@ import type { Bytes } from './bytes';
 import type { Awaitable, TaskGroup } from './tasks';
 import type { AsyncBaseTransport, AsyncStreamTransport } from './transports';
 
+/** How a stream listener serves. */
+export interface ServeOptions<T> {
+  /** The group whose tasks the handlers are. Default: a group of the call's own. */
+  readonly group?: TaskGroup;
+  /**
+   * How many handlers may run at once; from there on nothing is accepted until one of them ends.
+   * The kernel's queue (`backlog`) fills meanwhile, and then clients wait for their connection, or
+   * have it refused. Handlers of an earlier `serve` that had this limit and still run are counted,
+   * too.
+   *
+   * The `node` backend cannot leave connections to the kernel: it accepts and holds up to `backlog`
+   * of them, unread, and closes further ones.
+   *
+   * A whole number from 1, or Infinity. Default: Infinity, no limit.
+   */
+  readonly maxConnections?: number;
+  /**
+   * Closes each transport when its handler has ended: gracefully (`aclose`) if it has returned, at
+   * once if it has failed or was cancelled. The handler counts as running until then, and an error
+   * of the close counts as an error of the handler. Default: false. A transport then stays open
+   * when its handler returns, and is closed if the handler fails.
+   */
+  readonly closeAfter?: boolean;
+  /**
+   * 'ignore': an error of a handler that `isPeerError` holds for closes its connection, and does no
+   * more. It does not matter on which connection the error came: also that of a connection which
+   * the handler has opened is ignored, unless the handler catches it. Default: 'raise', as any
+   * other error.
+   */
+  readonly onPeerError?: 'raise' | 'ignore';
+  /**
+   * Gets the errors of handlers, which then end their connection and not `serve`, except those that
+   * `onPeerError` ignores, and except cancellations. It is called before the connection is closed,
+   * so that attributes of `transport` can be read. What it throws, or rejects with, is the failure
+   * of the handler's task. Default: errors fail the group.
+   */
+  readonly onError?: (error: unknown, transport: T) => void;
+}
+
 /** A listening stream socket. */
 export interface AsyncListener<T> extends AsyncBaseTransport {
   /**
-   * Accepts for ever. The handler of each connection runs as a task of `group`, or of a group of
-   * the call's own; in the latter case `serve` ends only when the handlers have.
+   * Accepts for ever. The handler of each connection runs as a task of a given group, or of a group
+   * of the call's own; in the latter case `serve` ends only when the handlers have.
    *
-   * - The handler owns its transport: `await using connection = transport`, or close it. If the
-   *   handler fails or is cancelled, the transport is closed.
+   * - The handler owns its transport: `await using connection = transport`, or close it, or serve
+   *   with `closeAfter`. If the handler fails or is cancelled, the transport is closed.
    * - The error of a handler is the error of its task: it fails the group, which cancels the other
-   *   handlers and `serve`.
+   *   handlers and `serve`. **A peer can cause such errors**, by a reset alone: a server catches
+   *   them, or serves with `onPeerError: 'ignore'`.
+   * - As many handlers run at once as peers connect, unless `maxConnections` says how many may.
    * - EMFILE, ENFILE, ENOBUFS and ENOMEM: one process warning (`SOCKSCOPE_ACCEPT`), and a try every
    *   100 ms until accepting works again. Connections that were aborted before they could be
    *   accepted are passed over (accept(2)). Any other error of accept ends `serve`.
@@ -23,12 +64,29 @@ export interface AsyncListener<T> extends AsyncBaseTransport {
    * **Cancellation.** A checkpoint. `serve` stops accepting, cancels the handlers of its own group
    * and leaves the listener open: it can serve again. No accepted connection stays open without an
    * owner.
+   *
+   * @param options a task group, which is short for `{ group }`, or options
+   * @throws TypeError and RangeError, as rejections, for options of the wrong kind
    */
-  serve(handler: (transport: T) => Awaitable<void>, group?: TaskGroup): Promise<never>;
+  serve(
+    handler: (transport: T) => Awaitable<void>,
+    options?: TaskGroup | ServeOptions<T>,
+  ): Promise<never>;
 }
 
 /** A bound datagram socket that receives from all peers. */
 export interface AsyncDatagramListener<A> extends AsyncBaseTransport {
+  /**
+   * How many handlers of `serve` and `serveWithAncillary` may run at once, those of earlier calls
+   * included. From there on nothing is received until one of them ends: the kernel's queue fills,
+   * and drops what it has no room for (for Unix datagrams, senders wait instead). The `node`
+   * backend cannot leave datagrams to the kernel: it keeps 8,192 of them, and 2 MiB, in memory, and
+   * drops further ones.
+   *
+   * May be set at any time: a whole number from 1, or Infinity; TypeError or RangeError for others.
+   * Default: 1,024.
+   */
+  maxConcurrentHandlers: number;
   /**
    * Receives for ever. The handler of each datagram runs as a task (of `group`, or of a group of
    * the call's own); the tasks begin in order of arrival. No other code writes the data; short

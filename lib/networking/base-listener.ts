@@ -1,7 +1,7 @@
 import type { AncillaryData } from '../contract/ancillary';
 import type { AsyncBackend } from '../contract/backend';
 import type { Bytes } from '../contract/bytes';
-import type { AsyncDatagramListener, AsyncListener } from '../contract/listeners';
+import type { AsyncDatagramListener, AsyncListener, ServeOptions } from '../contract/listeners';
 import type { Awaitable, TaskGroup } from '../contract/tasks';
 import { checkFunction } from '../arguments/validate';
 import { acloseForcefully } from '../transports/aclose-forcefully';
@@ -11,7 +11,8 @@ import { Serving } from './serving';
 
 /**
  * The base of custom listeners: a subclass writes `accept`, and closes by `close`. `serve` starts
- * the handler of each transport that `accept` gives.
+ * the handler of each transport that `accept` gives, and calls `accept` only while another handler
+ * may run (`maxConnections`).
  *
  * @example
  * class Once extends BaseListener {
@@ -45,19 +46,36 @@ export abstract class BaseListener<T extends { aclose(): Promise<void>; backend(
   readonly #serving = new Serving();
 
   /** Each transport that `accept` gave and that no handler took is closed. */
-  async serve(handler: (transport: T) => Awaitable<void>, group?: TaskGroup): Promise<never> {
+  async serve(
+    handler: (transport: T) => Awaitable<void>,
+    options?: TaskGroup | ServeOptions<T>,
+  ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.run(this.backend(), group, async (tasks) => {
-      for (;;) {
-        const transport = await this.accept();
-        try {
-          tasks.startSoon(() => handleOwned(handler, transport));
-        } catch (error) {
-          await acloseForcefully(transport);
-          throw error;
+    const serving = this.#serving;
+    return serving.runConnections(
+      this.backend(),
+      handler,
+      options,
+      acloseForcefully,
+      async (begin) => {
+        for (;;) {
+          while (serving.limit.isFull && !this.isClosing()) await serving.waitForRoom();
+          const transport = await this.accept();
+          try {
+            begin(transport);
+          } catch (error) {
+            await acloseForcefully(transport);
+            throw error;
+          }
         }
-      }
-    });
+      },
+    );
+  }
+
+  override aclose(): Promise<void> {
+    const closing = super.aclose();
+    this.#serving.wake();
+    return closing;
   }
 
   /**
@@ -69,30 +87,48 @@ export abstract class BaseListener<T extends { aclose(): Promise<void>; backend(
 
 /**
  * The base of custom datagram listeners: a subclass writes `receive` and `sendTo`, and closes by
- * `close`. `serve` starts the handler of each datagram that `receive` gives. Control messages are
- * an UnsupportedOperationError.
+ * `close`. `serve` starts the handler of each datagram that `receive` gives, and calls `receive`
+ * only while another handler may run (`maxConcurrentHandlers`). Control messages are an
+ * UnsupportedOperationError.
  */
 export abstract class BaseDatagramListener<A>
   extends BaseTransport
   implements AsyncDatagramListener<A>
 {
-  readonly #serving = new Serving();
+  readonly #serving = Serving.ofDatagrams();
   /** A datagram that a group did not take: the next `serve` begins with it. */
   #kept: { readonly data: Uint8Array; readonly address: A } | null = null;
+
+  get maxConcurrentHandlers(): number {
+    return this.#serving.limit.max;
+  }
+
+  set maxConcurrentHandlers(max: number) {
+    this.#serving.setMaxHandlers(max);
+  }
 
   async serve(
     handler: (data: Uint8Array, address: A) => Awaitable<void>,
     group?: TaskGroup,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.run(this.backend(), group, async (tasks) => {
+    const serving = this.#serving;
+    return serving.run(this.backend(), group, async (tasks) => {
+      const start = serving.starterIn(tasks);
       for (;;) {
+        while (serving.limit.isFull && !this.isClosing()) await serving.waitForRoom();
         this.#kept ??= await this.receive();
         const { data, address } = this.#kept;
-        tasks.startSoon(() => handler(data, address));
+        start(() => handler(data, address));
         this.#kept = null;
       }
     });
+  }
+
+  override aclose(): Promise<void> {
+    const closing = super.aclose();
+    this.#serving.wake();
+    return closing;
   }
 
   abstract sendTo(data: Bytes, address: A): Promise<void>;
@@ -116,17 +152,4 @@ export abstract class BaseDatagramListener<A>
    * ClosedResourceError once the listener is closed. What it rejects with ends `serve`.
    */
   protected abstract receive(): Promise<{ readonly data: Uint8Array; readonly address: A }>;
-}
-
-/** The handler owns its transport; if it fails or is cancelled, the transport is closed. */
-async function handleOwned<T extends { aclose(): Promise<void>; backend(): AsyncBackend }>(
-  handler: (transport: T) => Awaitable<void>,
-  transport: T,
-): Promise<void> {
-  try {
-    await handler(transport);
-  } catch (error) {
-    await acloseForcefully(transport);
-    throw error;
-  }
 }

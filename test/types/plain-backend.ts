@@ -110,8 +110,9 @@ function newPlainDatagram(backend: AsyncBackend): AsyncDatagramTransport {
 function newPlainListener(backend: AsyncBackend): AsyncListener<AsyncStreamTransport> {
   return {
     ...newPlainTransport(backend),
-    async serve(handler, group) {
+    async serve(handler, options) {
       const stream = newPlainStream(backend);
+      const group = options !== undefined && 'startSoon' in options ? options : options?.group;
       if (group === undefined) await handler(stream);
       else group.startSoon(() => handler(stream));
       return backend.sleepForever();
@@ -122,6 +123,7 @@ function newPlainListener(backend: AsyncBackend): AsyncListener<AsyncStreamTrans
 function newPlainDatagramListener(backend: AsyncBackend): AsyncDatagramListener<InetAddress> {
   return {
     ...newPlainTransport(backend),
+    maxConcurrentHandlers: 1024,
     serve: () => backend.sleepForever(),
     serveWithAncillary: refuse,
     sendTo: refuse,

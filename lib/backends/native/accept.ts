@@ -33,13 +33,16 @@ const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
  */
 const MAX_FAILED_CONNECTIONS = 1024;
 
-/** A checkpoint: accepts the waiting connections, at least one. The caller owns the fds. */
-export function accept(descriptor: Descriptor): Promise<number[]> {
+/**
+ * A checkpoint: accepts the waiting connections, at least one and at most `most`. The caller owns
+ * the fds.
+ */
+export function accept(descriptor: Descriptor, most = BATCH): Promise<number[]> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('read', 'serve');
   if (usageError !== null) return Promise.reject(usageError);
-  return new Accept(descriptor).enter(scope).begin().promise;
+  return new Accept(descriptor, Math.min(most, BATCH)).enter(scope).begin().promise;
 }
 
 class Accept extends IoOperation<number[]> {
@@ -47,9 +50,11 @@ class Accept extends IoOperation<number[]> {
   /** Runs after an error that only waiting helps against. */
   #pause: NodeJS.Timeout | null = null;
   #hasWarned = false;
+  readonly #most: number;
 
-  constructor(descriptor: Descriptor) {
+  constructor(descriptor: Descriptor, most: number) {
     super(descriptor, 'read');
+    this.#most = most;
   }
 
   begin(): this {
@@ -65,7 +70,7 @@ class Accept extends IoOperation<number[]> {
     const { reactor } = descriptor;
     const fds: number[] = [];
     let failed = 0;
-    while (fds.length < BATCH) {
+    while (fds.length < this.#most) {
       const fd = reactor.native.accept(descriptor.fd);
       if (fd >= 0) {
         fds.push(fd);

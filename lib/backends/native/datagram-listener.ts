@@ -8,6 +8,7 @@ import type { AsyncDatagramListener } from '../../contract/listeners';
 import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import { EBADF, ENOTSOCK } from '../../errno';
 import type { SystemError } from '../../errors';
+import type { TaskLimit } from '../../concurrency/task-limit';
 import { Serving } from '../../networking/serving';
 import { AddressCache } from '../../socket/address-cache';
 import { closeReceivedFds, encodeAncillary } from '../../socket/ancillary';
@@ -18,16 +19,23 @@ import { currentScope } from '../../waiting/context';
 import { isCancelled, type WaitScope } from '../../waiting/operation';
 import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
 import { DatagramSender } from './datagram-sender';
+import { waitForRoom } from './room-wait';
 import { NativeTransport } from './transport';
 
 /** The longest pause of a listener after an error that keeps coming back. */
 const LONGEST_PAUSE_MS = 100;
 
-const SERVE: IoCall<AddressCache, Received[]> = {
+/** What decodes the addresses of a receive, and what bounds the datagrams that it takes. */
+interface Receiving {
+  readonly addresses: AddressCache;
+  readonly limit: TaskLimit;
+}
+
+const SERVE: IoCall<Receiving, Received[]> = {
   direction: 'read',
   name: 'serve',
   syscall: 'recvmsg',
-  attempt: receiveFromAny,
+  attempt: (descriptor, { addresses, limit }) => receiveFromAny(descriptor, addresses, limit.room),
 };
 
 const SERVE_WITH_ANCILLARY: IoCall<number, Received[]> = {
@@ -46,9 +54,13 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
 {
   readonly #addresses = new AddressCache();
   readonly #sender: DatagramSender;
-  readonly #serving = new Serving();
+  readonly #serving = Serving.ofDatagrams();
+  readonly #receiving = { addresses: this.#addresses, limit: this.#serving.limit };
+
   /** Datagrams that were received when `serve` ended, and whose handlers had not begun. */
   #undelivered: Received[] = [];
+  /** How many of them, from the first one on, the last step has put back. */
+  #putBack = 0;
 
   /** Takes ownership of the descriptor. @internal */
   constructor(
@@ -61,12 +73,20 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     this.#sender = new DatagramSender(descriptor);
   }
 
+  get maxConcurrentHandlers(): number {
+    return this.#serving.limit.max;
+  }
+
+  set maxConcurrentHandlers(max: number) {
+    this.#serving.setMaxHandlers(max);
+  }
+
   async serve(
     handler: (data: Uint8Array, address: A) => Awaitable<void>,
     group?: TaskGroup,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serve(group, SERVE, this.#addresses, ({ data, address }) =>
+    return this.#serve(group, SERVE, this.#receiving, ({ data, address }) =>
       handler(data, address as A),
     );
   }
@@ -139,9 +159,12 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     handle: Handle,
   ): Promise<never> {
     const scope = currentScope();
+    const { limit } = this.#serving;
+    const start = this.#serving.starterIn(group);
     for (let pause = 0; ;) {
       try {
-        this.#begin(await this.#next(call, argument), group, scope, handle);
+        while (limit.isFull) await waitForRoom(this.descriptor, limit);
+        this.#begin(await this.#next(call, argument, limit.room), start, scope, handle);
         pause = 0;
       } catch (error) {
         if (!isPassing(error)) throw error;
@@ -159,43 +182,46 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
     }
   }
 
-  /** A checkpoint: the datagrams that an earlier `serve` has left, else the next ones. */
+  /** A checkpoint: up to `most` datagrams that an earlier `serve` has left, else the next ones. */
   #next<Argument>(
     call: IoCall<Argument, Received[]>,
     argument: Argument,
+    most: number,
   ): Promise<readonly Received[]> {
     const { descriptor } = this;
     return this.#undelivered.length === 0
       ? perform(descriptor, call, argument)
-      : performNothing(descriptor, call, this.#undelivered);
+      : performNothing(descriptor, call, this.#undelivered.slice(0, most));
   }
 
   /** Starts a task for each datagram. */
   #begin(
     received: readonly Received[],
-    group: TaskGroup,
+    start: (begin: () => Awaitable<unknown>) => void,
     scope: WaitScope | undefined,
     handle: Handle,
   ): void {
-    this.#undelivered = [];
+    if (this.#undelivered.length > 0) this.#undelivered = this.#undelivered.slice(received.length);
+    this.#putBack = 0;
     let begun = 0;
     try {
       for (const datagram of received) {
         // The handlers of one step begin one after another, and one of them may end the serving.
         // The datagrams after it are left to the next `serve`, except those with control messages:
         // their fds would have no owner until then.
-        group.startSoon(() => {
+        start(() => {
           if (!isCancelled(scope) || datagram.ancillary !== undefined) return handle(datagram);
-          this.#undelivered.push(datagram);
+          this.#undelivered.splice(this.#putBack++, 0, datagram);
           return undefined;
         });
         begun++;
       }
     } catch (error) {
-      for (const datagram of received.slice(begun)) {
-        if (datagram.ancillary === undefined) this.#undelivered.push(datagram);
-        else closeReceivedFds(datagram.ancillary);
-      }
+      const others = received.slice(begun);
+      for (const { ancillary } of others) if (ancillary !== undefined) closeReceivedFds(ancillary);
+      // Behind those that have begun and may still be put back.
+      const left = others.filter(({ ancillary }) => ancillary === undefined);
+      this.#undelivered.splice(this.#putBack, 0, ...left);
       throw error;
     }
   }

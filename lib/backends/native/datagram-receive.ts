@@ -34,17 +34,20 @@ interface Slab {
 let slab: Slab | undefined;
 
 /**
- * The datagrams in the socket's receive buffer, in order of arrival, at most a batch.
+ * The datagrams in the socket's receive buffer, in order of arrival, at most a batch and at most
+ * `most`, but at least one.
  * @throws a system error, if it came before any datagram. An error behind datagrams is kept for the
  *   next receive.
  */
 export function receiveFromAny(
   descriptor: Descriptor,
   addresses: AddressCache,
+  most: number,
 ): Received[] | typeof WOULD_BLOCK {
+  const count = Math.max(Math.min(most, BATCH), 1);
   const received = descriptor.type.isInet
-    ? receiveBatch(descriptor, addresses)
-    : receiveSingles(descriptor, addresses);
+    ? receiveBatch(descriptor, addresses, count)
+    : receiveSingles(descriptor, addresses, count);
   // Each datagram is work for a handler. A flood of them must leave other tasks their turn.
   if (received !== WOULD_BLOCK) for (let i = 1; i < received.length; i++) spend();
   return received;
@@ -64,6 +67,7 @@ export function receiveWithAncillary(
 function receiveBatch(
   descriptor: Descriptor,
   addresses: AddressCache,
+  most: number,
 ): Received[] | typeof WOULD_BLOCK {
   const { native } = descriptor.reactor;
   const { sockaddrMax } = native.limits;
@@ -74,10 +78,10 @@ function receiveBatch(
     nameLengths: new Int32Array(BATCH),
   };
   const { bytes, sizes, names, nameLengths } = slab;
-  const count = native.recvmmsg(descriptor.fd, bytes, SLOT_BYTES, BATCH, sizes, names, nameLengths);
+  const count = native.recvmmsg(descriptor.fd, bytes, SLOT_BYTES, most, sizes, names, nameLengths);
   if (count === EAGAIN) return wouldBlock(descriptor, 'read');
   if (count < 0) throw systemError(count, 'recvmmsg');
-  if (count < BATCH) descriptor.markDrained();
+  if (count < most) descriptor.markDrained();
   const received: Received[] = [];
   for (let i = 0; i < count; i++) {
     const start = i * SLOT_BYTES;
@@ -101,10 +105,11 @@ let unixName: Uint8Array | undefined;
 function receiveSingles(
   descriptor: Descriptor,
   addresses: AddressCache,
+  most: number,
 ): Received[] | typeof WOULD_BLOCK {
   unixName ??= new Uint8Array(descriptor.reactor.native.limits.sockaddrMax);
   const received: Received[] = [];
-  while (received.length < BATCH) {
+  while (received.length < most) {
     try {
       const datagram = receiveDatagram(descriptor, unixName);
       if (datagram === WOULD_BLOCK) break;

@@ -1,12 +1,14 @@
 import { checkFunction } from '../../arguments/validate';
 import type { AsyncBackend } from '../../contract/backend';
-import type { AsyncListener } from '../../contract/listeners';
+import type { AsyncListener, ServeOptions } from '../../contract/listeners';
 import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncStreamTransport } from '../../contract/transports';
-import { Serving, startHandler } from '../../networking/serving';
+import { disposeNow } from '../../networking/connection-handler';
+import { Serving } from '../../networking/serving';
 import { Descriptor } from '../../socket/descriptor';
 import type { NativeSocket } from '../../socket/socket';
 import { accept } from './accept';
+import { waitForRoom } from './room-wait';
 import { NativeStreamTransport } from './stream-transport';
 import { NativeTransport } from './transport';
 
@@ -29,22 +31,27 @@ export class NativeStreamListener
 
   async serve(
     handler: (transport: AsyncStreamTransport) => Awaitable<void>,
-    group?: TaskGroup,
+    options?: TaskGroup | ServeOptions<AsyncStreamTransport>,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
+    return this.#serving.runConnections(
+      this.backend(),
+      handler,
+      options as TaskGroup | ServeOptions<NativeStreamTransport> | undefined,
+      disposeNow,
+      (begin) => this.#acceptForever(begin),
+    );
   }
 
-  async #acceptForever(
-    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
-    group: TaskGroup,
-  ): Promise<never> {
+  async #acceptForever(begin: (transport: NativeStreamTransport) => void): Promise<never> {
     const { descriptor } = this;
+    const { limit } = this.#serving;
     for (;;) {
-      const fds = await accept(descriptor);
+      while (limit.isFull) await waitForRoom(descriptor, limit);
+      const fds = await accept(descriptor, limit.room);
       for (let i = 0; i < fds.length; i++) {
         try {
-          this.#begin(new Descriptor(fds[i] as number, descriptor.type), handler, group);
+          this.#begin(new Descriptor(fds[i] as number, descriptor.type), begin);
         } catch (error) {
           // The group accepts no more tasks, so the other connections will have no owner.
           for (const fd of fds.slice(i + 1)) descriptor.reactor.native.close(fd);
@@ -54,14 +61,10 @@ export class NativeStreamListener
     }
   }
 
-  #begin(
-    connection: Descriptor,
-    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
-    group: TaskGroup,
-  ): void {
+  #begin(connection: Descriptor, begin: (transport: NativeStreamTransport) => void): void {
     const transport = new NativeStreamTransport(this.backend(), connection);
     try {
-      startHandler(group, handler, transport);
+      begin(transport);
     } catch (error) {
       transport.closeNow();
       throw error;

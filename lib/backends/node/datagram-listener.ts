@@ -25,15 +25,18 @@ export class NodeDatagramListener
   implements AsyncDatagramListener<InetAddress>
 {
   readonly #port: DatagramPort;
-  readonly #serving = new Serving();
+  readonly #serving = Serving.ofDatagrams();
 
   /** Takes ownership of a bound socket. @internal */
   constructor(backend: AsyncBackend, socket: Socket) {
     super(backend, {
       kind: 'datagram listener',
-      isReady: () => this.#port.hasWaiting,
+      isReady: () => this.#port.hasWaiting && !this.#serving.limit.isFull,
       wanted: () => undefined,
     });
+    this.#serving.limit.onChange = () => {
+      this.serveReader();
+    };
     this.#port = new DatagramPort(socket, {
       onMessage: () => {
         this.serveReader();
@@ -53,6 +56,19 @@ export class NodeDatagramListener
         this.closeNow();
       },
     });
+  }
+
+  get maxConcurrentHandlers(): number {
+    return this.#serving.limit.max;
+  }
+
+  set maxConcurrentHandlers(max: number) {
+    this.#serving.setMaxHandlers(max);
+  }
+
+  /** Datagrams that were dropped because too many waited for a handler. @internal */
+  get droppedCount(): number {
+    return this.#port.droppedCount;
   }
 
   async serve(
@@ -112,15 +128,18 @@ export class NodeDatagramListener
     handler: (data: Uint8Array, address: InetAddress) => Awaitable<void>,
     group: TaskGroup,
   ): Promise<never> {
+    const start = this.#serving.starterIn(group);
+    const { limit } = this.#serving;
+    const port = this.#port;
     for (;;) {
       await this.receive('serve', () => undefined);
       // Tasks are started here, not in the 'message' event: a task begins in the context of the
       // code that starts it.
-      for (let next = this.#port.first(); next !== undefined; next = this.#port.first()) {
+      for (let next = port.first(); next !== undefined && !limit.isFull; next = port.first()) {
         const { data, address } = next;
-        group.startSoon(() => handler(data, address));
-        // After startSoon: if the group accepts no task, the datagram stays.
-        this.#port.take();
+        start(() => handler(data, address));
+        // After `start`: if the group accepts no task, the datagram stays.
+        port.take();
       }
     }
   }

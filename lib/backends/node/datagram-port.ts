@@ -17,7 +17,7 @@ export interface Datagram {
  * datagrams are dropped, as the kernel drops those that its receive buffer has no room for.
  */
 const MAX_WAITING_BYTES = 2_097_152;
-/** The memory of a datagram beside its data. */
+/** The memory of a datagram beside its data: so 8,192 datagrams may wait at most. */
 const OVERHEAD_BYTES = 256;
 
 /** A bound dgram.Socket, its received datagrams, and its sends under way. */
@@ -25,6 +25,7 @@ export class DatagramPort {
   readonly socket: Socket;
   readonly #waiting: Datagram[] = [];
   #waitingBytes = 0;
+  #dropped = 0;
   #sending = 0;
   #isClosed = false;
   readonly #onSendEnd: () => void;
@@ -49,7 +50,11 @@ export class DatagramPort {
     this.#onSendEnd = callbacks.onSendEnd;
     socket.on('message', (data, { address, port }) => {
       const cost = data.length + OVERHEAD_BYTES;
-      if (this.#isClosed || this.#waitingBytes + cost > MAX_WAITING_BYTES) return;
+      if (this.#isClosed) return;
+      if (this.#waitingBytes + cost > MAX_WAITING_BYTES) {
+        this.#dropped++;
+        return;
+      }
       this.#waitingBytes += cost;
       this.#waiting.push({
         data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
@@ -65,6 +70,11 @@ export class DatagramPort {
 
   get hasWaiting(): boolean {
     return this.#waiting.length > 0;
+  }
+
+  /** Datagrams that were dropped because too many waited for a reader. */
+  get droppedCount(): number {
+    return this.#dropped;
   }
 
   get isSending(): boolean {

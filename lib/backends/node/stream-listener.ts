@@ -1,10 +1,11 @@
 import type { Server, Socket } from 'node:net';
 import { checkFunction } from '../../arguments/validate';
 import type { AsyncBackend } from '../../contract/backend';
-import type { AsyncListener } from '../../contract/listeners';
+import type { AsyncListener, ServeOptions } from '../../contract/listeners';
 import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncStreamTransport } from '../../contract/transports';
-import { Serving, startHandler } from '../../networking/serving';
+import { disposeNow } from '../../networking/connection-handler';
+import { Serving } from '../../networking/serving';
 import type { AttributeGetters } from '../../transports/attributes';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
@@ -22,8 +23,9 @@ export interface ListenerKind {
  * A listening net.Server: TCP, or Unix streams.
  *
  * A net.Server accepts by itself, also while no `serve` runs. The connections then wait here,
- * unread. At EMFILE, libuv accepts and closes connections without any report. Errors that the
- * net.Server does report become process warnings (`SOCKSCOPE_ACCEPT`).
+ * unread, as do those beyond `maxConnections`. At EMFILE, libuv accepts and closes connections
+ * without any report. Errors that the net.Server does report become process warnings
+ * (`SOCKSCOPE_ACCEPT`).
  */
 export class NodeStreamListener
   extends NodeTransport
@@ -32,16 +34,21 @@ export class NodeStreamListener
   readonly #server: Server;
   readonly #kind: ListenerKind;
   readonly #waiting: NodeStreamTransport[];
-  readonly #serving = new Serving();
+  readonly #serving: Serving;
 
   /** Takes ownership of a server whose connections are paused at first. @internal */
   constructor(backend: AsyncBackend, server: Server, kind: ListenerKind) {
     const waiting: NodeStreamTransport[] = [];
+    const serving = new Serving();
     super(backend, {
       kind: 'stream listener',
-      isReady: () => waiting.length > 0,
+      isReady: () => waiting.length > 0 && !serving.limit.isFull,
       wanted: () => undefined,
     });
+    this.#serving = serving;
+    serving.limit.onChange = () => {
+      this.serveReader();
+    };
     this.#server = server;
     this.#kind = kind;
     this.#waiting = waiting;
@@ -58,10 +65,16 @@ export class NodeStreamListener
 
   async serve(
     handler: (transport: AsyncStreamTransport) => Awaitable<void>,
-    group?: TaskGroup,
+    options?: TaskGroup | ServeOptions<AsyncStreamTransport>,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.run(this.backend(), group, (tasks) => this.#acceptForever(handler, tasks));
+    return this.#serving.runConnections(
+      this.backend(),
+      handler,
+      options as TaskGroup | ServeOptions<NodeStreamTransport> | undefined,
+      disposeNow,
+      (begin) => this.#acceptForever(begin),
+    );
   }
 
   protected override destroy(): void {
@@ -88,18 +101,17 @@ export class NodeStreamListener
     this.serveReader();
   }
 
-  async #acceptForever(
-    handler: (transport: AsyncStreamTransport) => Awaitable<void>,
-    group: TaskGroup,
-  ): Promise<never> {
+  async #acceptForever(begin: (transport: NodeStreamTransport) => void): Promise<never> {
+    const waiting = this.#waiting;
+    const { limit } = this.#serving;
     for (;;) {
       await this.receive('serve', () => undefined);
       // Tasks are started here, not in the 'connection' event: a task begins in the context of the
       // code that starts it.
-      for (let [transport] = this.#waiting; transport !== undefined; [transport] = this.#waiting) {
-        startHandler(group, handler, transport);
-        // After startHandler: if the group accepts no task, the connection stays.
-        this.#waiting.shift();
+      for (let [next] = waiting; next !== undefined && !limit.isFull; [next] = waiting) {
+        begin(next);
+        // After `begin`: if the group accepts no task, the connection stays.
+        waiting.shift();
       }
     }
   }

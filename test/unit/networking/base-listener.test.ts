@@ -137,9 +137,10 @@ describe('BaseListener', () => {
   it('rejects with a TypeError for a handler or a group of the wrong kind', async () => {
     const acceptor = new Acceptor();
     expect(await rejection(acceptor.serve(undefined as never))).toBeInstanceOf(TypeError);
-    expect(await rejection(acceptor.serve(async () => undefined, {} as never))).toBeInstanceOf(
-      TypeError,
-    );
+    for (const options of [null, 5, 'x', { group: {} }, { group: null }])
+      expect(
+        await rejection(acceptor.serve(async () => undefined, options as never)),
+      ).toBeInstanceOf(TypeError);
   });
 });
 
