@@ -1,6 +1,7 @@
 import { testAncillaryData } from './ancillary';
 import { testConnecting } from './connecting';
 import { UDP } from './datagram-kinds';
+import { testDatagramLimits } from './datagram-limits';
 import { testDatagramListener } from './datagram-listener';
 import { testDatagramTransport } from './datagram-transport';
 import { testExecutor } from './executor';
@@ -11,6 +12,7 @@ import { testResolving } from './resolving';
 import { testRunning } from './running';
 import { lacks } from './scenario';
 import { testScopes } from './scopes';
+import { testServeOptions } from './serve-options';
 import { testDeadlines } from './deadlines';
 import { STREAM_KINDS } from './stream-kinds';
 import { STREAM_LISTENER_KINDS, testStreamListener } from './stream-listener';
@@ -62,12 +64,16 @@ export function testBackend(runner: TestRunner, subject: ConformanceSubject): vo
   const hasUnixStreams = !lacks(subject, 'Unix streams');
   for (const kind of STREAM_KINDS)
     if (kind.family === 'inet' || hasUnixStreams) testStreamTransport(runner, subject, kind);
-  for (const kind of STREAM_LISTENER_KINDS)
-    if (kind.family === 'inet' || hasUnixStreams) testStreamListener(runner, subject, kind);
+  for (const kind of STREAM_LISTENER_KINDS) {
+    if (kind.family === 'unix' && !hasUnixStreams) continue;
+    testStreamListener(runner, subject, kind);
+    testServeOptions(runner, subject, kind);
+  }
   for (const kind of [UDP, UNIX_DATAGRAMS]) {
     if (kind.family === 'unix' && lacks(subject, 'Unix datagrams')) continue;
     testDatagramTransport(runner, subject, kind);
     testDatagramListener(runner, subject, kind);
+    testDatagramLimits(runner, subject, kind);
   }
   testAncillaryData(runner, subject);
   testWrapping(runner, subject);

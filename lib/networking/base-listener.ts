@@ -59,7 +59,7 @@ export abstract class BaseListener<T extends { aclose(): Promise<void>; backend(
       acloseForcefully,
       async (begin) => {
         for (;;) {
-          while (serving.limit.isFull && !this.isClosing()) await serving.waitForRoom();
+          if (serving.limit.isFull) await serving.waitForRoom(this);
           const transport = await this.accept();
           try {
             begin(transport);
@@ -116,7 +116,7 @@ export abstract class BaseDatagramListener<A>
     return serving.run(this.backend(), group, async (tasks) => {
       const start = serving.starterIn(tasks);
       for (;;) {
-        while (serving.limit.isFull && !this.isClosing()) await serving.waitForRoom();
+        if (serving.limit.isFull) await serving.waitForRoom(this);
         this.#kept ??= await this.receive();
         const { data, address } = this.#kept;
         start(() => handler(data, address));

@@ -24,6 +24,8 @@ export function connectionHandler<T extends { aclose(): Promise<void> }>(
   limit: TaskLimit,
 ): (group: TaskGroup, transport: T) => void {
   const { maxConnections, closeAfter, onPeerError, onError } = options;
+  // An async function may be given, too. Its rejection must not go unhandled.
+  const tell: ((error: unknown, transport: T) => unknown) | undefined = onError;
   const isPlain =
     maxConnections === Infinity && !closeAfter && onPeerError === 'raise' && onError === undefined;
   // An async function around each handler would be a good part of an idle connection's memory, so
@@ -41,9 +43,8 @@ export function connectionHandler<T extends { aclose(): Promise<void> }>(
       try {
         if (isCancellation(error)) throw error;
         if (onPeerError === 'ignore' && isPeerError(error)) return;
-        if (onError === undefined) throw error;
-        // An async function may be given, too. Its rejection must not go unhandled.
-        await (onError(error, transport) as unknown);
+        if (tell === undefined) throw error;
+        await tell(error, transport);
       } finally {
         await discard(transport);
       }

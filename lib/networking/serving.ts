@@ -3,7 +3,7 @@ import { TaskLimit } from '../concurrency/task-limit';
 import type { AsyncBackend } from '../contract/backend';
 import type { ServeOptions } from '../contract/listeners';
 import type { Awaitable, TaskGroup, TaskOptions } from '../contract/tasks';
-import { BusyResourceError } from '../errors';
+import { BusyResourceError, ClosedResourceError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
 import { connectionHandler, type Discard } from './connection-handler';
@@ -123,13 +123,17 @@ export class Serving {
     };
   }
 
-  /** A checkpoint: resolves when the limit has room, or when `wake` is called. */
-  waitForRoom(): Promise<void> {
-    const scope = currentScope();
-    return isCancelled(scope) ? cancelled(scope) : new RoomWait(this.limit).enter(scope).promise;
+  /** A checkpoint: waits until the limit has room. Rejects if `listener` closes meanwhile. */
+  async waitForRoom(listener: { isClosing(): boolean }): Promise<void> {
+    while (this.limit.isFull) {
+      if (listener.isClosing())
+        throw new ClosedResourceError('The listener was closed while it was serving');
+      const scope = currentScope();
+      await (isCancelled(scope) ? cancelled(scope) : new RoomWait(this.limit).enter(scope).promise);
+    }
   }
 
-  /** The listener has been closed: a loop that waits for room goes on, and finds out. */
+  /** The listener has been closed: a loop that waits for room finds out. */
   wake(): void {
     this.limit.onChange?.();
   }

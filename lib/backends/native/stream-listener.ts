@@ -34,16 +34,18 @@ export class NativeStreamListener
     options?: TaskGroup | ServeOptions<AsyncStreamTransport>,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.runConnections(
+    return this.#serving.runConnections<AsyncStreamTransport & Disposable>(
       this.backend(),
       handler,
-      options as TaskGroup | ServeOptions<NativeStreamTransport> | undefined,
+      options,
       disposeNow,
       (begin) => this.#acceptForever(begin),
     );
   }
 
-  async #acceptForever(begin: (transport: NativeStreamTransport) => void): Promise<never> {
+  async #acceptForever(
+    begin: (transport: AsyncStreamTransport & Disposable) => void,
+  ): Promise<never> {
     const { descriptor } = this;
     const { limit } = this.#serving;
     for (;;) {
@@ -61,7 +63,10 @@ export class NativeStreamListener
     }
   }
 
-  #begin(connection: Descriptor, begin: (transport: NativeStreamTransport) => void): void {
+  #begin(
+    connection: Descriptor,
+    begin: (transport: AsyncStreamTransport & Disposable) => void,
+  ): void {
     const transport = new NativeStreamTransport(this.backend(), connection);
     try {
       begin(transport);

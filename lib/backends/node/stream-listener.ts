@@ -68,10 +68,10 @@ export class NodeStreamListener
     options?: TaskGroup | ServeOptions<AsyncStreamTransport>,
   ): Promise<never> {
     checkFunction('handler', handler);
-    return this.#serving.runConnections(
+    return this.#serving.runConnections<AsyncStreamTransport & Disposable>(
       this.backend(),
       handler,
-      options as TaskGroup | ServeOptions<NodeStreamTransport> | undefined,
+      options,
       disposeNow,
       (begin) => this.#acceptForever(begin),
     );
@@ -101,7 +101,9 @@ export class NodeStreamListener
     this.serveReader();
   }
 
-  async #acceptForever(begin: (transport: NodeStreamTransport) => void): Promise<never> {
+  async #acceptForever(
+    begin: (transport: AsyncStreamTransport & Disposable) => void,
+  ): Promise<never> {
     const waiting = this.#waiting;
     const { limit } = this.#serving;
     for (;;) {

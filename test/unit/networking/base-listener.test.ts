@@ -7,6 +7,7 @@ import {
   CancelledError,
   ClosedResourceError,
   newBuiltinBackend,
+  type TaskGroup,
   UnsupportedOperationError,
 } from '#lib/index';
 import { rejection } from '../concurrency/fixture';
@@ -134,6 +135,45 @@ describe('BaseListener', () => {
     expect(acceptor.queue.items).toEqual([]);
   });
 
+  it('accepts no transport at its limit, and ends there when it is closed', async () => {
+    const transports = Array.from({ length: 5 }, () => new Empty());
+    const acceptor = new Acceptor(...transports);
+    const ends = backend.createEvent();
+    await backend.createTaskGroup().run(async (group) => {
+      let running = 0;
+      const handler = async (): Promise<void> => {
+        running++;
+        await ends.wait();
+      };
+      const served = rejection(acceptor.serve(handler, { group, maxConnections: 2 }));
+      for (let i = 0; i < 20; i++) await backend.coroYield();
+      expect([running, acceptor.queue.items.length]).toEqual([2, 3]);
+      await acceptor.aclose();
+      expect(await served).toBeInstanceOf(ClosedResourceError);
+      expect(running).toBe(2);
+      ends.set();
+    });
+  });
+
+  it('closes after a handler, and ignores the errors of peers, as it is asked to', async () => {
+    const transports = Array.from({ length: 3 }, () => new Empty());
+    const acceptor = new Acceptor(...transports);
+    const errors = [Object.assign(new Error('reset'), { code: 'ECONNRESET' }), new Error('defect')];
+    const told: unknown[] = [];
+    await rejection(
+      acceptor.serve(
+        async () => {
+          const error = errors.shift();
+          if (error !== undefined) throw error;
+          void acceptor.aclose();
+        },
+        { closeAfter: true, onPeerError: 'ignore', onError: (...args) => told.push(args) },
+      ),
+    );
+    expect(told).toEqual([[expect.objectContaining({ message: 'defect' }), transports[1]]]);
+    expect(transports.map((transport) => transport.isClosing())).toEqual([true, true, true]);
+  });
+
   it('rejects with a TypeError for a handler or a group of the wrong kind', async () => {
     const acceptor = new Acceptor();
     expect(await rejection(acceptor.serve(undefined as never))).toBeInstanceOf(TypeError);
@@ -170,6 +210,36 @@ describe('BaseDatagramListener', () => {
       }),
     );
     expect(seen).toEqual(['a']);
+  });
+
+  it('receives nothing at its limit, also in a custom group, and ends there when it is closed', async () => {
+    for (const makeGroup of [
+      (group: TaskGroup) => group,
+      (group: TaskGroup) => ({
+        startSoon: (fn: () => unknown) => group.startSoon(async () => fn()),
+      }),
+    ]) {
+      const receiver = new Receiver('a', 'b', 'c', 'd');
+      receiver.maxConcurrentHandlers = 2;
+      const seen: string[] = [];
+      await backend.createTaskGroup().run(async (group) => {
+        const served = rejection(
+          receiver.serve(
+            async (_data, address) => {
+              seen.push(address);
+              if (address === 'a') return;
+              await backend.sleepForever();
+            },
+            makeGroup(group) as TaskGroup,
+          ),
+        );
+        for (let i = 0; i < 20; i++) await backend.coroYield();
+        expect(seen).toEqual(['a', 'b', 'c']);
+        await receiver.aclose();
+        expect(await served).toBeInstanceOf(ClosedResourceError);
+        group.cancelScope.cancel();
+      });
+    }
   });
 
   it('is cancelled without effect, and has no control messages', async () => {

@@ -300,6 +300,35 @@ describe('a batch of datagrams', () => {
     expect(await rejection(receiver.serve(() => undefined))).toBeInstanceOf(ClosedResourceError);
   });
 
+  it('is handled in order, when a limit and cancellations cut it up', async () => {
+    const receiver = await waiting(20);
+    const seen: string[] = [];
+    const take = async (most: number, limit: number): Promise<void> => {
+      receiver.maxConcurrentHandlers = limit;
+      const scope = backend.openCancelScope();
+      let taken = 0;
+      await scope.run(() =>
+        receiver.serve((data) => {
+          seen.push(Buffer.from(data).toString());
+          if (++taken === most) scope.cancel();
+        }),
+      );
+    };
+    // The first step takes all. The next ones take two, of which the last puts one back.
+    await take(1, 32);
+    await take(1, 2);
+    await take(4, 3);
+    await take(3, 2);
+    const ended = backend.createTaskGroup();
+    await ended.run(() => undefined);
+    expect(await rejection(receiver.serve(() => undefined, ended))).toBeInstanceOf(
+      InvalidStateError,
+    );
+    await take(11, 4);
+    expect(seen).toEqual(packets(20).map(String));
+    await receiver.aclose();
+  });
+
   it('is handled whole if only the group of the handlers is cancelled', async () => {
     const receiver = await waiting(3);
     const group = backend.createTaskGroup();
