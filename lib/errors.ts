@@ -159,6 +159,13 @@ export function explainFileInUse(error: unknown): void {
     ' (the file exists: another socket is bound to it, or one was and left it behind; remove the file if no process listens there)';
 }
 
+/** The error of a socket file in whose place something else is, right after it was made. */
+export function explainReplacedFile(path: string): SystemError {
+  const error = systemErrorNamed('ENOTSOCK', 'chmod', { path });
+  error.message += ' (something else was put in the place of the socket file that was just made)';
+  return error;
+}
+
 /**
  * A failed look-up, in the shape of Node's own errors. `code` is ENOTFOUND for a name without an
  * address (EAI_NONAME, EAI_NODATA), otherwise the EAI_ name.

@@ -71,6 +71,7 @@ describe('platform differences', () => {
     'lib/cli/info.ts': 'it reports what this platform can do',
     'lib/backends/native/unix-file.ts':
       'on Linux a socket file takes the mode of its socket, so that none is ever open to others',
+    'lib/networking/socket-file.ts': 'how the very file of a socket is named, and no link',
     'lib/waiting/context.ts': 'how this runtime keeps the contexts of code',
     'lib/backends/native/send-queue.ts': 'the error of send(2) if the queue of a receiver is full',
     'lib/backends/node/platform.ts': "what this version of Node.js' own sockets can do",

@@ -1,7 +1,8 @@
-import { chmodSync, fchmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { fchmodSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { UnixPath } from '../../contract/addresses';
 import { explainFileInUse } from '../../errors';
+import { SocketFile } from '../../networking/socket-file';
 import type { Descriptor } from '../../socket/descriptor';
 import { bindTo } from './open-socket';
 
@@ -29,14 +30,13 @@ export function bindUnixPath(
     explainFileInUse(error);
     throw error;
   }
-  const name = absolute(path);
-  const { dev, ino } = lstatSync(name, { bigint: true });
+  const file = new SocketFile(absolute(path));
   const remove = (): void => {
-    removeIfSame(name, dev, ino);
+    file.remove();
   };
   if (mode === undefined) return remove;
   try {
-    chmodSync(name, mode);
+    file.setMode(mode);
   } catch (error) {
     remove();
     throw error;
@@ -54,19 +54,4 @@ function absolute(path: UnixPath): string | Buffer {
   if (typeof path === 'string') return resolve(path);
   const bytes = Buffer.from(path);
   return bytes[0] === 0x2f ? bytes : Buffer.concat([Buffer.from(`${process.cwd()}/`), bytes]);
-}
-
-function removeIfSame(name: string | Buffer, dev: bigint, ino: bigint): void {
-  try {
-    const now = lstatSync(name, { bigint: true });
-    // Another process may have removed the file, and bound a socket of its own there.
-    if (now.dev === dev && now.ino === ino) unlinkSync(name);
-  } catch (error) {
-    // A file that is gone, or that cannot be removed, is no reason for closing to fail.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    process.emitWarning(`The socket file could not be removed: ${String(error)}`, {
-      type: 'SockscopeWarning',
-      code: 'SOCKSCOPE_UNLINK',
-    });
-  }
 }

@@ -20,7 +20,7 @@ import {
   unsupported,
 } from './platform';
 import { type ListenerKind, NodeStreamListener } from './stream-listener';
-import { absoluteIfShort, isUnixFile, ownUnixFile } from './unix-file';
+import { absoluteIfShort, isUnixFile, ListenerFile } from './unix-file';
 
 function checkReusePort(reusePort: boolean): void {
   if (reusePort && !hasReusePort)
@@ -88,12 +88,14 @@ export async function bindUnixStream(
   try {
     await listen(server, { path: bound, backlog }, () => {
       if (!isFile) return;
-      const file = ownUnixFile(bound, mode);
+      const file = new ListenerFile(bound);
       close = (closing) => {
         file.closeWith(() => closing.close());
       };
+      if (mode !== undefined) file.setMode(mode);
     });
   } catch (error) {
+    close(server);
     if (isFile) explainFileInUse(error);
     throw error;
   }

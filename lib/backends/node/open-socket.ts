@@ -15,7 +15,7 @@ export function openServer(): Server {
  * Lets a server bind and listen. net calls back soon, with success or an error, so the wait cannot
  * be cancelled.
  * @param onBound runs before any connection can be accepted, if the server binds within this call,
- *   as it does for a path
+ *   as it does for a path. If it throws, the caller has to close the server
  */
 export function listen(
   server: Server,
@@ -33,7 +33,6 @@ export function listen(
       try {
         onBound();
       } catch (error) {
-        server.close();
         reject(error);
       }
     }

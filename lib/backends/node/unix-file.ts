@@ -1,5 +1,6 @@
-import { chmodSync, lstatSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { SocketFile } from '../../networking/socket-file';
 import { isWindows, UNIX_PATH_BYTES } from './platform';
 
 /** Whether the name is a file: not abstract, and no named pipe of Windows. */
@@ -16,24 +17,19 @@ export function absoluteIfShort(name: string): string {
   return Buffer.byteLength(path) < UNIX_PATH_BYTES ? path : name;
 }
 
-/** Sets the mode of the file that binding has just made, and remembers which file it is. */
-export function ownUnixFile(name: string, mode: number | undefined): UnixFile {
-  const path = resolve(name);
-  if (mode !== undefined) chmodSync(path, mode);
-  return new UnixFile(path);
-}
-
-/** The file of a Unix listener. */
-class UnixFile {
+/** The file of a Unix listener that net has bound. */
+export class ListenerFile {
   readonly #path: string;
-  readonly #device: bigint;
-  readonly #inode: bigint;
+  readonly #file: SocketFile;
 
-  constructor(path: string) {
-    this.#path = path;
-    const { dev, ino } = lstatSync(path, { bigint: true });
-    this.#device = dev;
-    this.#inode = ino;
+  constructor(name: string) {
+    this.#path = resolve(name);
+    this.#file = new SocketFile(this.#path);
+  }
+
+  /** net has made the file with the permissions that the umask leaves. @throws as `SocketFile` */
+  setMode(mode: number): void {
+    this.#file.setMode(mode);
   }
 
   /**
@@ -42,7 +38,7 @@ class UnixFile {
    */
   closeWith(close: () => void): void {
     const path = this.#path;
-    if (this.#isOurs()) {
+    if (this.#file.isInPlace()) {
       close();
       return;
     }
@@ -56,10 +52,5 @@ class UnixFile {
     }
     close();
     renameSync(aside, path);
-  }
-
-  #isOurs(): boolean {
-    const now = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    return now !== undefined && now.dev === this.#device && now.ino === this.#inode;
   }
 }
