@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { AddrInfoHints, InetAddress } from '../contract/addresses';
 import type { AsyncBackend } from '../contract/backend';
 import { resolverError } from '../errors';
+import { canonicalAddress } from './canonical-address';
 import type { NetworkConstants } from './socket-driver';
 
 /** UV_EAI_NODATA, which libuv numbers alike on every platform. */
@@ -34,7 +35,8 @@ export async function resolveHost(
   return found.map(({ address }) => address);
 }
 
-function numericAddress(address: string, port: number): InetAddress {
+function numericAddress(text: string, port: number): InetAddress {
+  const address = canonicalAddress(text);
   return { address, port, family: address.includes(':') ? 'IPv6' : 'IPv4' };
 }
 

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { checkPort, checkUnixPath } from '../../arguments/network';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
 import type { InetAddress, UnixPath } from '../../contract/addresses';
 import { systemErrorNamed } from '../../errors';
 import { hasAbstractNames, isWindows, UNIX_PATH_BYTES, unsupported } from './platform';
+import { interfaceOf, scopeIdOf } from './zones';
 
 /** @throws TypeError or RangeError if `address` is no IPv4 or IPv6 address */
 export function checkInetAddress(address: unknown): asserts address is InetAddress {
@@ -36,22 +36,6 @@ export function hostText({ address, scopeId = 0 }: InetAddress): string {
   return scopeId === 0
     ? address
     : `${address}%${isWindows ? String(scopeId) : (interfaceOf(scopeId) ?? String(scopeId))}`;
-}
-
-/** if_nametoindex(3). @returns 0 if there is no such interface */
-export function scopeIdOf(zone: string): number {
-  if (/^\d+$/.test(zone)) return Number(zone);
-  for (const info of networkInterfaces()[zone] ?? []) {
-    if (info.family === 'IPv6') return info.scopeid;
-  }
-  return 0;
-}
-
-function interfaceOf(scopeId: number): string | undefined {
-  for (const [name, infos = []] of Object.entries(networkInterfaces())) {
-    if (infos.some((info) => info.family === 'IPv6' && info.scopeid === scopeId)) return name;
-  }
-  return undefined;
 }
 
 /**

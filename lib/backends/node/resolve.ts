@@ -3,9 +3,10 @@ import { isIP } from 'node:net';
 import { checkPort } from '../../arguments/network';
 import type { AddrInfo, AddrInfoHints, InetAddress } from '../../contract/addresses';
 import { type ResolverError, resolverError } from '../../errors';
+import { canonicalAddress } from '../../networking/canonical-address';
 import { type BegunLookup, type Lookup, SharedLookups } from '../../networking/shared-lookups';
 import { throwIfCancelled } from '../../waiting/context';
-import { checkInetAddress, inetAddress } from './address';
+import { checkInetAddress, hostText, inetAddress } from './address';
 import { LookupQueue, lookupThreads } from './lookup-queue';
 import {
   AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, IPPROTO_TCP, IPPROTO_UDP, NI_NAMEREQD,
@@ -116,7 +117,7 @@ async function addressesOf(host: string, family: number, flags: number): Promise
     if (isMapped) return [`::ffff:${host}`];
     if (family !== AF_UNSPEC && family !== (version === 6 ? AF_INET6 : AF_INET))
       throw resolverError(EAI_ADDRFAMILY, 'getaddrinfo', host);
-    return [host];
+    return [canonicalAddress(host)];
   }
   if (host === '' || (flags & AI_NUMERICHOST) !== 0)
     throw resolverError(EAI_NONAME, 'getaddrinfo', host);
@@ -151,7 +152,8 @@ export async function getnameinfo(address: InetAddress, flags: number): Promise<
     );
   throwIfCancelled();
   const isNumeric = (flag: number): boolean => (flags & flag) !== 0;
-  if (isNumeric(NI_NUMERICHOST) && isNumeric(NI_NUMERICSERV)) return [host, String(port)];
+  if (isNumeric(NI_NUMERICHOST) && isNumeric(NI_NUMERICSERV))
+    return [hostText({ ...address, address: canonicalAddress(host) }), String(port)];
   const key = JSON.stringify([host, port, flags]);
   return nameLookups.wait(key, `getnameinfo(${host})`, (lookup) =>
     follow(lookup, () => namesOf(host, port, flags)),

@@ -1,17 +1,17 @@
 import os from 'node:os';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  checkInetAddress,
-  hostText,
-  inetAddress,
-  pipePath,
-  scopeIdOf,
-} from '#lib/backends/node/address';
+import { checkInetAddress, hostText, inetAddress, pipePath } from '#lib/backends/node/address';
+import { scopeIdOf } from '#lib/backends/node/zones';
 
 describe('inetAddress and hostText', () => {
   it('split the zone from an address, and join them again', () => {
     const interfaces = {
-      eth7: [{ address: 'fe80::1', family: 'IPv6', scopeid: 7 }],
+      // The scope of a global address is 0.
+      eth7: [
+        { address: '192.0.2.1', family: 'IPv4' },
+        { address: '2001:db8::1', family: 'IPv6', scopeid: 0 },
+        { address: 'fe80::1', family: 'IPv6', scopeid: 7 },
+      ],
     } as unknown as ReturnType<typeof os.networkInterfaces>;
     const spy = vi.spyOn(os, 'networkInterfaces').mockReturnValue(interfaces);
     try {
