@@ -9,19 +9,12 @@ for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => stop.abort())
 async function echo(connection) {
   // The kernel writes into this memory and reads from it, with no copy in between.
   const buffer = new Uint8Array(65536);
-  try {
-    for (
-      let size = await connection.recvInto(buffer);
-      size > 0;
-      size = await connection.recvInto(buffer)
-    ) {
-      await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not receive
-    }
-  } catch (error) {
-    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the server.
-    if (error.syscall === undefined) throw error;
-  } finally {
-    await connection.aclose();
+  for (
+    let size = await connection.recvInto(buffer);
+    size > 0;
+    size = await connection.recvInto(buffer)
+  ) {
+    await connection.sendAll(buffer.subarray(0, size)); // waits while the client does not receive
   }
 }
 
@@ -30,7 +23,8 @@ await backend.bootstrap(() =>
     const [listener] = await backend.createTcpListeners('127.0.0.1', Number(process.argv[2] ?? 0));
     console.log(`listening on port ${listener.extra(SocketAttribute.localAddress)['port']}`);
     try {
-      await listener.serve(echo);
+      // A client that goes away (ECONNRESET, EPIPE …) ends its connection, and not the server.
+      await listener.serve(echo, { closeAfter: true, onPeerError: 'ignore' });
     } finally {
       await listener.aclose();
     }

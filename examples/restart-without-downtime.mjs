@@ -10,15 +10,8 @@ const backend = newBuiltinBackend('native');
 
 /** @param {import('sockscope').AsyncStreamTransport} connection */
 async function answer(connection) {
-  try {
-    for (let data; (data = await connection.recv(1000)).length > 0;)
-      await connection.sendAll(Buffer.from(`${process.pid} ${Buffer.from(data)}`));
-  } catch (error) {
-    // The client has gone (ECONNRESET, EPIPE …). That ends its connection, not the server.
-    if (error.syscall === undefined) throw error;
-  } finally {
-    await connection.aclose();
-  }
+  for (let data; (data = await connection.recv(1000)).length > 0;)
+    await connection.sendAll(Buffer.from(`${process.pid} ${Buffer.from(data)}`));
 }
 
 /**
@@ -55,7 +48,10 @@ await backend.bootstrap(async () => {
   // Accepting ends with its scope. The connections are tasks of the outer group, which ends when
   // the last of them has ended.
   await backend.createTaskGroup().run(async (connections) => {
-    await accepting.run(() => listener.serve(answer, connections));
+    // A client that goes away (ECONNRESET, EPIPE …) ends its connection, and not the server.
+    await accepting.run(() =>
+      listener.serve(answer, { group: connections, closeAfter: true, onPeerError: 'ignore' }),
+    );
     await listener.aclose();
   });
   console.log(`process ${process.pid} has ended`);

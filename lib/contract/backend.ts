@@ -20,6 +20,12 @@ export interface AsyncBackend extends Concurrency {
    * checkpoint: cancelled, it returns at once, and the result of the look-up is dropped. Rejects
    * with ENOTFOUND, EAI_AGAIN, … (`syscall` 'getaddrinfo', `hostname`).
    *
+   * No resolver can be interrupted. On `native`, sixteen look-ups run at once; one that nobody
+   * waits for any more is dropped if it has not begun, else it keeps a thread of its own, of 64 in
+   * all, and holds neither another look-up nor the process. Numeric hosts are answered at once. On
+   * `node`, half of libuv's threads (UV_THREADPOOL_SIZE, 4 by default) run look-ups: two slow names
+   * hold up every other name, and the end of the process, until the resolver gives them up.
+   *
    * @param host null is the loopback address or, with AI_PASSIVE, every interface
    * @param port a number, a service name, or null
    */
@@ -103,10 +109,11 @@ export interface AsyncBackend extends Concurrency {
    * const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
    * const { port } = listener.extra(SocketAttribute.localAddress);
    * await backend.createTaskGroup().run(async (group) => {
+   *   // A client that resets its connection must not end the server.
    *   group.startSoon(() =>
-   *     listener.serve(async (connection) => {
-   *       await connection.sendAll(Buffer.from('hello'));
-   *       await connection.aclose();
+   *     listener.serve((connection) => connection.sendAll(Buffer.from('hello')), {
+   *       closeAfter: true,
+   *       onPeerError: 'ignore',
    *     }),
    *   );
    *   const client = await backend.createTcpConnection('127.0.0.1', port);

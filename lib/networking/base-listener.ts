@@ -31,11 +31,13 @@ import { Serving } from './serving';
  * const once = new Once(await backend.createTcpConnection('127.0.0.1', port));
  * const scope = backend.openCancelScope();
  * await scope.run(() =>
- *   once.serve(async (transport) => {
- *     console.log(transport.extra(SocketAttribute.remoteAddress).port === port); // → true
- *     await transport.aclose();
- *     scope.cancel();
- *   }),
+ *   once.serve(
+ *     (transport) => {
+ *       console.log(transport.extra(SocketAttribute.remoteAddress).port === port); // → true
+ *       scope.cancel();
+ *     },
+ *     { closeAfter: true, onPeerError: 'ignore' },
+ *   ),
  * );
  * await listener.aclose();
  */

@@ -136,7 +136,12 @@ export abstract class BaseStreamWriteTransport
  * const [listener] = await backend.createTcpListeners('127.0.0.1', 0);
  * const { port } = listener.extra(SocketAttribute.localAddress);
  * await backend.createTaskGroup().run(async (group) => {
- *   group.startSoon(() => listener.serve((peer) => peer.sendAll(Buffer.from('hello'))));
+ *   group.startSoon(() =>
+ *     listener.serve((peer) => peer.sendAll(Buffer.from('hello')), {
+ *       closeAfter: true,
+ *       onPeerError: 'ignore',
+ *     }),
+ *   );
  *   const stream = new Counted(await backend.createTcpConnection('127.0.0.1', port));
  *   const data = await stream.recv(100);
  *   console.log(String(Buffer.from(data)), stream.received); // → hello 5
