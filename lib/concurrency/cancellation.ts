@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { CancelledError, TimeoutError } from '../errors';
+import { CancelledError } from '../errors';
 
 /** A scope as seen from the errors of its cancellation. */
 export interface CancellationOwner {
@@ -38,24 +38,38 @@ export function createCancellation(
 }
 
 /**
- * The scope that `error` is a cancellation of: of the CancelledError itself, or of an error that
- * has one as its `cause`, like the AbortErrors of Node's functions. A TimeoutError replaces a
- * cancellation and has no owner. An error with several parts has none either; its parts have.
+ * The scope that `error` is a cancellation of: of the CancelledError itself, or of an AbortError
+ * that reports one. Any other error is none, also if its `cause` is a CancelledError: user code has
+ * made another error of the cancellation, and wants it seen. An error with several parts has no
+ * owner either; its parts have.
  */
 export function ownerOf(error: unknown): CancellationOwner | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const owner = owners.get(error);
   if (owner !== undefined) return owner;
-  if (!isError(error) || error instanceof TimeoutError || error instanceof AggregateError)
-    return undefined;
-  const { cause } = error;
-  if (typeof cause !== 'object' || cause === null) return undefined;
-  // A CancelledError with details of its own, like the count of bytes that were sent, has the
-  // scope's error as its cause. An AbortError may have such a CancelledError as its cause in turn.
-  return (
-    owners.get(cause) ??
-    (cause instanceof CancelledError ? owners.get(cause.cause as object) : undefined)
+  const reported = reportedBy(error);
+  return reported === undefined ? undefined : ownerOfReported(reported);
+}
+
+/** How AbortErrors hold the reason of their signal: Node's as `cause`, those of others as `reason`. */
+type Reporting = Error & { readonly code?: unknown; readonly reason?: unknown };
+
+/**
+ * The CancelledError that `error` reports: a CancelledError with details of its own, like the count
+ * of bytes that were sent, has the scope's error as its cause, and an AbortError has one of both.
+ */
+function reportedBy(error: object): CancelledError | undefined {
+  if (!isError(error) || error instanceof AggregateError) return undefined;
+  const { name, code, cause, reason } = error as Reporting;
+  if (name !== 'AbortError' && code !== 'ABORT_ERR') return undefined;
+  return [cause, reason].find(
+    (one): one is CancelledError =>
+      one instanceof CancelledError && ownerOfReported(one) !== undefined,
   );
+}
+
+function ownerOfReported(error: CancelledError): CancellationOwner | undefined {
+  return owners.get(error) ?? owners.get(error.cause as object);
 }
 
 /** Errors of other realms (node:vm) count. */
@@ -114,8 +128,8 @@ function copyOf(original: Error, changes: Readonly<Record<string, unknown>>): Er
 
 /**
  * `error` without its cancellations, or NO_ERROR if it has no other parts. Cancellations are all
- * CancelledErrors, those that users made included, and errors caused by the cancellation of `node`
- * or of a scope around it.
+ * CancelledErrors, those that users made included, and AbortErrors that report the cancellation of
+ * `node` or of a scope around it.
  */
 export function failureIn(error: unknown, node: CancellationOwner): unknown {
   return remainder(error, (part) => part instanceof CancelledError || isOfScopeOrOuter(part, node));
@@ -153,7 +167,7 @@ export function cancelledErrorIn(error: unknown): CancelledError {
   if (error instanceof AggregateError) return cancelledErrorIn(error.errors[0]);
   return isSuppressed(error)
     ? cancelledErrorIn(error.error)
-    : ((error as Error).cause as CancelledError);
+    : (reportedBy(error as Error) as CancelledError);
 }
 
 function isOfScopeOrOuter(error: unknown, node: CancellationOwner): boolean {

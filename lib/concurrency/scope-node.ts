@@ -20,9 +20,9 @@
  *
  * A scope absorbs an error at its end (`leaveWith`) if it is cancelled, no scope that it can see
  * around it is, and the error belongs to its cancellation. Each CancelledError of the library has
- * one owner, the scope whose cancellation it is. An error that has such an error as its `cause`,
- * like the AbortErrors of Node.js, has the same owner. From an error of several parts, like an
- * AggregateError, the scope takes its own parts. A scope that ends while an outer one is cancelled
+ * one owner, the scope whose cancellation it is. An AbortError that has such an error as its `cause`
+ * or `reason`, like those of Node.js, has the same owner; no other error has one. From an error of
+ * several parts, like an AggregateError, the scope takes its own parts. A scope that ends while an outer one is cancelled
  * lets its errors pass, and the outer scope owns those, too (`leftErrorsToOuter`). A task that ends
  * by its own cancellation is cancelled, and its group sees no error of it.
  *

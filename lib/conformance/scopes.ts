@@ -145,7 +145,19 @@ export function testScopes(runner: TestRunner, subject: ConformanceSubject): voi
       hasFlags(mixed, true, true);
     });
 
-    test('absorbs an error whose cause is its own CancelledError', async ({ backend }) => {
+    test('passes on an error that the body made of its CancelledError', async ({ backend }) => {
+      const scope = backend.openCancelScope();
+      const running = scope.run(async () => {
+        scope.cancel();
+        await backend.coroYield().catch((cause: unknown) => {
+          throw new Error('step 3 failed', { cause });
+        });
+      });
+      await assert.rejects(running, { message: 'step 3 failed' });
+      hasFlags(scope, true, false);
+    });
+
+    test('absorbs an AbortError that reports its own CancelledError', async ({ backend }) => {
       const scope = backend.openCancelScope();
       assert.equal(
         await scope.run(async () => {

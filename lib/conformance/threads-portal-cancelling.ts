@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AsyncBackend } from '../contract/backend';
 import { CancelledError } from '../errors';
 import { CANCELLED, until } from './expectations';
@@ -125,6 +126,30 @@ export function testPortalCancelling(runner: TestRunner, subject: ConformanceSub
       assert.ok(caught[0] instanceof CancelledError);
       const [outcome] = (await calling) ?? [];
       assert.deepEqual([outcome?.[0], outcome?.[3]], ['thrown', CANCELLED]);
+    });
+
+    test('reaches the caller as such from a function that ends with the AbortError of its signal', async ({
+      backend,
+    }) => {
+      const begun = backend.createEvent();
+      const portal = backend.createThreadsPortal({
+        forever: () =>
+          backend.openCancelScope().run(({ signal }) => {
+            begun.set();
+            return delay(600_000, undefined, { signal, ref: false });
+          }),
+      });
+      const scope = backend.openCancelScope();
+      let calling: Promise<Outcome[]> | undefined;
+      await scope.run(() =>
+        portal.run(async () => {
+          calling = callFromThread(backend, portal, ['runCoroutine', 'forever']);
+          await begun.wait();
+          scope.cancel();
+        }),
+      );
+      const [outcome] = (await calling) ?? [];
+      assert.deepEqual([outcome?.[0], outcome?.[1]], ['thrown', 'CancelledError']);
     });
 
     test("by a failure of the portal's body lets the portal fail with that error", async ({

@@ -17,9 +17,11 @@ export interface CancelScopeOptions {
  *
  * In a cancelled scope every checkpoint rejects with a CancelledError, again and again, in the
  * functions that the code calls and in the tasks of groups that it opens, too. `run` of that scope
- * stops the error, and an error that has it as `cause` (a CancelledError with `bytesSent`, the
- * AbortError of a function that got `signal`). If a scope around this one is cancelled as well, the
- * error passes through, and the outer scope stops it.
+ * stops the error, and an error that reports it: a CancelledError that has it as `cause` (one with
+ * `bytesSent`), and the AbortError (by its `name`, or the code `ABORT_ERR`) of a function that got
+ * `signal`, which has it as `cause` or `reason`. Any other error comes out of `run`, also one that
+ * was made of the cancellation: `new Error('step 3 failed', { cause })`. If a scope around this one
+ * is cancelled as well, the error passes through, and the outer scope stops it.
  */
 export interface CancelScope {
   /**

@@ -9,7 +9,8 @@ import {
   threadId,
 } from 'node:worker_threads';
 import type { Concurrency } from '../contract/concurrency';
-import { CancelledError, InvalidStateError } from '../errors';
+import { isCancellation } from '../concurrency/cancellation';
+import { InvalidStateError } from '../errors';
 import { checkFunction, invalidArgument } from '../arguments/validate';
 import { encodeThrown } from './error-codec';
 import {
@@ -197,7 +198,8 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
       try {
         reply = { id, status: 'returned', value: await fn(...args) };
       } catch (error) {
-        if (error instanceof CancelledError) {
+        // An AbortError of a function that got a signal counts, too.
+        if (isCancellation(error)) {
           end({ id, status: 'cancelled' });
           throw error;
         }

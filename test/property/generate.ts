@@ -349,6 +349,7 @@ function tryCatch(inner: Place): fc.Arbitrary<Statement> {
       'rethrow',
       'rethrow',
       'replace',
+      'blame',
       'wrap',
       'wrap alone',
       'cancel anew',

@@ -17,7 +17,14 @@ export type Checkpoint =
 
 export type ScopeKind = 'moveOnAfter' | 'moveOnAt' | 'timeout' | 'timeoutAt' | 'openCancelScope';
 export type AfterCatch =
-  'swallow' | 'rethrow' | 'replace' | 'wrap' | 'wrap alone' | 'cancel anew' | 'cancel because';
+  | 'swallow'
+  | 'rethrow'
+  | 'replace'
+  | 'blame'
+  | 'wrap'
+  | 'wrap alone'
+  | 'cancel anew'
+  | 'cancel because';
 
 export interface ScopeStatement {
   readonly type: 'scope';

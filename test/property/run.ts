@@ -508,6 +508,8 @@ class Runner {
     switch (then) {
       case 'replace':
         return this.#error(id);
+      case 'blame':
+        return Object.assign(this.#error(id), { cause: error });
       case 'wrap':
         return new AggregateError([error, this.#error(id)]);
       case 'wrap alone':

@@ -53,6 +53,7 @@ const after: Readonly<Record<AfterCatch, (id: number) => string | null>> = {
   swallow: () => null,
   rethrow: () => 'throw e;',
   replace: (id) => `throw new Error('E${String(id)}');`,
+  blame: (id) => `throw new Error('E${String(id)}', { cause: e });`,
   wrap: (id) => `throw new AggregateError([e, new Error('E${String(id)}')]);`,
   'wrap alone': () => 'throw new AggregateError([e]);',
   'cancel anew': () => 'throw new CancelledError();',

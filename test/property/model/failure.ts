@@ -7,7 +7,7 @@ export type Failure =
   | { readonly kind: 'error'; readonly name: string }
   /**
    * A CancelledError, with the scope that it belongs to; one made by the program belongs to none.
-   * Or another error with such a cause (foreign): it counts as a cancellation only within that
+   * Or an AbortError with such a cause (foreign): it counts as a cancellation only within that
    * scope, and elsewhere as an error like any other.
    */
   | { readonly kind: 'cancelled'; readonly by: Scope | null; readonly isForeign?: boolean }

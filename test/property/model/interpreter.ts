@@ -458,6 +458,7 @@ export class Interpreter {
       case 'rethrow':
         throw new Thrown(failure);
       case 'replace':
+      case 'blame':
         throw new Thrown(own);
       case 'wrap':
         throw new Thrown({ kind: 'aggregate', errors: [failure, own] });

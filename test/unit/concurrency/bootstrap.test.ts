@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { CancelledError, InvalidStateError } from '#lib/errors';
 import { currentBackend } from '#lib/concurrency/backend';
-import { Deferred, rejection, virtualBackend } from './fixture';
+import { abortError, Deferred, rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
 
@@ -88,7 +88,7 @@ describe('bootstrap', () => {
     const running = backend.bootstrap(
       () =>
         backend.sleepForever().catch((cause: unknown) => {
-          throw new Error('The operation was aborted', { cause });
+          throw abortError(cause);
         }),
       { signal: controller.signal },
     );

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { CancelledError } from '#lib/errors';
-import { rejection, virtualBackend } from './fixture';
+import { CancelledError, TimeoutError } from '#lib/errors';
+import { abortError, rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
 
@@ -58,20 +58,21 @@ describe('a cancelled scope absorbs', () => {
     expect(await raw.run(() => raw.signal.throwIfAborted())).toBe(undefined);
   });
 
-  it('an error caused by its own, even a CancelledError or an error of another realm', async () => {
-    expect(await leaving((own) => new Error('wrapped', { cause: own }))).toEqual(absorbed);
+  it('an AbortError that reports its own, by name or by code, and even of another realm', async () => {
+    expect(await leaving(abortError)).toEqual(absorbed);
+    const byCode = (own: unknown): unknown =>
+      Object.assign(new Error('aborted', { cause: own }), { code: 'ABORT_ERR' });
+    expect(await leaving(byCode)).toEqual(absorbed);
+    const byReason = (own: unknown): unknown =>
+      Object.assign(new DOMException('aborted', 'AbortError'), { reason: own });
+    expect(await leaving(byReason)).toEqual(absorbed);
+    const foreign = 'Object.assign(new Error("aborted", { cause: own }), { name: "AbortError" })';
+    expect(await leaving((own) => runInNewContext(foreign, { own }) as unknown)).toEqual(absorbed);
     expect(await leaving((own) => new CancelledError('mine', { cause: own }))).toEqual(absorbed);
-    expect(
-      await leaving(
-        (own) => runInNewContext('new Error("wrapped", { cause: own })', { own }) as unknown,
-      ),
-    ).toEqual(absorbed);
   });
 
   it('an AggregateError of its own errors alone, no matter how nested', async () => {
-    expect(
-      await leaving((own) => new AggregateError([own, new Error('', { cause: own })])),
-    ).toEqual(absorbed);
+    expect(await leaving((own) => new AggregateError([own, abortError(own)]))).toEqual(absorbed);
     expect(await leaving((own) => new AggregateError([new AggregateError([own]), own]))).toEqual(
       absorbed,
     );
@@ -106,11 +107,9 @@ describe('a cancelled scope absorbs', () => {
     });
   });
 
-  it('an error whose cause is an error of this library with its own error as the cause', async () => {
+  it('an AbortError that reports an error of this library with its own error as the cause', async () => {
     expect(
-      await leaving(
-        (own) => new Error('driver', { cause: new CancelledError('partly sent', { cause: own }) }),
-      ),
+      await leaving((own) => abortError(new CancelledError('partly sent', { cause: own }))),
     ).toEqual(absorbed);
   });
 
@@ -146,7 +145,17 @@ describe('a cancelled scope passes on', () => {
     ['a CancelledError of a user', () => new CancelledError('mine')],
     ['a value that is no error', () => 'text'],
     ['nothing at all', () => undefined],
-    ['an object that only looks like one', (own) => ({ cause: own })],
+    ['an object that only looks like one', (own) => ({ cause: own, name: 'AbortError' })],
+    ['an error of the user caused by its own', (own) => new Error('step 3', { cause: own })],
+    ['a TypeError caused by its own', (own) => new TypeError('step 3', { cause: own })],
+    ['a TimeoutError caused by its own', (own) => new TimeoutError('step 3', { cause: own })],
+    [
+      'an error of another realm caused by its own',
+      (own) => runInNewContext('new Error("step 3", { cause: own })', { own }) as unknown,
+    ],
+    ['an error caused by an AbortError', (own) => new Error('step 3', { cause: abortError(own) })],
+    ['an AbortError of another cancellation', () => abortError(new CancelledError('mine'))],
+    ['an AbortError without a cause', () => abortError(undefined)],
     [
       'an error two causes away',
       (own) => new Error('a', { cause: new Error('b', { cause: own }) }),

@@ -16,6 +16,13 @@ export async function rejection(promise: PromiseLike<unknown>): Promise<unknown>
   throw new Error('It did not reject');
 }
 
+/** What functions of Node.js reject with when their signal aborts. */
+export function abortError(reason: unknown): Error {
+  return Object.assign(new Error('The operation was aborted', { cause: reason }), {
+    name: 'AbortError',
+  });
+}
+
 /** A promise that a test settles by hand. */
 export class Deferred<T = void> {
   resolve!: (value: T) => void;

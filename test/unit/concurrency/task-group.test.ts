@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CancelledError, InvalidStateError } from '#lib/errors';
-import { rejection, virtualBackend } from './fixture';
+import { abortError, rejection, virtualBackend } from './fixture';
 
 const backend = virtualBackend();
 const forever = (): Promise<never> => backend.sleepForever();
@@ -170,7 +170,7 @@ describe('TaskGroup.run', () => {
             const { signal } = inner.cancelScope;
             inner.cancelScope.cancel();
             outer.startSoon(() => {
-              throw new Error('aborted', { cause: signal.reason });
+              throw abortError(signal.reason);
             });
             await backend.coroYield();
           });
@@ -179,7 +179,7 @@ describe('TaskGroup.run', () => {
       ),
     );
     expect(error).toBeInstanceOf(AggregateError);
-    expect((error as AggregateError).errors).toMatchObject([{ message: 'aborted' }]);
+    expect((error as AggregateError).errors).toMatchObject([{ name: 'AbortError' }]);
   });
 
   it('has not caught a cancellation that ended a task if it came from outside a shield', async () => {
@@ -201,7 +201,7 @@ describe('TaskGroup.run', () => {
     expect(group.cancelScope.cancelledCaught()).toBe(false);
   });
 
-  it('treats an error caused by its own cancellation as a cancellation, and one caused by a foreign cancellation as a failure', async () => {
+  it('treats an AbortError of its own cancellation as a cancellation, and one of a foreign cancellation as a failure', async () => {
     const scope = backend.openCancelScope();
     await scope.run(() =>
       backend.createTaskGroup().run(async (group) => {
@@ -216,20 +216,78 @@ describe('TaskGroup.run', () => {
         const worker = await group.start(forever);
         group.startSoon(() =>
           worker.join().catch((cause: unknown) => {
-            throw new Error('the worker died', { cause });
+            throw abortError(cause);
           }),
         );
         await backend.coroYield();
         worker.cancel();
       }),
     );
-    expect(errors).toMatchObject([{ message: 'the worker died' }]);
+    expect(errors).toMatchObject([{ name: 'AbortError' }]);
 
     function failLaterWithCause(): Promise<void> {
       return backend.sleepForever().catch((cause: unknown) => {
-        throw new Error('aborted', { cause });
+        throw abortError(cause);
       });
     }
+  });
+});
+
+describe('an error that a user made of the cancellation', () => {
+  const blame = (cause: unknown): never => {
+    throw new Error('step 3', { cause });
+  };
+
+  it('is the failure of a task, of a body, and of gather', async () => {
+    const cancelledTask = backend.createTaskGroup().run(async (group) => {
+      const task = await group.start(() => backend.sleepForever().catch(blame));
+      await backend.coroYield();
+      task.cancel();
+    });
+    expect(await failures(cancelledTask)).toMatchObject([{ message: 'step 3' }]);
+
+    const inGroup = backend.createTaskGroup();
+    const cancelledGroup = inGroup.run(async () => {
+      inGroup.startSoon(() => backend.sleepForever().catch(blame));
+      await backend.coroYield();
+      inGroup.cancelScope.cancel();
+      await backend.coroYield();
+    });
+    expect(await failures(cancelledGroup)).toMatchObject([{ message: 'step 3' }]);
+
+    const inBody = backend.createTaskGroup();
+    const cancelledBody = inBody.run(() => {
+      inBody.cancelScope.cancel();
+      return backend.sleepForever().catch(blame);
+    });
+    expect(await rejection(cancelledBody)).toMatchObject({ message: 'step 3' });
+
+    const scope = backend.moveOnAfter(5);
+    const gathered = scope.run(() => backend.gather(() => backend.sleepForever().catch(blame)));
+    expect(await failures(gathered)).toMatchObject([{ message: 'step 3' }]);
+    expect(scope.cancelledCaught()).toBe(false);
+  });
+
+  it('comes out of a timeout in the place of the TimeoutError, and out of bootstrap', async () => {
+    const timedOut = backend.timeout(0).run(() => backend.sleepForever().catch(blame));
+    expect(await rejection(timedOut)).toMatchObject({ message: 'step 3' });
+    const controller = new AbortController();
+    const root = backend.bootstrap(() => backend.sleepForever().catch(blame), {
+      signal: controller.signal,
+    });
+    controller.abort();
+    expect(await rejection(root)).toMatchObject({ message: 'step 3' });
+  });
+
+  it('stays beside the cancellations that are taken out of an AggregateError', async () => {
+    const scope = backend.moveOnAfter(0);
+    const running = scope.run(() =>
+      backend.sleepForever().catch((cause: unknown) => {
+        throw new AggregateError([cause, new Error('step 3', { cause })]);
+      }),
+    );
+    expect(await failures(running)).toMatchObject([{ message: 'step 3' }]);
+    expect(scope.cancelledCaught()).toBe(true);
   });
 });
 
