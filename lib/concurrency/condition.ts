@@ -3,7 +3,7 @@ import type { ICondition, ILock } from '../contract/locks';
 import type { Awaitable } from '../contract/tasks';
 import type { CancelledError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { cancelled, markHandled, isCancelled, rejected } from '../waiting/operation';
 import { checkInteger, invalidArgument } from '../arguments/validate';
 import { type LockHold, Lock, LockWaiter } from './lock';
 import { WaitQueue } from './wait-queue';
@@ -35,10 +35,10 @@ class ConditionWaiter extends LockWaiter<void> {
 
   granted(): void {
     if (this.#cancellation === null) {
-      this.settle();
+      this.settleInTurn();
     } else {
       markHandled(this.promise);
-      this.fail(this.#cancellation);
+      this.failInTurn(this.#cancellation);
     }
   }
 
@@ -93,7 +93,7 @@ export class Condition implements ICondition {
     try {
       hold = this.#lock.checkHeld('wait()');
     } catch (error) {
-      return Promise.reject<void>(error);
+      return rejected(error);
     }
     const waiter = new ConditionWaiter(this.#lock, hold).enter(scope);
     this.#waiters.push(waiter);

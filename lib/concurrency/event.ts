@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 import type { IEvent } from '../contract/locks';
 import { currentScope } from '../waiting/context';
-import { cancelled, isCancelled } from '../waiting/operation';
+import { cancelled, isCancelled, resolved } from '../waiting/operation';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
 class EventWaiter extends QueuedOperation<void> {
@@ -18,7 +18,7 @@ export class Event implements IEvent {
   wait(): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    if (this.#isSet) return Promise.resolve();
+    if (this.#isSet) return resolved(undefined);
     const waiter = new EventWaiter().enter(scope);
     this.#waiters.push(waiter);
     return waiter.promise;
@@ -27,7 +27,7 @@ export class Event implements IEvent {
   set(): void {
     this.#isSet = true;
     for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift())
-      waiter.settle();
+      waiter.settleInTurn();
   }
 
   isSet(): boolean {

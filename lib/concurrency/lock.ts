@@ -3,7 +3,7 @@ import type { ILock } from '../contract/locks';
 import type { Awaitable } from '../contract/tasks';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { cancelled, markHandled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
 import { isCancellation } from './cancellation';
 import { currentTask, type TaskNode } from './task-node';
@@ -40,7 +40,7 @@ export abstract class LockWaiter<T> extends QueuedOperation<T> {
 
 class Acquire extends LockWaiter<Disposable> {
   granted(): void {
-    this.settle(this.hold);
+    this.settleInTurn(this.hold);
   }
 
   describe(): string {
@@ -63,10 +63,10 @@ export class Lock implements ILock {
     const hold = new LockHold(this, currentTask());
     if (this.#hold === null) {
       this.#hold = hold;
-      return Promise.resolve(hold);
+      return resolved(hold);
     }
     if (this.#hold.owner === hold.owner)
-      return Promise.reject(
+      return rejected(
         new InvalidStateError(
           `This lock is not reentrant: ${nameOf(hold.owner)} holds it already, release it first`,
         ),

@@ -99,9 +99,10 @@ export abstract class ScopeNode implements CancellationOwner, Context {
   link(operation: PendingOperation): void {
     if (this.isLeft) {
       // The code outlived this scope.
-      const open = this.openAncestor() ?? null;
+      let open = this.parent as ScopeNode;
+      while (open.isLeft) open = open.parent as ScopeNode;
       operation.scope = open;
-      open?.link(operation);
+      open.link(operation);
       return;
     }
     const first = this.firstOperation;

@@ -1,5 +1,6 @@
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
+import { beginTurn } from '../waiting/turn-budget';
 import { type Deadlines, NOT_SCHEDULED, type Timed } from './deadlines';
 import { QueuedOperation, WaitQueue } from './wait-queue';
 
@@ -88,6 +89,7 @@ export class YieldQueue {
     this.#isScheduled = false;
     // The alarm may come after this callback. A deadline that passed meanwhile takes effect now.
     this.#deadlines.expire();
+    beginTurn();
     const waiting = this.#waiting;
     this.#waiting = new WaitQueue();
     for (let next = waiting.shift(); next !== null; next = waiting.shift()) next.settle();

@@ -4,7 +4,15 @@ import type * as contract from '../contract/tasks';
 import type { Awaitable, TaskOptions } from '../contract/tasks';
 import { InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, markHandled, isCancelled, Operation } from '../waiting/operation';
+import {
+  cancelled,
+  inTurn,
+  isCancelled,
+  markHandled,
+  Operation,
+  rejected,
+} from '../waiting/operation';
+import { spendStep } from '../waiting/turn-budget';
 import { checkFunction } from '../arguments/validate';
 import { callIn } from './body-scope';
 import { CancelScope } from './cancel-scope';
@@ -51,7 +59,7 @@ class Start<R> extends Operation<Task<R>> {
   begin(): void {
     if (this.#node.isLeft) return;
     // `start` has succeeded before the first step of the task, which could cancel the caller.
-    this.settle(new Task<R>(this.#node));
+    this.settleInTurn(new Task<R>(this.#node));
     this.#node.begin();
   }
 
@@ -130,7 +138,7 @@ export class TaskGroup implements contract.TaskGroup {
       });
       return start.promise;
     } catch (error) {
-      return Promise.reject<Task<R>>(error);
+      return rejected(error);
     }
   }
 
@@ -177,11 +185,11 @@ export class TaskGroup implements contract.TaskGroup {
   }
 
   #whenEmpty<R>(conclude: () => R): R | Promise<R> {
-    if (this.#tasks === 0) return conclude();
+    if (this.#tasks === 0) return concludeInTurn(conclude);
     return new Promise((resolve, reject) => {
       this.#onEmpty = () => {
         try {
-          resolve(conclude());
+          resolve(concludeInTurn(conclude));
         } catch (error) {
           reject(error);
         }
@@ -243,4 +251,14 @@ function failedTogether(failures: readonly unknown[]): AggregateError {
       ? '1 error in a task group'
       : `${failures.length} errors in a task group, the first`;
   return new AggregateError(failures, `${count}: ${message}`);
+}
+
+/** Ends a group: its code goes on in the next turn if the turn's budget is spent. */
+function concludeInTurn<R>(conclude: () => R): R | Promise<R> {
+  if (spendStep()) return conclude();
+  return inTurn(
+    new Promise((resolve) => {
+      resolve(conclude());
+    }),
+  );
 }

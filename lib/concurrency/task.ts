@@ -3,7 +3,7 @@ import type * as contract from '../contract/tasks';
 import type { TaskInfo } from '../contract/tasks';
 import { type CancelledError, InvalidStateError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, markHandled, isCancelled } from '../waiting/operation';
+import { cancelled, markHandled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { currentTask, EndWaiter, type TaskNode } from './task-node';
 
 class Wait extends EndWaiter<void> {
@@ -92,8 +92,8 @@ export class Task<R> implements contract.Task<R> {
   wait(): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    if (this.#node.isDone) return Promise.resolve();
-    if (currentTask() === this.#node) return Promise.reject(this.#ownEnd());
+    if (this.#node.isDone) return resolved(undefined);
+    if (currentTask() === this.#node) return rejected(this.#ownEnd());
     return this.#enqueue(new Wait(this.#node).enter(scope));
   }
 
@@ -101,7 +101,7 @@ export class Task<R> implements contract.Task<R> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     if (this.#node.isDone) return this.#result();
-    if (currentTask() === this.#node) return Promise.reject(this.#ownEnd());
+    if (currentTask() === this.#node) return rejected(this.#ownEnd());
     return this.#enqueue(new Join<R>(this.#node).enter(scope));
   }
 
@@ -110,7 +110,7 @@ export class Task<R> implements contract.Task<R> {
     const node = this.#node;
     if (node.isDone)
       return node.state === 'cancelled' && isCancelled(scope) ? cancelled(scope) : this.#result();
-    if (currentTask() === node) return Promise.reject(this.#ownEnd());
+    if (currentTask() === node) return rejected(this.#ownEnd());
     const waiter = new JoinOrCancel<R>(node);
     if (isCancelled(scope)) waiter.cancel(scope.cancellation);
     else waiter.enter(scope);
@@ -123,8 +123,8 @@ export class Task<R> implements contract.Task<R> {
 
   #result(): Promise<R> {
     const { state, outcome } = this.#node;
-    if (state === 'completed') return Promise.resolve(outcome as R);
-    const failed = Promise.reject<R>(outcome);
+    if (state === 'completed') return resolved(outcome as R);
+    const failed = rejected(outcome);
     markHandled(failed);
     return failed;
   }

@@ -8,10 +8,10 @@ class ForeignPromise<R> extends Operation<R> {
   watch(promise: PromiseLike<R>): this {
     promise.then(
       (value) => {
-        if (!this.#isAbandoned) this.settle(value);
+        if (!this.#isAbandoned) this.settleInTurn(value);
       },
       (error: unknown) => {
-        if (!this.#isAbandoned) this.fail(error);
+        if (!this.#isAbandoned) this.failInTurn(error);
       },
     );
     return this;

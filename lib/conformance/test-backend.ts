@@ -5,6 +5,7 @@ import { testDatagramLimits } from './datagram-limits';
 import { testDatagramListener } from './datagram-listener';
 import { testDatagramTransport } from './datagram-transport';
 import { testExecutor } from './executor';
+import { testFairness } from './fairness';
 import { testGroups } from './groups';
 import { testListening } from './listening';
 import { testLocks } from './locks';
@@ -55,6 +56,7 @@ export function testBackend(runner: TestRunner, subject: ConformanceSubject): vo
   testGroups(runner, subject);
   testTasks(runner, subject);
   testLocks(runner, subject);
+  testFairness(runner, subject);
   testThreads(runner, subject);
   testThreadsPortal(runner, subject);
   testExecutor(runner, subject);

@@ -14,9 +14,11 @@ import type {
   EnvironmentListener,
 } from '../contract/listeners';
 import type { Socket } from '../contract/socket';
+import type { Awaitable } from '../contract/tasks';
 import type { AsyncDatagramTransport, AsyncStreamTransport } from '../contract/transports';
 import { type BackendOptions, ThreadedBackend } from '../threads/threaded-backend';
 import { throwIfCancelled } from '../waiting/context';
+import { inTurn } from '../waiting/operation';
 import { connectTcp, connectUdp, connectUnix } from './connect';
 import {
   listenTcp,
@@ -64,12 +66,12 @@ export abstract class NetworkingBackend<S = never, D = never>
     checkInteger('type', type, 0, MAX_INT);
     checkInteger('proto', proto, 0, MAX_INT);
     checkInteger('flags', flags, 0, MAX_INT);
-    return this.#driver.getaddrinfo(host, port, { family, type, proto, flags });
+    return inTurn(this.#driver.getaddrinfo(host, port, { family, type, proto, flags }));
   }
 
   async getnameinfo(address: InetAddress, flags = 0): Promise<[string, string]> {
     checkInteger('flags', flags, 0, MAX_INT);
-    return this.#driver.getnameinfo(address, flags);
+    return inTurn(this.#driver.getnameinfo(address, flags));
   }
 
   createTcpConnection(
@@ -77,7 +79,7 @@ export abstract class NetworkingBackend<S = never, D = never>
     port: number,
     options: { localAddress?: HostPort; happyEyeballsDelay?: number } = {},
   ): Promise<AsyncStreamTransport> {
-    return connectTcp(this, this.#driver, host, port, options);
+    return inTurn(connectTcp(this, this.#driver, host, port, options));
   }
 
   createUnixStreamConnection(
@@ -86,7 +88,7 @@ export abstract class NetworkingBackend<S = never, D = never>
   ): Promise<AsyncStreamTransport> {
     const open = (localPath: UnixPath | undefined): UnixConnector<AsyncStreamTransport> =>
       this.#driver.openUnixStream(this, localPath);
-    return connectUnix(this, open, path, options);
+    return inTurn(connectUnix(this, open, path, options));
   }
 
   createUdpEndpoint(
@@ -94,7 +96,7 @@ export abstract class NetworkingBackend<S = never, D = never>
     remotePort: number,
     options: { localAddress?: HostPort; family?: number } = {},
   ): Promise<AsyncDatagramTransport> {
-    return connectUdp(this, this.#driver, remoteHost, remotePort, options);
+    return inTurn(connectUdp(this, this.#driver, remoteHost, remotePort, options));
   }
 
   createUnixDatagramEndpoint(
@@ -103,17 +105,15 @@ export abstract class NetworkingBackend<S = never, D = never>
   ): Promise<AsyncDatagramTransport> {
     const open = (localPath: UnixPath | undefined): UnixConnector<AsyncDatagramTransport> =>
       this.#driver.openUnixDatagram(this, localPath);
-    return connectUnix(this, open, path, options);
+    return inTurn(connectUnix(this, open, path, options));
   }
 
-  async wrapStreamSocket(socket: Socket | S | number): Promise<AsyncStreamTransport> {
-    throwIfCancelled();
-    return this.#driver.wrapStream(this, socket);
+  wrapStreamSocket(socket: Socket | S | number): Promise<AsyncStreamTransport> {
+    return takeOver(() => this.#driver.wrapStream(this, socket));
   }
 
-  async wrapConnectedDatagramSocket(socket: Socket | D | number): Promise<AsyncDatagramTransport> {
-    throwIfCancelled();
-    return this.#driver.wrapConnectedDatagram(this, socket);
+  wrapConnectedDatagramSocket(socket: Socket | D | number): Promise<AsyncDatagramTransport> {
+    return takeOver(() => this.#driver.wrapConnectedDatagram(this, socket));
   }
 
   createTcpListeners(
@@ -121,14 +121,14 @@ export abstract class NetworkingBackend<S = never, D = never>
     port: number,
     options: { backlog?: number; reusePort?: boolean } = {},
   ): Promise<AsyncListener<AsyncStreamTransport>[]> {
-    return listenTcp(this, this.#driver, host, port, options);
+    return inTurn(listenTcp(this, this.#driver, host, port, options));
   }
 
   createUnixStreamListener(
     path: UnixPath,
     options: { backlog?: number; mode?: number } = {},
   ): Promise<AsyncListener<AsyncStreamTransport>> {
-    return listenUnixStream(this, this.#driver, path, options);
+    return inTurn(listenUnixStream(this, this.#driver, path, options));
   }
 
   createUdpListeners(
@@ -136,29 +136,36 @@ export abstract class NetworkingBackend<S = never, D = never>
     port: number,
     options: { reusePort?: boolean } = {},
   ): Promise<AsyncDatagramListener<InetAddress>[]> {
-    return listenUdp(this, this.#driver, host, port, options);
+    return inTurn(listenUdp(this, this.#driver, host, port, options));
   }
 
   createUnixDatagramListener(
     path: UnixPath,
     options: { mode?: number } = {},
   ): Promise<AsyncDatagramListener<UnixPath>> {
-    return listenUnixDatagram(this, this.#driver, path, options);
+    return inTurn(listenUnixDatagram(this, this.#driver, path, options));
   }
 
-  async wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>> {
-    throwIfCancelled();
-    return this.#driver.wrapListener(this, socket);
+  wrapListenerSocket(socket: Socket | number): Promise<AsyncListener<AsyncStreamTransport>> {
+    return takeOver(() => this.#driver.wrapListener(this, socket));
   }
 
-  async wrapDatagramListenerSocket(
+  wrapDatagramListenerSocket(
     socket: Socket | D | number,
   ): Promise<AsyncDatagramListener<InetAddress | UnixPath>> {
-    throwIfCancelled();
-    return this.#driver.wrapDatagramListener(this, socket);
+    return takeOver(() => this.#driver.wrapDatagramListener(this, socket));
   }
 
   listenersFromEnvironment(): Promise<EnvironmentListener[]> {
-    return listenersFromEnvironment(this, this.#driver, process.env);
+    return inTurn(listenersFromEnvironment(this, this.#driver, process.env));
   }
+}
+
+/** A checkpoint: takes a socket over by `wrap`, which a cancellation does not interrupt. */
+function takeOver<T>(wrap: () => Awaitable<T>): Promise<T> {
+  const running = async (): Promise<T> => {
+    throwIfCancelled();
+    return wrap();
+  };
+  return inTurn(running());
 }

@@ -5,7 +5,7 @@ import type { ServeOptions } from '../contract/listeners';
 import type { Awaitable, TaskGroup, TaskOptions } from '../contract/tasks';
 import { BusyResourceError, ClosedResourceError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, isCancelled, Operation } from '../waiting/operation';
+import { cancelled, inTurn, isCancelled, Operation } from '../waiting/operation';
 import { connectionHandler, type Discard } from './connection-handler';
 import { checkGroup, checkLimit, checkServeOptions } from './serve-options';
 
@@ -62,7 +62,15 @@ export class Serving {
    * ends only when the handlers have ended.
    * @throws BusyResourceError if a loop is running already; TypeError if `group` is no task group
    */
-  async run(
+  run(
+    backend: AsyncBackend,
+    group: TaskGroup | undefined,
+    loop: (tasks: TaskGroup) => Promise<never>,
+  ): Promise<never> {
+    return inTurn(this.#run(backend, group, loop));
+  }
+
+  async #run(
     backend: AsyncBackend,
     group: TaskGroup | undefined,
     loop: (tasks: TaskGroup) => Promise<never>,

@@ -1,6 +1,6 @@
 import { type ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, isCancelled, Operation } from '../waiting/operation';
+import { cancelled, isCancelled, Operation, rejected, resolved } from '../waiting/operation';
 import { defer, spend } from '../waiting/turn-budget';
 import type { Descriptor, Direction } from './descriptor';
 
@@ -176,7 +176,7 @@ export function perform<Argument, Result>(
   if (isCancelled(scope)) return cancelled(scope);
   const { direction } = call;
   const usageError = descriptor.usageError(direction, call.name);
-  if (usageError !== null) return Promise.reject(usageError);
+  if (usageError !== null) return rejected(usageError);
   if (descriptor.isReady(direction) && spend()) {
     try {
       const result = attemptCall(descriptor, call, argument);
@@ -202,5 +202,5 @@ export function performNothing<Result>(
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError(direction, name);
-  return usageError === null ? Promise.resolve(result) : Promise.reject(usageError);
+  return usageError === null ? resolved(result) : rejected(usageError);
 }

@@ -9,7 +9,7 @@ import type { ReceivedMessage, SendMessageOptions } from '../contract/socket';
 import { EAGAIN, EEXIST, EINPROGRESS } from '../errno';
 import { BusyResourceError, ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, isCancelled } from '../waiting/operation';
+import { cancelled, isCancelled, rejected } from '../waiting/operation';
 import { decodeAddress, encodeAddress, errorTarget } from './address';
 import { Descriptor, socketType } from './descriptor';
 import { closeWhenCollected, forgetCollected } from './leaks';
@@ -236,7 +236,7 @@ export class NativeSocket implements contract.Socket {
     const { descriptor } = this;
     const method = direction === 'read' ? 'readable' : 'writable';
     const usageError = descriptor.usageError(direction, method);
-    if (usageError !== null) return Promise.reject(usageError);
+    if (usageError !== null) return rejected(usageError);
     return new Readiness(descriptor, direction, this).enter(scope).start().promise;
   }
 

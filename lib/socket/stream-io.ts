@@ -3,7 +3,7 @@ import type { Bytes } from '../contract/bytes';
 import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import { CancelledError, type ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
-import { cancelled, isCancelled } from '../waiting/operation';
+import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';
 import type { Descriptor } from './descriptor';
 import { type IoCall, IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
@@ -185,9 +185,9 @@ export function send(
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('write', method);
-  if (usageError !== null) return Promise.reject(usageError);
+  if (usageError !== null) return rejected(usageError);
   const size = data.byteLength;
-  if (size === 0) return DONE;
+  if (size === 0) return resolved(undefined);
   let sent = 0;
   if (descriptor.isReady('write') && spend()) {
     sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
@@ -210,14 +210,14 @@ export function sendGathered(
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('write', method);
-  if (usageError !== null) return Promise.reject(usageError);
+  if (usageError !== null) return rejected(usageError);
   let total = 0;
   const sizes = buffers.map((buffer) => {
     const { byteLength } = buffer;
     total += byteLength;
     return byteLength;
   });
-  if (total === 0) return DONE;
+  if (total === 0) return resolved(undefined);
   let sent = 0;
   if (descriptor.isReady('write') && spend()) {
     const { native } = descriptor.reactor;

@@ -12,6 +12,7 @@ import type {
 } from '../contract/threads';
 import { CancelledError, InvalidStateError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
+import { rejected } from '../waiting/operation';
 import { decodeThrown } from './error-codec';
 import {
   CLOSED,
@@ -123,7 +124,7 @@ class PortalCaller {
         id = this.#send(name, mode, args, { resolve, reject });
         this.#updateRef();
       } catch (error) {
-        reject(error);
+        resolve(rejected(error));
       }
     });
     const cancel = (): void => {

@@ -6,7 +6,7 @@ import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
 import type { WaitScope } from '../waiting/operation';
-import { cancelled, isCancelled, markHandled, Operation } from '../waiting/operation';
+import { cancelled, isCancelled, markHandled, Operation, rejected } from '../waiting/operation';
 import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
 import { encodeCall, type ThreadCall } from './thread-function';
@@ -115,6 +115,7 @@ export class ThreadPool {
     const call = encodeCall(fn, args);
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
+    if (this.#isClosed) return rejected(shutDown());
     return this.submit<R>(call, transfer, abandonOnCancel, scope).promise;
   }
 
@@ -125,7 +126,7 @@ export class ThreadPool {
     abandonOnCancel: boolean,
     scope: WaitScope | undefined,
   ): ThreadJob<R> {
-    if (this.#isClosed) throw new InvalidStateError('The executor has been shut down');
+    if (this.#isClosed) throw shutDown();
     const job = new ThreadJob<R>(this, call, transfer, abandonOnCancel).enter(scope);
     this.#queue.add(job);
     this.#startNext();
@@ -180,7 +181,8 @@ export class ThreadPool {
       // An argument or the result cannot be cloned, the thread ended itself, or it was terminated:
       // in the last case the job has been cancelled.
       end = () => {
-        job.fail(error instanceof Error && error.message !== '' ? error : uncloneable(job));
+        // A value that cannot be cloned is refused at once, without the thread.
+        job.failInTurn(error instanceof Error && error.message !== '' ? error : uncloneable(job));
       };
     }
     this.#running--;
@@ -211,6 +213,10 @@ export class ThreadPool {
       idleTimeout: Math.min(idleTimeout, LONGEST_TIMER),
     });
   }
+}
+
+function shutDown(): InvalidStateError {
+  return new InvalidStateError('The executor has been shut down');
 }
 
 /** The worker's own DataCloneError arrives empty, since a DOMException cannot be cloned. */

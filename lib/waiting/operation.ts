@@ -1,4 +1,6 @@
 import type { CancelledError } from '../errors';
+import { currentScope } from './context';
+import { defer, type Deferred, spend, spendStep } from './turn-budget';
 
 /**
  * A cancel scope as seen by the operations that wait in it. `concurrency` implements it; sockets
@@ -93,6 +95,24 @@ export abstract class Operation<T> {
     this.#reject(reason);
   }
 
+  /**
+   * As `settle`, for an operation that code ends, not the event loop. If the turn's budget is spent,
+   * the operation has ended all the same, and its task goes on in the next turn.
+   */
+  settleInTurn(value: T): void {
+    const { scope } = this;
+    this.leave();
+    this.#resolve(spendStep() ? value : new Yielding(value).begin(scope));
+  }
+
+  /** As `settleInTurn`, but rejects. An error with its stack costs as much as a system call. */
+  failInTurn(reason: unknown): void {
+    const { scope } = this;
+    this.leave();
+    if (spend()) this.#reject(reason);
+    else this.#resolve(new YieldingFailure(reason).begin(scope));
+  }
+
   /** Rejects with a cancellation: the operation had no effect. Never throws or calls user code. */
   cancel(reason: CancelledError): void {
     this.withdraw();
@@ -121,11 +141,78 @@ export function markHandled(promise: Promise<unknown>): void {
   void promise.then(undefined, ignore);
 }
 
+/**
+ * The rest of a checkpoint that has ended and whose task goes on in the next turn, since the turn's
+ * budget is spent. It stays in its scope until then, so that a bootstrap waits for the task. A
+ * cancellation has no effect any more: the task feels it at its next checkpoint.
+ */
+class Yielding<T> extends Operation<T> implements Deferred {
+  protected readonly outcome: unknown;
+
+  constructor(outcome: unknown) {
+    super();
+    this.outcome = outcome;
+  }
+
+  begin(scope: WaitScope | undefined | null): Promise<T> {
+    this.enter(scope ?? undefined);
+    defer(this);
+    return this.promise;
+  }
+
+  resume(): void {
+    this.settle(this.outcome as T);
+  }
+
+  override cancel(): void {
+    this.leave();
+  }
+
+  protected withdraw(): void {
+    // It waits for nothing but the next turn.
+  }
+
+  describe(): string {
+    return 'yield';
+  }
+}
+
+class YieldingFailure extends Yielding<never> {
+  override resume(): void {
+    this.fail(this.outcome);
+  }
+}
+
+/**
+ * The end of a checkpoint that need not wait, and has taken effect: a promise that is resolved or,
+ * if the turn's budget is spent, resolves in the next turn.
+ */
+export function resolved<T>(value: T): Promise<T> {
+  return spendStep() ? Promise.resolve(value) : new Yielding<T>(value).begin(currentScope());
+}
+
+/** As `resolved`, for a checkpoint that rejects at once. Charges as much as a system call. */
+export function rejected(reason: unknown): Promise<never> {
+  return spend() ? Promise.reject(reason) : new YieldingFailure(reason).begin(currentScope());
+}
+
+/**
+ * A checkpoint of several steps and system calls, which may all end at once: settles as `running`
+ * does.
+ */
+export function inTurn<T>(running: Promise<T>): Promise<T> {
+  return running.then(calledInTurn<T>, rejected);
+}
+
+function calledInTurn<T>(value: T): T | Promise<T> {
+  return spend() ? value : new Yielding<T>(value).begin(currentScope());
+}
+
 /** A promise that rejects with the cancellation of `scope`, and never as an unhandled rejection. */
 export function cancelled(
   scope: WaitScope & { readonly cancellation: CancelledError },
 ): Promise<never> {
-  const promise = Promise.reject(scope.cancellation);
+  const promise = rejected(scope.cancellation);
   markHandled(promise);
   return promise;
 }

@@ -1,34 +1,52 @@
 import { outsideOfTasks } from './context';
 
 /**
- * The turn budget: how many operations may complete in one turn of the event loop without waiting
- * for it. Node.js runs promise callbacks before timers and I/O. A task whose operations all
- * complete at once would therefore starve every timer and every other connection. When the budget
- * is spent, an operation is deferred to the next turn although it could complete now.
+ * The turn budget: how many checkpoints may end in one turn of the event loop without waiting for
+ * it. Node.js runs promise callbacks before timers and I/O. A task whose checkpoints all end at
+ * once would therefore starve every timer and every other connection. When the budget is spent, a
+ * checkpoint is deferred to the next turn although it could end now.
  *
- * Both backends share this one budget. A new turn renews it: the turn that `defer` brings, and each
- * delivery of events by the reactor.
+ * Every checkpoint that the event loop does not end itself is charged: one that makes a system call
+ * when the call is made, any other when it ends (see `resolved`, `rejected` and `settleInTurn` in
+ * operation.ts). That holds for a checkpoint that another task ends, too: two tasks that wake each
+ * other would else never return to the event loop.
+ *
+ * All backends share this one budget. A new turn renews it: the turn that `defer` brings, one that a
+ * yield has waited for, and each delivery of events by the reactor.
  */
 
-/** As system calls, these take about a millisecond. */
-const OPERATIONS_PER_TURN = 256;
+/**
+ * As checkpoints without a system call, these take about a millisecond. A turn of the event loop
+ * costs some microseconds: with fewer steps, locks and events would cost noticeably more.
+ */
+const STEPS_PER_TURN = 4096;
+/** The price of a system call: 256 of them take about a millisecond, too. */
+const STEPS_PER_CALL = 16;
 
 /** An operation, or a queue of them, that can go on in the next turn. */
 export interface Deferred {
   resume(): void;
 }
 
-let budget = OPERATIONS_PER_TURN;
+let budget = STEPS_PER_TURN;
 let deferred: Deferred[] = [];
 
-/** Charges one operation. False if the budget was spent before: the operation is to be deferred. */
+/**
+ * Charges one operation with a system call. False if the budget was spent before: the operation is
+ * to be deferred.
+ */
 export function spend(): boolean {
+  return (budget -= STEPS_PER_CALL) >= 0;
+}
+
+/** As `spend`, for a checkpoint that makes no system call. */
+export function spendStep(): boolean {
   return --budget >= 0;
 }
 
 /** A new turn has begun: the budget is full again. */
 export function renew(): void {
-  budget = OPERATIONS_PER_TURN;
+  budget = STEPS_PER_TURN;
 }
 
 /**
@@ -41,10 +59,14 @@ export function defer(operation: Deferred): void {
 }
 
 function scheduleTurn(): void {
-  setImmediate(runDeferred);
+  setImmediate(beginTurn);
 }
 
-function runDeferred(): void {
+/**
+ * A new turn of the event loop has come: what was deferred to it goes on, and the budget is full
+ * again. A yield calls this before it ends, since what was deferred was ready before.
+ */
+export function beginTurn(): void {
   const operations = deferred;
   // An operation that defers itself again waits for the turn after this one.
   deferred = [];

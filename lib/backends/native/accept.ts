@@ -4,7 +4,7 @@ import { systemError } from '../../errors';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 
 /**
@@ -41,7 +41,7 @@ export function accept(descriptor: Descriptor, most = BATCH): Promise<number[]> 
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('read', 'serve');
-  if (usageError !== null) return Promise.reject(usageError);
+  if (usageError !== null) return rejected(usageError);
   return new Accept(descriptor, Math.min(most, BATCH)).enter(scope).begin().promise;
 }
 

@@ -3,7 +3,7 @@ import { systemError } from '../../errors';
 import { errorTarget } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import {
   attemptSend,
@@ -49,7 +49,7 @@ export class DatagramSender {
       isFirst || descriptor.closing || descriptor.fd < 0
         ? descriptor.usageError('write', method)
         : null;
-    if (usageError !== null) return Promise.reject(usageError);
+    if (usageError !== null) return rejected(usageError);
     let isFull = false;
     try {
       checkDestination(descriptor, packet);
@@ -60,7 +60,7 @@ export class DatagramSender {
         if (descriptor.type.isInet) descriptor.clearReadiness('write');
       }
     } catch (error) {
-      return Promise.reject(error);
+      return rejected(error);
     }
     isFull ||= !descriptor.isReady('write');
     return (queue ?? this.#newQueue(packet)).push(packet, scope, isFull);

@@ -16,7 +16,7 @@ import type { Descriptor } from '../../socket/descriptor';
 import { type IoCall, perform, WOULD_BLOCK } from '../../socket/io-operation';
 import type { NativeSocket } from '../../socket/socket';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import { NativeTransport } from './transport';
 
@@ -150,7 +150,7 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = descriptor.usageError('write', 'sendMany');
-    if (usageError !== null) throw usageError;
+    if (usageError !== null) return rejected(usageError);
     const operation = new SendMany(descriptor, [...packets], this);
     if (descriptor.isReady('write') && spend() && operation.attempt() !== WOULD_BLOCK)
       return undefined;

@@ -21,7 +21,8 @@ import { scratch } from '../../socket/receive-memory';
 import { receiveBuffers } from '../../socket/scatter-gather';
 import type { NativeSocket } from '../../socket/socket';
 import { RECV, RECV_INTO, receiveFailed, send, sendGathered } from '../../socket/stream-io';
-import { throwIfCancelled } from '../../waiting/context';
+import { currentScope } from '../../waiting/context';
+import { cancelled, isCancelled, rejected, resolved } from '../../waiting/operation';
 import { NativeTransport } from './transport';
 
 const MAX_INT = 0x7fffffff;
@@ -212,13 +213,16 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
 
   async sendEof(): Promise<void> {
     const { descriptor } = this;
-    throwIfCancelled();
-    if (this.isClosing()) return;
+    const scope = currentScope();
+    if (isCancelled(scope)) return cancelled(scope);
+    if (this.isClosing()) return resolved(undefined);
     const usageError = descriptor.usageError('write', 'sendEof');
-    if (usageError !== null) throw usageError;
+    if (usageError !== null) return rejected(usageError);
     const status = descriptor.reactor.native.shutdown(descriptor.fd, SHUT_WR);
     // ENOTCONN: the peer has closed the connection, and so has seen its end already.
-    if (status < 0 && status !== ENOTCONN) throw systemError(status, 'shutdown');
+    return status < 0 && status !== ENOTCONN
+      ? rejected(systemError(status, 'shutdown'))
+      : resolved(undefined);
   }
 
   /** `recvInto` for other views, for empty buffers, and for arguments that are not buffers. */

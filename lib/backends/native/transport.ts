@@ -11,7 +11,7 @@ import { SocketOptions } from '../../socket/options';
 import { NativeSocket } from '../../socket/socket';
 import { type AttributeGetters, lookUp, SocketAttribute } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled, Operation } from '../../waiting/operation';
+import { cancelled, isCancelled, Operation, resolved } from '../../waiting/operation';
 
 /** Waits for the send under way. Then the transport closes. */
 class GracefulClose extends Operation<void> {
@@ -78,7 +78,7 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
     const { descriptor } = this;
     if (!this.isSending()) {
       this.closeNow();
-      return Promise.resolve();
+      return resolved(undefined);
     }
     descriptor.stopReading();
     descriptor.onWriteEnd = () => {

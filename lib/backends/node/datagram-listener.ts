@@ -10,7 +10,7 @@ import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import { Serving } from '../../networking/serving';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
 import { AF_INET, AF_INET6, noAncillary } from './platform';
@@ -97,7 +97,7 @@ export class NodeDatagramListener
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = this.closedError('sendTo');
-    return usageError === null ? this.#port.send(data, address) : Promise.reject(usageError);
+    return usageError === null ? this.#port.send(data, address) : rejected(usageError);
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */

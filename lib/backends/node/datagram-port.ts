@@ -1,7 +1,8 @@
 import type { Socket } from 'node:dgram';
 import type { InetAddress } from '../../contract/addresses';
 import type { Bytes } from '../../contract/bytes';
-import { defer, spend } from '../../waiting/turn-budget';
+import { rejected, resolved } from '../../waiting/operation';
+import { spend } from '../../waiting/turn-budget';
 import { hostText, inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { closedMeanwhile } from './transport';
@@ -98,12 +99,11 @@ export class DatagramPort {
    * at once, and UDP does not wait for the peer.
    */
   send(data: Bytes, to?: InetAddress): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const ended = (error: Error | null): void => {
         this.#sending--;
-        if (error === null && spend()) resolve();
-        else if (error === null) defer({ resume: resolve });
-        else reject(this.#isClosed ? closedMeanwhile() : error);
+        if (error !== null) resolve(rejected(this.#isClosed ? closedMeanwhile() : error));
+        else resolve(spend() ? undefined : resolved(undefined));
         if (this.#sending === 0) this.#onSendEnd();
       };
       const bytes = bytesOf(data);

@@ -9,6 +9,7 @@ import type { AsyncDatagramTransport } from '../../contract/transports';
 import { CancelledError, systemErrorNamed } from '../../errors';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { throwIfCancelled } from '../../waiting/context';
+import { inTurn, rejected } from '../../waiting/operation';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';
 import { DatagramPort } from './datagram-port';
@@ -87,7 +88,7 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
       checkBytes('data', data);
       this.#begin('send');
     } catch (error) {
-      return Promise.reject(error);
+      return rejected(error);
     }
     return this.#port.send(data);
   }
@@ -97,7 +98,11 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
     return noAncillary('sendWithAncillary');
   }
 
-  async sendMany(packets: readonly Bytes[]): Promise<void> {
+  sendMany(packets: readonly Bytes[]): Promise<void> {
+    return inTurn(this.#sendAll(packets));
+  }
+
+  async #sendAll(packets: readonly Bytes[]): Promise<void> {
     checkBytesList('packets', packets);
     const all = [...packets];
     this.#begin('sendMany');

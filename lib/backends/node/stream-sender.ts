@@ -5,8 +5,8 @@ import {
   InvalidStateError,
   systemErrorNamed,
 } from '../../errors';
-import { Operation, type WaitScope } from '../../waiting/operation';
-import { defer, spend } from '../../waiting/turn-budget';
+import { Operation, rejected, resolved, type WaitScope } from '../../waiting/operation';
+import { spend } from '../../waiting/turn-budget';
 import { busy, closedMeanwhile } from './transport';
 
 const DONE: Promise<void> = Promise.resolve();
@@ -97,14 +97,15 @@ export class StreamSender {
     data: Uint8Array | readonly Uint8Array[],
     total: number,
   ): Promise<void> {
-    if (total === 0) return DONE;
-    if (this.#error !== null) return Promise.reject(this.#error);
-    if (this.#ending !== null) return Promise.reject(systemErrorNamed('EPIPE', 'write'));
+    if (total === 0) return resolved(undefined);
+    if (this.#error !== null) return rejected(this.#error);
+    if (this.#ending !== null) return rejected(systemErrorNamed('EPIPE', 'write'));
     this.#callbacks++;
     this.#write(data);
     const socket = this.#socket;
     // The kernel has taken all of it within the call.
-    if (socket.writableLength === 0 && socket.errored === null) return spend() ? DONE : nextTurn();
+    if (socket.writableLength === 0 && socket.errored === null)
+      return spend() ? DONE : resolved(undefined);
     const operation = new Send(this, total).enter(scope);
     this.#current = operation;
     return operation.promise;
@@ -191,11 +192,4 @@ function endedHalfWay(method: string): InvalidStateError {
   return new InvalidStateError(
     `${method}() called after a send that was cancelled half-way: only aclose() is left`,
   );
-}
-
-/** The turn's budget is spent: the send has ended, and its task goes on in the next turn. */
-function nextTurn(): Promise<void> {
-  return new Promise((resume) => {
-    defer({ resume });
-  });
 }

@@ -8,7 +8,7 @@ import type { AsyncStreamTransport } from '../../contract/transports';
 import { InvalidStateError } from '../../errors';
 import type { AttributeGetters } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled } from '../../waiting/operation';
+import { cancelled, inTurn, isCancelled, rejected, resolved } from '../../waiting/operation';
 import { ByteQueue, bytesOf } from './byte-queue';
 import { type Inbox, Receive } from './inbox';
 import { noAncillary } from './platform';
@@ -133,7 +133,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     const usageError = this.receiveError('recvInto');
     return usageError === null
       ? this.inbox.wait(scope, new ReceiveInto(this.inbox, buffer, this.#takeInto))
-      : Promise.reject(usageError);
+      : rejected(usageError);
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
@@ -185,10 +185,9 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   async sendEof(): Promise<void> {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
-    if (this.isClosing()) return undefined;
+    if (this.isClosing()) return resolved(undefined);
     const usageError = this.#sender.usageError('sendEof');
-    if (usageError !== null) throw usageError;
-    return this.#sender.end();
+    return usageError === null ? inTurn(this.#sender.end()) : rejected(usageError);
   }
 
   protected override destroy(): void {
@@ -220,7 +219,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = this.closedError(method) ?? this.#sender.usageError(method);
-    return usageError === null ? this.#sender.send(scope, data, total) : Promise.reject(usageError);
+    return usageError === null ? this.#sender.send(scope, data, total) : rejected(usageError);
   }
 
   #isReady(): boolean {
@@ -278,7 +277,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = this.receiveError(method);
-    return usageError === null ? Promise.resolve(result) : Promise.reject(usageError);
+    return usageError === null ? resolved(result) : rejected(usageError);
   }
 
   #checkLost(): void {

@@ -4,7 +4,7 @@ import type { AsyncBaseTransport } from '../../contract/transports';
 import { BusyResourceError, ClosedResourceError } from '../../errors';
 import { type AttributeGetters, lookUp } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
-import { cancelled, isCancelled, Operation } from '../../waiting/operation';
+import { cancelled, isCancelled, Operation, rejected, resolved } from '../../waiting/operation';
 import { Inbox, type Source } from './inbox';
 
 /** A checkpoint that a callback of Node's ends. */
@@ -53,7 +53,7 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
     }
     if (this.#isClosed || !this.isSending()) {
       this.closeNow();
-      return Promise.resolve();
+      return resolved(undefined);
     }
     this.inbox.fail(closedMeanwhile());
     const closer: Wait<void> = new Wait<void>('aclose that waits for a send', () => {
@@ -125,7 +125,7 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = this.receiveError(method);
-    return usageError === null ? this.inbox.receive(scope, take) : Promise.reject(usageError);
+    return usageError === null ? this.inbox.receive(scope, take) : rejected(usageError);
   }
 
   /** The error for a receive that must not begin now; null if it may. */
