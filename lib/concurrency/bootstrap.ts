@@ -2,13 +2,13 @@ import type { Concurrency } from '../contract/concurrency';
 import type { Clock } from '../contract/clock';
 import type { Awaitable, BootstrapOptions } from '../contract/tasks';
 import { CancelledError, InvalidStateError } from '../errors';
-import type { PendingOperation } from '../waiting/operation';
 import { markHandled } from '../waiting/operation';
 import { checkFunction } from '../arguments/validate';
 import { createCancellation } from './cancellation';
 import { ScopeNode } from './scope-node';
 import { type Abortable, checkSignal, SignalLink } from './signal-link';
 import { checkTaskOptions, currentTask, TaskNode, type TaskOwner } from './task-node';
+import type { PendingOperation } from '../waiting/wait-scope';
 
 /**
  * The scope around a root task and all that the task started and did not await: checkpoints, scopes

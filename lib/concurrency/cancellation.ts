@@ -51,7 +51,7 @@ export function ownerOf(error: unknown): CancellationOwner | undefined {
   return reported === undefined ? undefined : ownerOfReported(reported);
 }
 
-/** How AbortErrors hold the reason of their signal: Node's as `cause`, those of others as `reason`. */
+/** AbortErrors hold the reason of their signal: those of Node as `cause`, others as `reason`. */
 type Reporting = Error & { readonly code?: unknown; readonly reason?: unknown };
 
 /**

@@ -20,11 +20,12 @@
  *
  * A scope absorbs an error at its end (`leaveWith`) if it is cancelled, no scope that it can see
  * around it is, and the error belongs to its cancellation. Each CancelledError of the library has
- * one owner, the scope whose cancellation it is. An AbortError that has such an error as its `cause`
- * or `reason`, like those of Node.js, has the same owner; no other error has one. From an error of
- * several parts, like an AggregateError, the scope takes its own parts. A scope that ends while an outer one is cancelled
- * lets its errors pass, and the outer scope owns those, too (`leftErrorsToOuter`). A task that ends
- * by its own cancellation is cancelled, and its group sees no error of it.
+ * one owner, the scope whose cancellation it is. An AbortError that has such an error as its
+ * `cause` or `reason`, like those of Node.js, has the same owner; no other error has one. From an
+ * error of several parts, like an AggregateError, the scope takes its own parts. A scope that ends
+ * while an outer one is cancelled lets its errors pass, and the outer scope owns those, too
+ * (`leftErrorsToOuter`). A task that ends by its own cancellation is cancelled, and its group sees
+ * no error of it.
  *
  * A shield hides what is around it: its `cancellation` starts as null, and `pushDown` stops there.
  * Scopes inside a shield can be cancelled as everywhere.
@@ -42,9 +43,9 @@ import type { TaskInfo } from '../contract/tasks';
 import { inspect, type InspectOptions } from 'node:util';
 import type { CancelledError } from '../errors';
 import { type Context, contextStorage } from '../waiting/context';
-import type { PendingOperation } from '../waiting/operation';
 import { type CancellationOwner, ownerOf, remainder } from './cancellation';
 import { scopeCancel } from './diagnostics';
+import type { PendingOperation } from '../waiting/wait-scope';
 
 /** What a scope knows of the task that entered it. */
 export interface ScopeTask {

@@ -1,6 +1,6 @@
 import type { Task } from '../contract/tasks';
 import { AsyncExecutor } from '../threads/async-executor';
-import type { ReadyCheckpoint } from './fairness';
+import type { ReadyCheckpoint } from './ready-checkpoint';
 import type { Scenario } from './scenario';
 import { threadFunction } from './thread-functions';
 

@@ -1,7 +1,7 @@
 import type { AsyncListener } from '../contract/listeners';
 import type { AsyncStreamTransport } from '../contract/transports';
 import { UDP } from './datagram-kinds';
-import type { ReadyCheckpoint } from './fairness';
+import type { ReadyCheckpoint } from './ready-checkpoint';
 import { lacks, type Scenario } from './scenario';
 import { STREAM_KINDS } from './stream-kinds';
 import { STREAM_LISTENER_KINDS } from './stream-listener';

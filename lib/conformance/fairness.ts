@@ -4,20 +4,10 @@ import { CancelledError } from '../errors';
 import { rejectsWith } from './expectations';
 import { CONCURRENCY_CHECKPOINTS } from './fairness-concurrency';
 import { SOCKET_CHECKPOINTS } from './fairness-sockets';
-import { defineSuite, type Scenario } from './scenario';
+import { defineSuite } from './scenario';
 import type { ConformanceSubject, TestRunner } from './subject';
 
-/** A checkpoint that need not wait: it resolves, or rejects, without an event of the loop. */
-export interface ReadyCheckpoint {
-  /** For the name of the test. */
-  readonly name: string;
-  /** Makes ready what the checkpoint needs, and returns the call to repeat. */
-  readonly prepare: (scenario: Scenario) => Promise<() => Promise<unknown>>;
-  /** The call lets the event loop go on, but does not itself reject when it is cancelled. */
-  readonly isNoCheckpoint?: true;
-}
-
-/** A loop that freezes the event loop would freeze the test, too: it ends by itself after so long. */
+/** A loop that freezes the event loop would freeze the test, too: it ends after so long. */
 const LIMIT_MS = 10_000;
 const TIMEOUT_MS = 10;
 

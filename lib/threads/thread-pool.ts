@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
-import type { WaitScope } from '../waiting/operation';
+import type { WaitScope } from '../waiting/wait-scope';
 import { cancelled, isCancelled, markHandled, Operation, rejected } from '../waiting/operation';
 import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
 import { decodeThrown } from './error-codec';

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import process from 'node:process';
-import type { WaitScope } from './operation';
+import type { WaitScope } from './wait-scope';
 
 /**
  * A scope as the context of running code. The code may outlive the scope, as that of a promise does

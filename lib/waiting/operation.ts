@@ -1,22 +1,7 @@
 import type { CancelledError } from '../errors';
 import { currentScope } from './context';
 import { defer, type Deferred, spend, spendStep } from './turn-budget';
-
-/**
- * A cancel scope as seen by the operations that wait in it. `concurrency` implements it; sockets
- * and everything else that waits know no more of a scope than this.
- */
-export interface WaitScope {
-  /**
-   * The error that every checkpoint in this scope rejects with, or null. Cancelling writes it into
-   * all scopes concerned, so that a checkpoint only has to read this field.
-   */
-  readonly cancellation: CancelledError | null;
-  /** Adds a pending operation to the scope's list: a cancellation of the scope cancels it. */
-  link(operation: PendingOperation): void;
-  /** Removes an operation from the list. */
-  unlink(operation: PendingOperation): void;
-}
+import type { PendingOperation, WaitScope } from './wait-scope';
 
 // The type of the value is left out: any Operation<T> is then assignable to Operation<unknown>, and
 // lists of operations need no casts.
@@ -42,14 +27,9 @@ const ignore = (): void => undefined;
  * A subclass tells what it waits for (`describe`) and how to unlink it from the resource
  * (`withdraw`).
  */
-export abstract class Operation<T> {
-  // The scope owns these three fields. `previous` and `next` are the neighbours in its list.
+export abstract class Operation<T> implements PendingOperation {
   previous: PendingOperation | null = null;
   next: PendingOperation | null = null;
-  /**
-   * The scope that the operation is linked into; null outside of all scopes and once the operation
-   * has ended. A scope that ends moves its operations to the scope around it.
-   */
   scope: WaitScope | null = null;
 
   readonly promise: Promise<T>;
@@ -96,8 +76,8 @@ export abstract class Operation<T> {
   }
 
   /**
-   * As `settle`, for an operation that code ends, not the event loop. If the turn's budget is spent,
-   * the operation has ended all the same, and its task goes on in the next turn.
+   * As `settle`, for an operation that code ends, not the event loop. If the turn's budget is
+   * spent, the operation has ended all the same, and its task goes on in the next turn.
    */
   settleInTurn(value: T): void {
     const { scope } = this;
@@ -129,9 +109,6 @@ export abstract class Operation<T> {
     }
   }
 }
-
-/** An operation of any result, as in the lists of scopes and resources. */
-export type PendingOperation = Operation<unknown>;
 
 /**
  * Keeps the rejection of `promise` from being an unhandled one, if the caller does not await the

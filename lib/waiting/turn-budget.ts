@@ -11,8 +11,8 @@ import { outsideOfTasks } from './context';
  * operation.ts). That holds for a checkpoint that another task ends, too: two tasks that wake each
  * other would else never return to the event loop.
  *
- * All backends share this one budget. A new turn renews it: the turn that `defer` brings, one that a
- * yield has waited for, and each delivery of events by the reactor.
+ * All backends share this one budget. A new turn renews it: the turn that `defer` brings, one that
+ * a yield has waited for, and each delivery of events by the reactor.
  */
 
 /**

@@ -8,8 +8,9 @@ import { errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { outsideOfTasks } from '../../waiting/context';
-import { Operation, type WaitScope } from '../../waiting/operation';
+import { Operation } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
+import type { WaitScope } from '../../waiting/wait-scope';
 
 /**
  * Where the datagrams of a listener wait when the kernel returns EAGAIN. Any number of tasks may

@@ -1,5 +1,6 @@
-import { Operation, type WaitScope } from '../../waiting/operation';
+import { Operation } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
+import type { WaitScope } from '../../waiting/wait-scope';
 
 /** Where an inbox receives from. */
 export interface Source {

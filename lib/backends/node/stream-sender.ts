@@ -5,9 +5,10 @@ import {
   InvalidStateError,
   systemErrorNamed,
 } from '../../errors';
-import { Operation, rejected, resolved, type WaitScope } from '../../waiting/operation';
+import { Operation, rejected, resolved } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import { busy, closedMeanwhile } from './transport';
+import type { WaitScope } from '../../waiting/wait-scope';
 
 const DONE: Promise<void> = Promise.resolve();
 

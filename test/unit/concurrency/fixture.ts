@@ -16,6 +16,14 @@ export async function rejection(promise: PromiseLike<unknown>): Promise<unknown>
   throw new Error('It did not reject');
 }
 
+/** The errors of the AggregateError that a promise rejects with. */
+export async function failures(running: Promise<unknown>): Promise<unknown[]> {
+  const error = await rejection(running);
+  if (!(error instanceof AggregateError))
+    throw new Error('It is no AggregateError', { cause: error });
+  return error.errors as unknown[];
+}
+
 /** What functions of Node.js reject with when their signal aborts. */
 export function abortError(reason: unknown): Error {
   return Object.assign(new Error('The operation was aborted', { cause: reason }), {

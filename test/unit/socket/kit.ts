@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect } from 'vitest';
 import { CancelledError } from '#lib/errors';
 import { type Context, contextStorage } from '#lib/waiting/context';
-import type { PendingOperation } from '#lib/waiting/operation';
 import { constants } from '#lib/socket/platform-constants';
 import { NativeSocket } from '#lib/socket/socket';
 import { shortSocketPath } from '../../support/socket-path';
+import type { PendingOperation } from '#lib/waiting/wait-scope';
 
 /** A constant of this platform. */
 export function constant(name: string): number {

@@ -1,8 +1,7 @@
-import type { PendingOperation } from '#lib/waiting/operation';
 import { describe, expect, it } from 'vitest';
 import { CancelledError } from '#lib/errors';
-import type { WaitScope } from '#lib/waiting/operation';
 import { cancelled, isCancelled, Operation } from '#lib/waiting/operation';
+import type { PendingOperation, WaitScope } from '#lib/waiting/wait-scope';
 
 class Probe extends Operation<number> {
   withdrawn = 0;
