@@ -62,6 +62,7 @@ export type {
   TaskEndMessage,
   TaskStartMessage,
 } from './concurrency/diagnostics';
+export { outsideOfScopes } from './concurrency/outside-of-scopes';
 export { formatTaskTree, taskTree, type TaskTreeNode } from './concurrency/task-tree';
 export { setDebug } from './debug';
 export {

@@ -1,4 +1,4 @@
-import { currentScope } from '../waiting/context';
+import { currentScope, outsideOfTasks } from '../waiting/context';
 import { cancelled, isCancelled, Operation } from '../waiting/operation';
 
 /** What a resolver does for a look-up that it has begun. */
@@ -92,9 +92,13 @@ export class SharedLookups<T> {
     if (isCancelled(scope)) return cancelled(scope);
     let lookup = this.#underWay.get(key);
     if (lookup === undefined) {
-      lookup = new Lookup<T>(description, () => this.#underWay.delete(key));
-      lookup.begin(begin);
-      this.#underWay.set(key, lookup);
+      const begun = new Lookup<T>(description, () => this.#underWay.delete(key));
+      // It serves many tasks, and outlives the first of them if that is cancelled.
+      outsideOfTasks(() => {
+        begun.begin(begin);
+      });
+      this.#underWay.set(key, begun);
+      lookup = begun;
     }
     return new LookupWait(lookup).enter(scope).promise;
   }

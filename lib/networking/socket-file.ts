@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { explainReplacedFile } from '../errors';
+import { warn } from '../waiting/warn';
 
 /**
  * O_PATH of open(2), which node:fs does not name: the fd stands for the file at a path, whatever it
@@ -69,10 +70,7 @@ export class SocketFile {
     } catch (error) {
       // A file that is gone, or that cannot be removed, is no reason for closing to fail.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      process.emitWarning(`The socket file could not be removed: ${String(error)}`, {
-        type: 'SockscopeWarning',
-        code: 'SOCKSCOPE_UNLINK',
-      });
+      warn(`The socket file could not be removed: ${String(error)}`, { code: 'SOCKSCOPE_UNLINK' });
     }
   }
 

@@ -1,4 +1,5 @@
 import { isDebugging } from '../debug';
+import { warn } from '../waiting/warn';
 import type { Descriptor } from './descriptor';
 
 /** Where sockets were created while debugging was on: a stack trace for each is expensive. */
@@ -10,7 +11,7 @@ const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
   if (fd < 0) return;
   descriptor.close();
   const detail = creations.get(descriptor) ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
-  process.emitWarning(
+  warn(
     `${descriptor.ownerLabel} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`,
     {
       type: 'ResourceWarning',

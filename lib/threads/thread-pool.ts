@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
-import type { WaitScope } from '../waiting/wait-scope';
 import { cancelled, isCancelled, markHandled, Operation, rejected } from '../waiting/operation';
 import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
 import { decodeThrown } from './error-codec';
 import { encodeCall, type ThreadCall } from './thread-function';
 import type { ThreadResult } from './worker';
+import type { WaitScope } from '../waiting/wait-scope';
 
 /** The number of threads of a pool, and how long they are kept. */
 export interface ThreadPoolOptions {
@@ -164,7 +164,10 @@ export class ThreadPool {
       if (this.#running >= this.#maxThreads) return;
       this.#queue.delete(job);
       this.#running++;
-      void this.#execute(job);
+      // A worker that starts for this call, and the calls after it, outlive the caller's task.
+      outsideOfTasks(() => {
+        void this.#execute(job);
+      });
     }
   }
 
@@ -192,8 +195,7 @@ export class ThreadPool {
   }
 
   #post({ call, transfer, controller }: ThreadJob<unknown>): Promise<unknown> {
-    // Workers outlive the task that started the first of them, and must not run in its scope.
-    this.#pool ??= outsideOfTasks(() => this.#open());
+    this.#pool ??= this.#open();
     return this.#pool.run(call, {
       ...(transfer.length === 0 ? {} : { transferList: [...transfer] as never[] }),
       ...(controller === null ? {} : { signal: controller.signal }),

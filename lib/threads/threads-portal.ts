@@ -12,6 +12,8 @@ import type { Concurrency } from '../contract/concurrency';
 import { isCancellation } from '../concurrency/cancellation';
 import { InvalidStateError } from '../errors';
 import { checkFunction, invalidArgument } from '../arguments/validate';
+import { outsideOfTasks } from '../waiting/context';
+import { warn } from '../waiting/warn';
 import { encodeThrown } from './error-codec';
 import {
   CLOSED,
@@ -103,6 +105,9 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
     } finally {
       for (const connection of this.#connections) this.#answerTheLast(connection);
       this.#setState(CLOSED);
+      // The portal may live on: it must not keep the context of the task that ran it in memory.
+      this.#group = null;
+      this.#inContext = null;
       for (const { port } of this.#connections) port.close();
     }
   }
@@ -110,7 +115,8 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
   handle(): OwnPortalHandle {
     if (this.#state >= CLOSING)
       throw new InvalidStateError('ThreadsPortal not running: it has closed');
-    const { port1, port2 } = new MessageChannel();
+    // Calls arrive outside of any task, no matter which task made the handle.
+    const { port1, port2 } = outsideOfTasks(() => new MessageChannel());
     const signals = new SharedArrayBuffer(8);
     const connection = new Connection(port1, new Int32Array(signals));
     connection.setState(this.#state);
@@ -254,8 +260,7 @@ function callSync(
 /** The caller has cancelled its promise: only a process warning can report the error. */
 function reportDropped(name: string, error: unknown): void {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`A cancelled portal call of "${name}" failed: ${reason}`, {
-    type: 'SockscopeWarning',
+  warn(`A cancelled portal call of "${name}" failed: ${reason}`, {
     code: 'SOCKSCOPE_PORTAL',
   });
 }

@@ -20,7 +20,7 @@ export interface Context extends WaitScope {
  * The innermost scope around the running code, or undefined outside of all scopes. The library has
  * no other AsyncLocalStorage.
  */
-export const contextStorage = new AsyncLocalStorage<Context>();
+export const contextStorage = new AsyncLocalStorage<Context | undefined>();
 
 /**
  * The innermost open scope around the caller, or undefined if there is none: no cancellation can

@@ -121,6 +121,13 @@ describe('platform differences', () => {
   });
 });
 
+describe('process warnings', () => {
+  it('are emitted in one place, outside of the task that caused them; the program may do it itself', () => {
+    const emits = lib.filter((file) => grep(file, /\bemitWarning\(/).length > 0);
+    expect(emits.filter((file) => !file.startsWith('lib/cli/'))).toEqual(['lib/waiting/warn.ts']);
+  });
+});
+
 describe('native/', () => {
   it('sources.txt is the list of its .cc files', () => {
     const listed = textOf('native/sources.txt').split('\n').filter(Boolean);

@@ -3,9 +3,10 @@ import { EAGAIN } from '../../errno';
 import { systemError } from '../../errors';
 import type { Descriptor } from '../../socket/descriptor';
 import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
-import { currentScope } from '../../waiting/context';
+import { currentScope, outsideOfTasks } from '../../waiting/context';
 import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
+import { warn } from '../../waiting/warn';
 
 /**
  * Connections accepted in one step: enough to spread the cost of an event, few enough to let
@@ -108,14 +109,15 @@ class Accept extends IoOperation<number[]> {
     // Once: a shortage that lasts would fill the log.
     if (!this.#hasWarned) {
       this.#hasWarned = true;
-      process.emitWarning(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, {
-        type: 'SockscopeWarning',
+      warn(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, {
         code: 'SOCKSCOPE_ACCEPT',
       });
     }
-    this.#pause = setTimeout(() => {
-      this.#pause = null;
-      this.resume();
-    }, PAUSE_MS);
+    this.#pause = outsideOfTasks(() =>
+      setTimeout(() => {
+        this.#pause = null;
+        this.resume();
+      }, PAUSE_MS),
+    );
   }
 }

@@ -17,11 +17,12 @@ import { type IoCall, perform, performNothing } from '../../socket/io-operation'
 import type { NativeSocket } from '../../socket/socket';
 import { currentScope } from '../../waiting/context';
 import { isCancelled } from '../../waiting/operation';
-import type { WaitScope } from '../../waiting/wait-scope';
+import { warn } from '../../waiting/warn';
 import { type Received, receiveFromAny, receiveWithAncillary } from './datagram-receive';
 import { DatagramSender } from './datagram-sender';
 import { waitForRoom } from './room-wait';
 import { NativeTransport } from './transport';
+import type { WaitScope } from '../../waiting/wait-scope';
 
 /** The longest pause of a listener after an error that keeps coming back. */
 const LONGEST_PAUSE_MS = 100;
@@ -170,8 +171,7 @@ export class NativeDatagramListener<A extends InetAddress | UnixPath>
       } catch (error) {
         if (!isPassing(error)) throw error;
         const { code, message } = error;
-        process.emitWarning(`Unrelated error occurred on datagram reception: ${message}`, {
-          type: 'SockscopeWarning',
+        warn(`Unrelated error occurred on datagram reception: ${message}`, {
           code: 'SOCKSCOPE_RECEIVE',
           detail: code,
         });

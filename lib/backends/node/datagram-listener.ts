@@ -11,6 +11,7 @@ import { Serving } from '../../networking/serving';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, rejected } from '../../waiting/operation';
+import { warn } from '../../waiting/warn';
 import { checkInetAddress, inetAddress } from './address';
 import { DatagramPort } from './datagram-port';
 import { AF_INET, AF_INET6, noAncillary } from './platform';
@@ -43,8 +44,7 @@ export class NodeDatagramListener
       },
       onError: ({ message, code }) => {
         const detail = code === undefined ? {} : { detail: code };
-        process.emitWarning(`Unrelated error occurred on datagram reception: ${message}`, {
-          type: 'SockscopeWarning',
+        warn(`Unrelated error occurred on datagram reception: ${message}`, {
           code: 'SOCKSCOPE_RECEIVE',
           ...detail,
         });

@@ -28,7 +28,8 @@ export function listen(
       server.off('error', reject);
       resolve();
     });
-    server.listen({ ...options, exclusive: true });
+    // The handle that this opens would keep the caller's context, and give it to each connection.
+    outsideOfTasks(() => server.listen({ ...options, exclusive: true }));
     if (onBound !== undefined && server.listening) {
       try {
         onBound();

@@ -7,6 +7,7 @@ import type { AsyncStreamTransport } from '../../contract/transports';
 import { disposeNow } from '../../networking/connection-handler';
 import { Serving } from '../../networking/serving';
 import type { AttributeGetters } from '../../transports/attributes';
+import { warn } from '../../waiting/warn';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
 
@@ -56,8 +57,7 @@ export class NodeStreamListener
       this.#accepted(connection);
     });
     server.on('error', ({ message }) => {
-      process.emitWarning(`The listener goes on after: ${message}`, {
-        type: 'SockscopeWarning',
+      warn(`The listener goes on after: ${message}`, {
         code: 'SOCKSCOPE_ACCEPT',
       });
     });
