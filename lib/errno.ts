@@ -18,6 +18,7 @@ export const ENOMEM = -errno.ENOMEM;
 export const ENOTCONN = -errno.ENOTCONN;
 export const ENOTSOCK = -errno.ENOTSOCK;
 export const EAFNOSUPPORT = -errno.EAFNOSUPPORT;
+export const EPIPE = -errno.EPIPE;
 export const ECONNREFUSED = -errno.ECONNREFUSED;
 export const EIO = -errno.EIO;
 export const EADDRNOTAVAIL = -errno.EADDRNOTAVAIL;

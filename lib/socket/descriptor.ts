@@ -80,6 +80,13 @@ export class Descriptor {
    * is none. The kernel reports an error only once, so it is kept here.
    */
   readError = 0;
+  /**
+   * How the incoming stream ends, if that is known: 1 once a receive has returned its end; the
+   * negative code of the error that a send met, which the kernel reports to that send alone; else 0.
+   */
+  inputEnd = 0;
+  /** A stream send has sent something, which an abrupt close could still lose. */
+  hasSent = false;
   /** Called when a waiting send ends: a graceful close waits for it. */
   onWriteEnd: (() => void) | null = null;
 

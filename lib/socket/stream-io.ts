@@ -1,7 +1,12 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
-import { EAGAIN, ENOBUFS, ENOMEM } from '../errno';
-import { CancelledError, type ClosedResourceError, systemError } from '../errors';
+import { EAGAIN, ENOBUFS, ENOMEM, EPIPE } from '../errno';
+import {
+  CancelledError,
+  type ClosedResourceError,
+  type SystemError,
+  systemError,
+} from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';
@@ -28,8 +33,35 @@ function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOU
     if (count < size && descriptor.type.isTcp) descriptor.markDrained();
     return count;
   }
-  if (count === 0) return 0;
+  if (count === 0) return endOfStream(descriptor, 'recv');
   return receiveFailed(descriptor, count, 'recv');
+}
+
+/**
+ * A receive found the end of the stream. It is the end if the peer has ended the stream. But after
+ * a reset that a send has met, the kernel returns the same: it has reported the error to the send,
+ * and the receive rejects with it, too. @returns 0
+ */
+export function endOfStream(descriptor: Descriptor, syscall: string): 0 {
+  const { inputEnd } = descriptor;
+  if (inputEnd >= 0) {
+    descriptor.inputEnd = 1;
+    return 0;
+  }
+  descriptor.readError = inputEnd;
+  throw systemError(inputEnd, syscall);
+}
+
+/**
+ * The error of a stream send. If it means that the connection is lost, receives will reject with it
+ * once they have returned what arrived before. EPIPE does not mean it: this side, or the peer, has
+ * ended the stream that the send belongs to, and the other stream has an end of its own. An end
+ * that a receive has returned stays.
+ */
+export function sendFailed(descriptor: Descriptor, code: number, syscall: string): SystemError {
+  if (code !== EPIPE && code !== ENOMEM && code !== ENOBUFS && descriptor.inputEnd === 0)
+    descriptor.inputEnd = code;
+  return systemError(code, syscall);
 }
 
 /**
@@ -107,7 +139,7 @@ class Send extends IoOperation<void> {
       const wanted = this.#bytesUntil(end);
       const count = this.#call(end);
       if (count === EAGAIN) return wouldBlock(descriptor, 'write');
-      if (count < 0) throw this.#endEarly(systemError(count, 'send'));
+      if (count < 0) throw this.#endEarly(sendFailed(descriptor, count, 'send'));
       this.#advance(count);
       if (this.#index === this.#buffers.length) return undefined;
       if (count < wanted) return wouldBlock(descriptor, 'write');
@@ -142,6 +174,7 @@ class Send extends IoOperation<void> {
 
   #advance(count: number): void {
     this.#sent += count;
+    if (count > 0) this.descriptor.hasSent = true;
     let left = this.#offset + count;
     const sizes = this.#sizes;
     while (this.#index < sizes.length && left >= (sizes[this.#index] as number))
@@ -191,8 +224,9 @@ export function send(
   let sent = 0;
   if (descriptor.isReady('write') && spend()) {
     sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
+    if (sent > 0) descriptor.hasSent = true;
     if (sent === size) return DONE;
-    if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'send'));
+    if (sent < 0 && sent !== EAGAIN) return Promise.reject(sendFailed(descriptor, sent, 'send'));
     sent = leftOver(descriptor, sent);
   }
   return new Send(descriptor, [data], [size], sent, owner)
@@ -224,8 +258,9 @@ export function sendGathered(
     if (buffers.length > native.limits.iovMax)
       return sendWindows(descriptor, buffers, sizes, owner);
     sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
+    if (sent > 0) descriptor.hasSent = true;
     if (sent === total) return DONE;
-    if (sent < 0 && sent !== EAGAIN) return Promise.reject(systemError(sent, 'sendmsg'));
+    if (sent < 0 && sent !== EAGAIN) return Promise.reject(sendFailed(descriptor, sent, 'sendmsg'));
     sent = leftOver(descriptor, sent);
   }
   return new Send(descriptor, buffers, sizes, sent, owner)

@@ -20,9 +20,18 @@ import { receiveMessage } from '../../socket/message';
 import { scratch } from '../../socket/receive-memory';
 import { receiveBuffers } from '../../socket/scatter-gather';
 import type { NativeSocket } from '../../socket/socket';
-import { RECV, RECV_INTO, receiveFailed, send, sendGathered } from '../../socket/stream-io';
+import {
+  endOfStream,
+  RECV,
+  RECV_INTO,
+  receiveFailed,
+  send,
+  sendFailed,
+  sendGathered,
+} from '../../socket/stream-io';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../../waiting/operation';
+import { lingers } from './lingering-close';
 import { NativeTransport } from './transport';
 
 const MAX_INT = 0x7fffffff;
@@ -45,7 +54,9 @@ const RECV_INTO_MANY: IoCall<readonly Bytes[], number> = {
     if (buffers.every((view) => lengthNow(view) === 0))
       throw invalidArgument('buffers', 'left as they are until the promise settles', buffers);
     const count = receiveBuffers(descriptor.reactor.native, descriptor.fd, buffers, 0);
-    return count < 0 ? receiveFailed(descriptor, count, 'recvmsg') : count;
+    if (count > 0) return count;
+    if (count === 0) return endOfStream(descriptor, 'recvmsg');
+    return receiveFailed(descriptor, count, 'recvmsg');
   },
 };
 
@@ -107,7 +118,8 @@ const SEND_ALL_WITH_ANCILLARY: IoCall<
       0,
     );
     if (sent === EAGAIN) return wouldBlock(descriptor, 'write');
-    if (sent < 0) throw systemError(sent, 'sendmsg');
+    if (sent < 0) throw sendFailed(descriptor, sent, 'sendmsg');
+    descriptor.hasSent = true;
     if (sent < total) throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
     return undefined;
   },
@@ -225,6 +237,12 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
       : resolved(undefined);
   }
 
+  protected override lingers(): boolean {
+    return lingers(this.descriptor, () => {
+      this.closeNow();
+    });
+  }
+
   /** `recvInto` for other views, for empty buffers, and for arguments that are not buffers. */
   private async recvIntoSpecial(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
@@ -245,15 +263,17 @@ function receiveOne(
   buffer: Bytes,
   ancillaryBufsize: number,
 ): ReceivedMessage | typeof WOULD_BLOCK {
+  let message: ReceivedMessage | null;
   try {
-    return (
-      receiveMessage(descriptor, [buffer], ancillaryBufsize, 0) ?? wouldBlock(descriptor, 'read')
-    );
+    message = receiveMessage(descriptor, [buffer], ancillaryBufsize, 0);
   } catch (error) {
     const { errno } = error as Partial<SystemError>;
     if (errno === undefined) throw error;
     return receiveFailed(descriptor, errno, 'recvmsg');
   }
+  if (message === null) return wouldBlock(descriptor, 'read');
+  if (message.bytes === 0) endOfStream(descriptor, 'recvmsg');
+  return message;
 }
 
 /** The buffers of an iterable, all of them read before the first system call. */

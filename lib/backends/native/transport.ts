@@ -13,7 +13,7 @@ import { type AttributeGetters, lookUp, SocketAttribute } from '../../transports
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation, resolved } from '../../waiting/operation';
 
-/** Waits for the send under way. Then the transport closes. */
+/** Waits until the transport has closed: for the send under way, and for its delivery. */
 class GracefulClose extends Operation<void> {
   readonly #transport: NativeTransport;
 
@@ -76,14 +76,15 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
       return cancelled(scope);
     }
     const { descriptor } = this;
-    if (!this.isSending()) {
+    if (this.isSending()) {
+      descriptor.stopReading();
+      descriptor.onWriteEnd = () => {
+        if (!this.isSending() && !this.lingers()) this.closeNow();
+      };
+    } else if (!this.lingers()) {
       this.closeNow();
       return resolved(undefined);
     }
-    descriptor.stopReading();
-    descriptor.onWriteEnd = () => {
-      if (!this.isSending()) this.closeNow();
-    };
     const operation = new GracefulClose(this).enter(scope);
     (this.closing ??= new Set()).add(operation);
     return operation.promise;
@@ -127,6 +128,14 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   /** Whether a graceful close must wait for a send. */
   protected isSending(): boolean {
     return this.descriptor.writer !== null;
+  }
+
+  /**
+   * Whether a graceful close must wait although no send is under way. If so, the wait has begun,
+   * and ends in `closeNow`.
+   */
+  protected lingers(): boolean {
+    return false;
   }
 
   private getters(): AttributeGetters {
