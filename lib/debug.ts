@@ -19,3 +19,16 @@ export function isDebugging(): boolean {
 export function setDebug(on: boolean): void {
   isOn = on;
 }
+
+/**
+ * Where the caller of `above` is, as text; undefined while debugging is off: a stack trace for each
+ * socket is expensive.
+ */
+export function creationSite(above: (...args: never[]) => unknown): string | undefined {
+  if (!isOn) return undefined;
+  const site: { stack?: unknown } = {};
+  Error.captureStackTrace(site, above);
+  // A program may have set Error.prepareStackTrace, and then the stack may be of any type.
+  const [, ...calls] = String(site.stack).split('\n');
+  return `It was created:\n${calls.join('\n')}`;
+}

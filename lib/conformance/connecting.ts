@@ -81,6 +81,20 @@ export function testConnecting(runner: TestRunner, subject: ConformanceSubject):
       assert.ok((error.errno ?? 0) < 0);
     });
 
+    test('a connection that meets itself is ECONNREFUSED, and leaves its port free', async (scenario) => {
+      const host = '127.0.0.1';
+      const port = await freePort(scenario);
+      const dial = (): Promise<unknown> =>
+        scenario.backend.createTcpConnection(host, port, { localAddress: { host, port } });
+      const error = await rejectsWith<NodeJS.ErrnoException>('ECONNREFUSED', dial);
+      assert.ok(error.errno !== undefined && error.errno < 0);
+      const { syscall, address, port: target } = error as { [name: string]: unknown } & Error;
+      assert.deepEqual({ syscall, address, target }, { syscall: 'connect', address: host, target: port }); // prettier-ignore
+      // It would fail if the connection were still in TIME_WAIT, or open.
+      await rejectsWith('ECONNREFUSED', dial);
+      await rawServer(scenario, { host, port });
+    });
+
     test('a local address is where the connection comes from', async (scenario) => {
       const { server, next } = await rawServer(scenario, { host: '127.0.0.1', port: 0 });
       const port = await freePort(scenario);

@@ -19,6 +19,7 @@ import {
 } from './expectations';
 import { type DefineTest, lacks } from './scenario';
 import type { StreamKind } from './stream-kinds';
+import { defineLingering } from './stream-lingering';
 
 const TOO_MUCH = 16_000_000;
 
@@ -33,6 +34,8 @@ async function refusesAll(transport: AsyncStreamTransport): Promise<void> {
 }
 
 export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
+  defineLingering(test, kind);
+
   test('a closed transport rejects everything, and closing it again does nothing', async (scenario) => {
     const { transport, peer } = await kind.open(scenario);
     await peer.write('unread');
@@ -175,6 +178,25 @@ export function defineStreamClosing(test: DefineTest, kind: StreamKind): void {
     if (lacks(scenario.subject, 'resets behind data')) await receiveAll().catch(ignoreReset);
     else await rejectsWith('ECONNRESET', receiveAll);
     assert.ok('before'.startsWith(received), received);
+  });
+
+  test('a send that meets a reset does not turn it into an end of the stream', async (scenario) => {
+    const { transport, peer } = await kind.open(scenario);
+    await peer.write('before');
+    await transport.sendAll(bytes('unread'));
+    await turns();
+    const closed = new Promise((resolve) => peer.socket.once('close', resolve));
+    // With something unread, this is a reset.
+    peer.socket.destroy();
+    await closed;
+    await rejectsWith(['EPIPE', 'ECONNRESET'], () => transport.sendAll(bytes('x')));
+    for (let i = 0; i < 2; i++) {
+      await rejectsWith(['EPIPE', 'ECONNRESET'], async () => {
+        for (;;) assert.notEqual((await transport.recv(3)).length, 0);
+      });
+      await rejectsWith(['EPIPE', 'ECONNRESET'], () => transport.recvInto(new Uint8Array(8)));
+      await rejectsWith(['EPIPE', 'ECONNRESET'], () => transport.recvIntoMany([new Uint8Array(8)]));
+    }
   });
 
   test('has addresses and a family until it is closed', async (scenario) => {

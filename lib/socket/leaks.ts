@@ -1,5 +1,5 @@
-import { isDebugging } from '../debug';
-import { warn } from '../waiting/warn';
+import { creationSite } from '../debug';
+import { warnOfUnclosed } from '../waiting/warn';
 import type { Descriptor } from './descriptor';
 
 /** Where sockets were created while debugging was on: a stack trace for each is expensive. */
@@ -10,13 +10,9 @@ const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
   const { fd } = descriptor;
   if (fd < 0) return;
   descriptor.close();
-  const detail = creations.get(descriptor) ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
-  warn(
-    `${descriptor.ownerLabel} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed. ${detail}`,
-    {
-      type: 'ResourceWarning',
-      code: 'SOCKSCOPE_UNCLOSED',
-    },
+  warnOfUnclosed(
+    `${descriptor.ownerLabel} (fd ${String(fd)}) was garbage-collected unclosed; its fd has been closed.`,
+    creations.get(descriptor),
   );
 });
 
@@ -26,19 +22,12 @@ const registry = new FinalizationRegistry<Descriptor>((descriptor) => {
  */
 export function closeWhenCollected(owner: object, descriptor: Descriptor, what: string): void {
   descriptor.ownerLabel = what;
-  if (isDebugging()) creations.set(descriptor, creationSite());
+  const site = creationSite(closeWhenCollected);
+  if (site !== undefined) creations.set(descriptor, site);
   registry.register(owner, descriptor, descriptor);
 }
 
 /** To be called when the descriptor is closed or detached, or gets another owner. */
 export function forgetCollected(descriptor: Descriptor): void {
   registry.unregister(descriptor);
-}
-
-function creationSite(): string {
-  const site: { stack?: unknown } = {};
-  Error.captureStackTrace(site, closeWhenCollected);
-  // A program may have set Error.prepareStackTrace, and then the stack may be of any type.
-  const [, ...calls] = String(site.stack).split('\n');
-  return `It was created:\n${calls.join('\n')}`;
 }

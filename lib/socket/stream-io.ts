@@ -1,12 +1,7 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { EAGAIN, ENOBUFS, ENOMEM, EPIPE } from '../errno';
-import {
-  CancelledError,
-  type ClosedResourceError,
-  type SystemError,
-  systemError,
-} from '../errors';
+import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';

@@ -18,3 +18,13 @@ export function warn(message: string, options: WarningOptions): void {
     process.emitWarning(message, { type: 'SockscopeWarning', ...options });
   });
 }
+
+/**
+ * Warns that the garbage collector found an object that should have been closed.
+ * @param what the object, and what was done with it
+ * @param site the result of `creationSite` when the object was made
+ */
+export function warnOfUnclosed(what: string, site: string | undefined): void {
+  const detail = site ?? 'Set SOCKSCOPE_DEBUG=1 to see where it was created.';
+  warn(`${what} ${detail}`, { type: 'ResourceWarning', code: 'SOCKSCOPE_UNCLOSED' });
+}

@@ -344,6 +344,88 @@ while True:
       expect(transport.isClosing()).toBe(false);
     });
 
+    it('aclose with unread input gives the peer its answer and the end of the stream', async () => {
+      const { transport, peer } = await withPython(
+        kind,
+        `
+peer.sendall(b'q' * 100000); say('sent'); hear()
+say([len(b''.join(iter(lambda: peer.recv(65536), b''))), peer.recv(1) == b'']); peer.close()`,
+      );
+      await peer.hear();
+      await transport.recv(1);
+      await transport.sendAll(bytes('answer'));
+      const closing = transport.aclose();
+      peer.tell('receive');
+      expect(await peer.hear()).toEqual([6, true]);
+      await closing;
+      await peer.end();
+    });
+
+    it('aclose closes within the call if nothing is unread and everything has arrived', async () => {
+      const { transport, peer } = await withPython(
+        kind,
+        `peer.recv(5); peer.sendall(b'y'); hear()`,
+      );
+      await transport.sendAll(bytes('hello'));
+      await transport.recv(1);
+      const before = nativeBinding().ownedCount();
+      void transport.aclose();
+      expect(nativeBinding().ownedCount()).toBe(before - 1);
+      peer.tell(1);
+      await peer.end();
+    });
+
+    it('aclose does not shut down a connection that it has sent nothing on: another process may have it', async () => {
+      const { transport, peer } = await withPython(
+        kind,
+        `peer.sendall(b'request'); say(peer.recv(100).decode()); peer.close()`,
+      );
+      const socket = transport.extra(SocketAttribute.socket);
+      await socket.readable();
+      using copy = socket.dup();
+      await transport.aclose();
+      const request = Buffer.alloc(7);
+      expect(copy.recv(request)).toBe(7);
+      copy.send(bytes('answer'));
+      expect(await peer.hear()).toBe('answer');
+      await peer.end();
+    });
+
+    it('closing the Socket of a transport ends an aclose that waits', async () => {
+      const { transport, peer } = await withPython(
+        'tcp',
+        `peer.sendall(b'unread'); say('sent'); hear()`,
+      );
+      await peer.hear();
+      await transport.sendAll(bytes('answer'));
+      const socket = transport.extra(SocketAttribute.socket);
+      const closing = transport.aclose();
+      expect(await isPending(closing)).toBe(true);
+      socket.close();
+      await closing;
+      peer.tell(1);
+      await peer.end();
+    });
+
+    it('aclose resets at once with SO_LINGER 0, which the user has set', async () => {
+      const { transport, peer } = await withPython(
+        'tcp',
+        `
+peer.sendall(b'unread'); say('sent'); hear()
+try:
+    while peer.recv(100): pass
+    say('end')
+except ConnectionResetError: say('reset')`,
+      );
+      await peer.hear();
+      await transport.sendAll(bytes('answer'));
+      transport.extra(SocketAttribute.options).linger = 0;
+      await transport.aclose();
+      peer.tell(1);
+      expect(await peer.hear()).toBe('reset');
+      await peer.end();
+    });
+
     it('a buffer that is detached during a receive loses no bytes', async () => {
       const { transport, peer } = await withPython(
         kind,

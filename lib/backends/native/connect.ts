@@ -1,10 +1,10 @@
 import { nativeBinding } from '../../binding';
 import type { InetAddress, SocketAddress, UnixPath } from '../../contract/addresses';
 import type { AsyncBackend } from '../../contract/backend';
-import { EINPROGRESS } from '../../errno';
+import { ECONNREFUSED, EINPROGRESS } from '../../errno';
 import { systemError } from '../../errors';
 import type { UnixConnector } from '../../networking/socket-driver';
-import { encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
+import { decodeAddress, encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
 import { type IoCall, perform, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
 import { WRITABLE } from '../../socket/reactor';
@@ -12,6 +12,10 @@ import { NativeDatagramTransport } from './datagram-transport';
 import { bindTo, openInetSocket, openUnixSocket, sendAtOnce } from './open-socket';
 import { NativeStreamTransport } from './stream-transport';
 import { bindUnixPath } from './unix-file';
+
+/** Room for any sockaddr. */
+const ownName = new Uint8Array(128);
+const peerName = new Uint8Array(128);
 
 /** A connection attempt. */
 interface Connecting {
@@ -71,6 +75,27 @@ async function connectInet(
   }
 }
 
+/**
+ * Whether a TCP socket is its own peer. Without a listener, a connect to a local port can meet the
+ * very socket that connects, if the kernel has given that port to it: simultaneous open, RFC 9293,
+ * 3.5. (`Socket.connect` is connect(2), and leaves it to the caller.)
+ */
+function isSelfConnected({ fd, reactor: { native } }: Descriptor): boolean {
+  const length = native.getsockname(fd, ownName);
+  if (length < 0 || native.getpeername(fd, peerName) !== length) return false;
+  const own = decodeAddress(ownName, length) as InetAddress;
+  const peer = decodeAddress(peerName, length) as InetAddress;
+  return own.port === peer.port && own.address === peer.address && own.scopeId === peer.scopeId;
+}
+
+/** A reset: the port would otherwise stay in TIME_WAIT, closed to the server it belongs to. */
+function reset(descriptor: Descriptor): void {
+  const { native } = descriptor.reactor;
+  const { SOL_SOCKET = 0, SO_LINGER = 0 } = native.constants;
+  native.setsockoptBytes(descriptor.fd, SOL_SOCKET, SO_LINGER, Int32Array.of(1, 0));
+  descriptor.close();
+}
+
 export async function connectTcp(
   backend: AsyncBackend,
   remote: InetAddress,
@@ -78,6 +103,10 @@ export async function connectTcp(
 ): Promise<NativeStreamTransport> {
   const { SOCK_STREAM = 0 } = nativeBinding().constants;
   const descriptor = await connectInet(SOCK_STREAM, remote, local);
+  if (isSelfConnected(descriptor)) {
+    reset(descriptor);
+    throw systemError(ECONNREFUSED, 'connect', errorTarget(remote));
+  }
   sendAtOnce(descriptor);
   return new NativeStreamTransport(backend, descriptor);
 }

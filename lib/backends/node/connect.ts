@@ -3,6 +3,7 @@ import { type NetConnectOpts, Socket } from 'node:net';
 import type { InetAddress, UnixPath } from '../../contract/addresses';
 import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncDatagramTransport } from '../../contract/transports';
+import { systemErrorNamed } from '../../errors';
 import type { UnixConnector } from '../../networking/socket-driver';
 import type { AttributeGetters } from '../../transports/attributes';
 import { currentScope, outsideOfTasks } from '../../waiting/context';
@@ -34,8 +35,17 @@ function connectOnce(
     };
     socket.once('error', failed);
     socket.once('connect', () => {
+      if ('port' in options) {
+        if (isSelfConnected(socket)) {
+          // A reset: the port would otherwise stay in TIME_WAIT, closed to the server it belongs to.
+          socket.resetAndDestroy();
+          const { host: address = '', port } = options;
+          attempt.fail(systemErrorNamed('ECONNREFUSED', 'connect', { address, port }));
+          return;
+        }
+        socket.setNoDelay(true);
+      }
       socket.off('error', failed);
-      if ('port' in options) socket.setNoDelay(true);
       attempt.settle(new NodeStreamTransport(backend, socket, attributesOf(socket)));
     });
     // Not a byte is read before the first receive.
@@ -48,6 +58,15 @@ function connectOnce(
     }
     return attempt.enter(scope).promise;
   });
+}
+
+/**
+ * Whether a TCP socket is its own peer. Without a listener, a connect to a local port can meet the
+ * very socket that connects, if the kernel has given that port to it: simultaneous open, RFC 9293,
+ * 3.5.
+ */
+function isSelfConnected(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }
 
 /** net binds and connects in one call. */

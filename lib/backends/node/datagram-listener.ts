@@ -13,9 +13,10 @@ import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { warn } from '../../waiting/warn';
 import { checkInetAddress, inetAddress } from './address';
-import { DatagramPort } from './datagram-port';
+import { closerOf, DatagramPort, type PortOwner } from './datagram-port';
 import { AF_INET, AF_INET6, noAncillary } from './platform';
 import { NodeTransport } from './transport';
+import { closeWhenCollected } from './unclosed';
 
 /**
  * A bound dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon as
@@ -23,7 +24,7 @@ import { NodeTransport } from './transport';
  */
 export class NodeDatagramListener
   extends NodeTransport
-  implements AsyncDatagramListener<InetAddress>
+  implements AsyncDatagramListener<InetAddress>, PortOwner
 {
   readonly #port: DatagramPort;
   readonly #serving = Serving.ofDatagrams();
@@ -38,24 +39,8 @@ export class NodeDatagramListener
     this.#serving.limit.onChange = () => {
       this.serveReader();
     };
-    this.#port = new DatagramPort(socket, {
-      onMessage: () => {
-        this.serveReader();
-      },
-      onError: ({ message, code }) => {
-        const detail = code === undefined ? {} : { detail: code };
-        warn(`Unrelated error occurred on datagram reception: ${message}`, {
-          code: 'SOCKSCOPE_RECEIVE',
-          ...detail,
-        });
-      },
-      onSendEnd: () => {
-        this.sendEnded();
-      },
-      onClose: () => {
-        this.closeNow();
-      },
-    });
+    this.#port = new DatagramPort(socket, this.link);
+    closeWhenCollected(this, 'A datagram listener', closerOf(this.#port));
   }
 
   get maxConcurrentHandlers(): number {
@@ -103,6 +88,25 @@ export class NodeDatagramListener
   /** Rejects with UnsupportedOperationError. No checkpoint. */
   sendWithAncillaryTo(): Promise<void> {
     return noAncillary('sendWithAncillaryTo');
+  }
+
+  /** @internal */
+  messageArrived(): void {
+    this.serveReader();
+  }
+
+  /** @internal */
+  errorArrived({ message, code }: NodeJS.ErrnoException): void {
+    const detail = code === undefined ? {} : { detail: code };
+    warn(`Unrelated error occurred on datagram reception: ${message}`, {
+      code: 'SOCKSCOPE_RECEIVE',
+      ...detail,
+    });
+  }
+
+  /** @internal */
+  lastSendEnded(): void {
+    this.sendEnded();
   }
 
   protected override destroy(): void {

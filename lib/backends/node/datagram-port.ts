@@ -5,6 +5,7 @@ import { rejected, resolved } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
 import { hostText, inetAddress } from './address';
 import { bytesOf } from './byte-queue';
+import type { Link } from './link';
 import { closedMeanwhile } from './transport';
 
 /** A datagram and its sender. Nothing overwrites its memory later. */
@@ -21,6 +22,18 @@ const MAX_WAITING_BYTES = 2_097_152;
 /** The memory of a datagram beside its data: so 8,192 datagrams may wait at most. */
 const OVERHEAD_BYTES = 256;
 
+/** What a port calls: a transport or a listener. */
+export interface PortOwner {
+  /** A datagram has arrived. */
+  messageArrived(): void;
+  /** The network has reported an error for an earlier datagram. */
+  errorArrived(error: NodeJS.ErrnoException): void;
+  /** The last send under way has ended. */
+  lastSendEnded(): void;
+  /** Other code has closed the socket. */
+  closeNow(): void;
+}
+
 /** A bound dgram.Socket, its received datagrams, and its sends under way. */
 export class DatagramPort {
   readonly socket: Socket;
@@ -29,26 +42,12 @@ export class DatagramPort {
   #dropped = 0;
   #sending = 0;
   #isClosed = false;
-  readonly #onSendEnd: () => void;
+  readonly #link: Link<PortOwner>;
 
-  /**
-   * Takes ownership of a socket.
-   * @param onMessage a datagram has arrived
-   * @param onError the network has reported an error for an earlier datagram
-   * @param onSendEnd the last send under way has ended
-   * @param onClose other code has closed the socket
-   */
-  constructor(
-    socket: Socket,
-    callbacks: {
-      readonly onMessage: () => void;
-      readonly onError: (error: NodeJS.ErrnoException) => void;
-      readonly onSendEnd: () => void;
-      readonly onClose: () => void;
-    },
-  ) {
+  /** Takes ownership of a socket. */
+  constructor(socket: Socket, link: Link<PortOwner>) {
     this.socket = socket;
-    this.#onSendEnd = callbacks.onSendEnd;
+    this.#link = link;
     socket.on('message', (data, { address, port }) => {
       const cost = data.length + OVERHEAD_BYTES;
       if (this.#isClosed) return;
@@ -61,11 +60,11 @@ export class DatagramPort {
         data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
         address: inetAddress(address, port),
       });
-      callbacks.onMessage();
+      link.target?.messageArrived();
     });
-    socket.on('error', callbacks.onError);
+    socket.on('error', (error) => link.target?.errorArrived(error));
     socket.on('close', () => {
-      if (!this.#isClosed) callbacks.onClose();
+      if (!this.#isClosed) link.target?.closeNow();
     });
   }
 
@@ -99,12 +98,14 @@ export class DatagramPort {
    * at once, and UDP does not wait for the peer.
    */
   send(data: Bytes, to?: InetAddress): Promise<void> {
+    // The owner is not collected while the send is under way.
+    const owner = this.#link.target;
     return new Promise((resolve) => {
       const ended = (error: Error | null): void => {
         this.#sending--;
         if (error !== null) resolve(rejected(this.#isClosed ? closedMeanwhile() : error));
         else resolve(spend() ? undefined : resolved(undefined));
-        if (this.#sending === 0) this.#onSendEnd();
+        if (this.#sending === 0) owner?.lastSendEnded();
       };
       const bytes = bytesOf(data);
       if (to === undefined) this.socket.send(bytes, ended);
@@ -126,4 +127,11 @@ export class DatagramPort {
       if ((error as NodeJS.ErrnoException).code !== 'ERR_SOCKET_DGRAM_NOT_RUNNING') throw error;
     }
   }
+}
+
+/** Closes a port, without a reference to its owner. */
+export function closerOf(port: DatagramPort): () => void {
+  return () => {
+    port.close();
+  };
 }

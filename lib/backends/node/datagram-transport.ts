@@ -12,15 +12,19 @@ import { throwIfCancelled } from '../../waiting/context';
 import { inTurn, rejected } from '../../waiting/operation';
 import { inetAddress } from './address';
 import { bytesOf } from './byte-queue';
-import { DatagramPort } from './datagram-port';
+import { closerOf, DatagramPort, type PortOwner } from './datagram-port';
 import { AF_INET, AF_INET6, noAncillary } from './platform';
 import { closedMeanwhile, NodeTransport } from './transport';
+import { closeWhenCollected } from './unclosed';
 
 /**
  * A connected dgram.Socket. A send that has begun cannot be cancelled. It ends at once, or as soon
  * as the network takes the datagram.
  */
-export class NodeDatagramTransport extends NodeTransport implements AsyncDatagramTransport {
+export class NodeDatagramTransport
+  extends NodeTransport
+  implements AsyncDatagramTransport, PortOwner
+{
   readonly #port: DatagramPort;
   /** An error of an earlier datagram, which the next call rejects with. */
   #error: Error | null = null;
@@ -34,21 +38,8 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
       isReady: () => this.#error !== null || this.#port.hasWaiting,
       wanted: () => undefined,
     });
-    this.#port = new DatagramPort(socket, {
-      onMessage: () => {
-        this.serveReader();
-      },
-      onError: (error) => {
-        this.#error = error;
-        this.serveReader();
-      },
-      onSendEnd: () => {
-        this.sendEnded();
-      },
-      onClose: () => {
-        this.closeNow();
-      },
-    });
+    this.#port = new DatagramPort(socket, this.link);
+    closeWhenCollected(this, 'A datagram transport', closerOf(this.#port));
   }
 
   recv(): Promise<Uint8Array> {
@@ -121,6 +112,22 @@ export class NodeDatagramTransport extends NodeTransport implements AsyncDatagra
       this.#batches--;
       this.sendEnded();
     }
+  }
+
+  /** @internal */
+  messageArrived(): void {
+    this.serveReader();
+  }
+
+  /** @internal */
+  errorArrived(error: Error): void {
+    this.#error = error;
+    this.serveReader();
+  }
+
+  /** @internal */
+  lastSendEnded(): void {
+    this.sendEnded();
   }
 
   protected override destroy(): void {

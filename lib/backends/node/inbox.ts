@@ -1,6 +1,7 @@
 import { Operation } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
 import type { WaitScope } from '../../waiting/wait-scope';
+import type { Link } from './link';
 
 /** Where an inbox receives from. */
 export interface Source {
@@ -64,10 +65,13 @@ class ReceiveBy<T> extends Receive<T> {
  */
 export class Inbox {
   readonly #source: Source;
+  readonly #link: Link<object>;
   #reader: Receive<unknown> | null = null;
 
-  constructor(source: Source) {
+  /** @param link holds the transport or listener while a receive waits */
+  constructor(source: Source, link: Link<object>) {
     this.#source = source;
+    this.#link = link;
   }
 
   get kind(): string {
@@ -98,14 +102,14 @@ export class Inbox {
     }
     const reader = new ReceiveBy(this, take);
     if (!isReady) return this.wait(scope, reader);
-    this.#reader = reader;
+    this.#occupy(reader);
     defer(this);
     return reader.enter(scope).promise;
   }
 
   /** As `receive`, when the source is known not to be ready. */
   wait<T>(scope: WaitScope | undefined, reader: Receive<T>): Promise<T> {
-    this.#reader = reader;
+    this.#occupy(reader);
     this.#source.wanted();
     return reader.enter(scope).promise;
   }
@@ -114,7 +118,7 @@ export class Inbox {
   resume(): void {
     const reader = this.#reader;
     if (reader === null || !this.#source.isReady()) return;
-    this.#reader = null;
+    this.#vacate();
     reader.attempt();
   }
 
@@ -122,12 +126,22 @@ export class Inbox {
   fail(reason: Error): void {
     const reader = this.#reader;
     if (reader === null) return;
-    this.#reader = null;
+    this.#vacate();
     reader.fail(reason);
   }
 
   /** Makes room for the next reader. */
   forget<T>(reader: Receive<T>): void {
-    if (this.#reader === reader) this.#reader = null;
+    if (this.#reader === reader) this.#vacate();
+  }
+
+  #occupy(reader: Receive<unknown>): void {
+    this.#reader = reader;
+    this.#link.hold();
+  }
+
+  #vacate(): void {
+    this.#reader = null;
+    this.#link.release();
   }
 }

@@ -8,8 +8,10 @@ import { disposeNow } from '../../networking/connection-handler';
 import { Serving } from '../../networking/serving';
 import type { AttributeGetters } from '../../transports/attributes';
 import { warn } from '../../waiting/warn';
+import type { Link } from './link';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
+import { closeWhenCollected } from './unclosed';
 
 /** What the listeners of TCP and of Unix sockets do differently. */
 export interface ListenerKind {
@@ -53,14 +55,8 @@ export class NodeStreamListener
     this.#server = server;
     this.#kind = kind;
     this.#waiting = waiting;
-    server.on('connection', (connection) => {
-      this.#accepted(connection);
-    });
-    server.on('error', ({ message }) => {
-      warn(`The listener goes on after: ${message}`, {
-        code: 'SOCKSCOPE_ACCEPT',
-      });
-    });
+    NodeStreamListener.#listen(server, this.link);
+    closeWhenCollected(this, 'A stream listener', closerOf(server, kind, waiting));
   }
 
   async serve(
@@ -78,8 +74,7 @@ export class NodeStreamListener
   }
 
   protected override destroy(): void {
-    this.#kind.close(this.#server);
-    for (const transport of this.#waiting.splice(0)) transport.closeNow();
+    closerOf(this.#server, this.#kind, this.#waiting)();
   }
 
   protected override isSending(): boolean {
@@ -88,6 +83,20 @@ export class NodeStreamListener
 
   protected override attributes(): AttributeGetters {
     return this.#kind.attributes;
+  }
+
+  /** Static, so that the server does not refer to the listener. */
+  static #listen(server: Server, link: Link<NodeStreamListener>): void {
+    server.on('connection', (connection) => {
+      const listener = link.target;
+      if (listener === undefined) connection.destroy();
+      else listener.#accepted(connection);
+    });
+    server.on('error', ({ message }) => {
+      warn(`The listener goes on after: ${message}`, {
+        code: 'SOCKSCOPE_ACCEPT',
+      });
+    });
   }
 
   #accepted(connection: Socket): void {
@@ -117,4 +126,12 @@ export class NodeStreamListener
       }
     }
   }
+}
+
+/** Closes a server and the connections that wait for `serve`, without reference to a listener. */
+function closerOf(server: Server, kind: ListenerKind, waiting: NodeStreamTransport[]): () => void {
+  return () => {
+    kind.close(server);
+    for (const transport of waiting.splice(0)) transport.closeNow();
+  };
 }

@@ -56,6 +56,8 @@ export class StreamSender {
   #current: Send | null = null;
   #ending: Promise<void> | null = null;
   #error: Error | null = null;
+  /** When the last send was begun, by `performance.now()`. */
+  sentAt = 0;
   /**
    * How many callbacks of writes are still to come. A send that ended at once also has its callback
    * later.
@@ -102,6 +104,7 @@ export class StreamSender {
     if (this.#error !== null) return rejected(this.#error);
     if (this.#ending !== null) return rejected(systemErrorNamed('EPIPE', 'write'));
     this.#callbacks++;
+    this.sentAt = performance.now();
     this.#write(data);
     const socket = this.#socket;
     // The kernel has taken all of it within the call.

@@ -12,8 +12,12 @@ import { cancelled, inTurn, isCancelled, rejected, resolved } from '../../waitin
 import { ByteQueue, bytesOf } from './byte-queue';
 import { type Inbox, Receive } from './inbox';
 import { noAncillary } from './platform';
+import { LingeringClose } from './lingering-close';
+import type { Link } from './link';
+import { endOfStream } from './lost-reset';
 import { StreamSender } from './stream-sender';
 import { NodeTransport } from './transport';
+import { closeWhenCollected } from './unclosed';
 
 const MAX_INT = 0x7fffffff;
 const EMPTY = new Uint8Array(0);
@@ -56,6 +60,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   #hasEnded: boolean;
   /** The error that receives reject with, after all bytes that came before it were taken. */
   #error: Error | null = null;
+  /** A graceful close that waits. */
+  #closing: LingeringClose | null = null;
 
   /**
    * Takes ownership of a connected socket that is paused and allows half-open connections.
@@ -87,22 +93,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
         this.sendEnded();
       },
     );
-    socket.on('data', (chunk: Uint8Array) => {
-      this.#arrived(chunk);
-    });
-    socket.on('end', () => {
-      this.#hasEnded = true;
-      this.serveReader();
-    });
-    socket.on('error', (error) => {
-      this.#fail(error);
-    });
-    socket.on('close', () => {
-      // The connection is lost, or has ended on both sides, and its state says which. Else other
-      // code that has the net.Socket has closed it.
-      if (this.#error !== null) this.serveReader();
-      else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
-    });
+    NodeStreamTransport.#listen(socket, this.link);
+    closeWhenCollected(this, 'A stream transport', closerOf(socket));
   }
 
   /**
@@ -190,7 +182,23 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     return usageError === null ? inTurn(this.#sender.end()) : rejected(usageError);
   }
 
+  protected override lingers(): boolean {
+    if (this.#closing !== null) return true;
+    const socket = this.#socket;
+    // The input has ended (or the connection is lost): nothing can be unread, nor arrive. If nothing
+    // was sent, nothing can be lost.
+    if (socket.destroyed || this.#hasEnded || this.#error !== null || socket.bytesWritten === 0)
+      return false;
+    void this.#sender.end();
+    this.#incoming.clear();
+    this.#closing = new LingeringClose(socket, this.#sender.sentAt, () => {
+      this.closeNow();
+    });
+    return true;
+  }
+
   protected override destroy(): void {
+    this.#closing?.stop();
     this.#incoming.clear();
     this.#sender.close();
     this.#socket.destroy();
@@ -222,12 +230,39 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     return usageError === null ? this.#sender.send(scope, data, total) : rejected(usageError);
   }
 
+  /**
+   * Static, so that the socket does not refer to the transport. What happens to the socket of a
+   * transport that was collected does not matter: the socket is about to be closed.
+   */
+  static #listen(socket: Socket, link: Link<NodeStreamTransport>): void {
+    socket.on('data', (chunk: Uint8Array) => {
+      const { target } = link;
+      if (target !== undefined) target.#arrived(chunk);
+    });
+    socket.on('end', () => {
+      const { target } = link;
+      if (target !== undefined) target.#ended();
+    });
+    socket.on('error', (error) => {
+      const { target } = link;
+      if (target !== undefined) target.#fail(error);
+    });
+    socket.on('close', () => {
+      const { target } = link;
+      if (target !== undefined) target.#closed();
+    });
+  }
+
   #isReady(): boolean {
     return this.#incoming.length > 0 || this.#hasEnded || this.#error !== null;
   }
 
   #arrived(chunk: Uint8Array): void {
     if (this.isClosed || chunk.length === 0) return;
+    if (this.#closing !== null) {
+      this.#closing.discarded(chunk.length);
+      return;
+    }
     const { reader } = this.inbox;
     // The usual case needs no queue: a receive waits, and its buffer has room.
     if (
@@ -243,6 +278,29 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
     this.#incoming.push(chunk);
     this.serveReader();
     if (this.#incoming.weight >= HIGH_WATER_BYTES) this.#socket.pause();
+  }
+
+  #ended(): void {
+    if (this.#closing !== null) {
+      this.closeNow();
+      return;
+    }
+    const error = endOfStream(this.#socket, (bytes) => {
+      this.#incoming.push(bytes);
+    });
+    if (error === null) {
+      this.#hasEnded = true;
+      this.serveReader();
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  #closed(): void {
+    // The connection is lost, or has ended on both sides, and its state says which. Else other code
+    // that has the net.Socket has closed it.
+    if (this.#error !== null) this.serveReader();
+    else if (!this.#hasEnded || !this.#sender.hasEnded) this.closeNow();
   }
 
   #taken(): void {
@@ -287,6 +345,14 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   #fail(error: Error): void {
     this.#error ??= error;
     this.#sender.fail(error);
-    this.serveReader();
+    if (this.#closing === null) this.serveReader();
+    else this.closeNow();
   }
+}
+
+/** Closes a socket, without a reference to its transport. */
+function closerOf(socket: Socket): () => void {
+  return () => {
+    socket.destroy();
+  };
 }

@@ -6,6 +6,8 @@ import { type AttributeGetters, lookUp } from '../../transports/attributes';
 import { currentScope } from '../../waiting/context';
 import { cancelled, isCancelled, Operation, rejected, resolved } from '../../waiting/operation';
 import { Inbox, type Source } from './inbox';
+import { Link } from './link';
+import { forgetCollected } from './unclosed';
 
 /** A checkpoint that a callback of Node's ends. */
 export class Wait<T> extends Operation<T> {
@@ -35,13 +37,16 @@ export class Wait<T> extends Operation<T> {
 export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
   readonly #backend: AsyncBackend;
   protected readonly inbox: Inbox;
+  /** By which the listeners of Node's socket reach this transport. */
+  protected readonly link: Link<this>;
   readonly #closers = new Set<Wait<void>>();
   #isClosing = false;
   #isClosed = false;
 
   protected constructor(backend: AsyncBackend, source: Source) {
     this.#backend = backend;
-    this.inbox = new Inbox(source);
+    this.link = new Link(this);
+    this.inbox = new Inbox(source, this.link);
   }
 
   aclose(): Promise<void> {
@@ -51,12 +56,12 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
       this.closeNow();
       return cancelled(scope);
     }
-    if (this.#isClosed || !this.isSending()) {
+    if (this.#isClosed || !this.mustWait()) {
       this.closeNow();
       return resolved(undefined);
     }
     this.inbox.fail(closedMeanwhile());
-    const closer: Wait<void> = new Wait<void>('aclose that waits for a send', () => {
+    const closer: Wait<void> = new Wait<void>('aclose of the node backend', () => {
       this.#closers.delete(closer);
       // In a later microtask: the scope that is being cancelled may be that of the send, too, which
       // must then reject as cancelled.
@@ -97,6 +102,7 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
     if (this.#isClosed) return;
     this.#isClosing = true;
     this.#isClosed = true;
+    forgetCollected(this);
     this.inbox.fail(closedMeanwhile());
     this.destroy();
     for (const closer of this.#closers) closer.settle();
@@ -113,11 +119,23 @@ export abstract class NodeTransport implements AsyncBaseTransport, Disposable {
   /** Whether a graceful close must wait for a send. */
   protected abstract isSending(): boolean;
 
+  /**
+   * Whether a graceful close must wait although no send is under way. If so, the wait has begun,
+   * and ends in `closeNow`.
+   */
+  protected lingers(): boolean {
+    return false;
+  }
+
   protected abstract attributes(): AttributeGetters;
 
   /** A send has ended: a graceful close that waits for it goes on. */
   protected sendEnded(): void {
-    if (this.#isClosing && !this.isSending()) this.closeNow();
+    if (this.#isClosing && !this.#isClosed && !this.mustWait()) this.closeNow();
+  }
+
+  private mustWait(): boolean {
+    return this.isSending() || this.lingers();
   }
 
   /** A checkpoint: `take` is called when the source is ready. */

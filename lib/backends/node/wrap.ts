@@ -16,6 +16,8 @@ import { NodeStreamTransport } from './stream-transport';
 
 const MAX_INT = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
+const DETACH_FIRST =
+  'node:net takes over fds: pass the fd that detach() of the Socket returns, or use the native backend';
 
 /** Node's sockets that belong to a transport or listener. */
 const claimed = new WeakSet<object>();
@@ -83,6 +85,7 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
     claim(opened);
     return takeOver(backend, opened);
   }
+  if (isNativeSocket(socket)) throw unsupported('a stream socket as a Socket', DETACH_FIRST);
   if (!(socket instanceof Socket) || 'encrypted' in socket)
     throw invalidArgument('socket', wanted, socket);
   // A net.Socket that was never connected has the state 'open', but is pending.
@@ -99,6 +102,20 @@ export function wrapStream(backend: AsyncBackend, socket: unknown): NodeStreamTr
     throw invalidArgument('socket', `${wanted} (this one has a 'readable' listener)`, socket);
   claim(socket);
   return takeOver(backend, socket);
+}
+
+/** An object around an fd: a Socket of this package, or a socket of another library. */
+function hasFd(socket: unknown): boolean {
+  // `fd` of a dgram.Socket is deprecated, and warns.
+  return (
+    !(socket instanceof DatagramSocketClass) &&
+    typeof (socket as { readonly fd?: unknown } | null | undefined)?.fd === 'number'
+  );
+}
+
+/** A Socket of this package. (This backend works without the addon, and does not import it.) */
+function isNativeSocket(socket: unknown): boolean {
+  return hasFd(socket) && typeof (socket as { readonly detach?: unknown }).detach === 'function';
 }
 
 function takeOver(backend: AsyncBackend, socket: Socket): NodeStreamTransport {
@@ -146,10 +163,12 @@ export function wrapDatagramListener(backend: AsyncBackend, socket: unknown): No
 
 function datagramSocket(socket: unknown, wanted: string): DatagramSocket {
   if (socket instanceof DatagramSocketClass) return socket;
-  if (typeof socket === 'number') {
+  if (typeof socket === 'number' || hasFd(socket)) {
     throw unsupported(
-      'a datagram socket by its fd',
-      'node:dgram cannot tell the family or the peer of an fd: bind a dgram.Socket to the fd and pass that socket',
+      typeof socket === 'number'
+        ? 'a datagram socket by its fd'
+        : 'a datagram socket that is no dgram.Socket',
+      'node:dgram cannot tell the family or the peer of an fd: bind a dgram.Socket to the fd and pass that socket, or use the native backend',
     );
   }
   throw invalidArgument('socket', wanted, socket);
@@ -175,6 +194,7 @@ export async function wrapListener(
   socket: unknown,
 ): Promise<NodeStreamListener> {
   const wanted = 'the fd of a listening stream socket';
+  if (isNativeSocket(socket)) throw unsupported('a listener as a Socket', DETACH_FIRST);
   if (typeof socket !== 'number') throw invalidArgument('socket', wanted, socket);
   const role = roleOfFd(socket);
   if (role !== 'a listening stream socket')

@@ -1,6 +1,10 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NodeBackend } from '#lib/backends/node/backend';
+import { UnsupportedOperationError } from '#lib/errors';
+import { constants } from '#lib/socket/platform-constants';
+import { Socket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../../../support/fds';
 import { connectedPair } from './connected-pair';
 
@@ -61,5 +65,34 @@ describe('NodeBackend.wrapStreamSocket', () => {
     await expect(wrapping).rejects.toThrow(why);
     // The caller still owns the socket.
     expect(socket.destroyed).toBe(false);
+  });
+});
+
+describe('the wrap methods of NodeBackend', () => {
+  const { AF_INET = 0, AF_UNIX = 0, SOCK_STREAM = 0, SOCK_DGRAM = 0 } = constants;
+
+  it.each([
+    ['wrapConnectedDatagramSocket', AF_INET, SOCK_DGRAM],
+    ['wrapConnectedDatagramSocket', AF_UNIX, SOCK_DGRAM],
+    ['wrapDatagramListenerSocket', AF_INET, SOCK_DGRAM],
+    ['wrapStreamSocket', AF_INET, SOCK_STREAM],
+    ['wrapListenerSocket', AF_INET, SOCK_STREAM],
+  ] as const)('%s says what to do with a Socket (%i, %i)', async (method, family, type) => {
+    using socket = Socket.create(family, type);
+    const wrapping = new NodeBackend()[method](socket);
+    await expect(wrapping).rejects.toBeInstanceOf(UnsupportedOperationError);
+    await expect(wrapping).rejects.toThrow(/pass .*, or use the native backend$/);
+    expect(socket.fd).toBeGreaterThanOrEqual(0);
+  });
+
+  it('wrapStreamSocket refuses a dgram.Socket without a warning about its `fd`', async () => {
+    const warned = vi.spyOn(process, 'emitWarning');
+    const socket = createSocket('udp4');
+    await expect(new NodeBackend().wrapStreamSocket(socket as never)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+    expect(warned).not.toHaveBeenCalled();
+    warned.mockRestore();
+    socket.close();
   });
 });
