@@ -18,8 +18,16 @@ export const ENOMEM = -errno.ENOMEM;
 export const ENOTCONN = -errno.ENOTCONN;
 export const ENOTSOCK = -errno.ENOTSOCK;
 export const EAFNOSUPPORT = -errno.EAFNOSUPPORT;
-export const EPIPE = -errno.EPIPE;
 export const ECONNREFUSED = -errno.ECONNREFUSED;
 export const EIO = -errno.EIO;
 export const EADDRNOTAVAIL = -errno.EADDRNOTAVAIL;
 export const EDESTADDRREQ = -errno.EDESTADDRREQ;
+
+/** The errors by which a connection is lost: tcp(7), and tcp_reset and tcp_write_err of Linux. */
+export const CONNECTION_LOST: ReadonlySet<number> = new Set([
+  -errno.ECONNRESET,
+  -errno.ECONNABORTED,
+  -errno.ETIMEDOUT,
+  -errno.EHOSTUNREACH,
+  -errno.ENETUNREACH,
+]);

@@ -45,7 +45,8 @@ export interface AsyncBackend extends Concurrency {
    * first, and each attempt gets a head start. The first success wins; the sockets of the others
    * are closed. A checkpoint; cancelled, every socket is closed. One attempt failed: rejects with
    * its error (ECONNREFUSED, … with `address` and `port`). Several failed: an AggregateError of
-   * all, with the `code` of the first.
+   * all, with the `code` of the first. A connection that meets its own socket (a local port where
+   * nobody listens, which the kernel has given to the socket itself) is ECONNREFUSED.
    *
    * @param options.localAddress where the socket is bound first
    * @param options.happyEyeballsDelay the head start in milliseconds; default 250; Infinity tries

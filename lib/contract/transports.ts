@@ -9,6 +9,18 @@ export interface AsyncBaseTransport extends AsyncDisposable {
    * Closes gracefully: a send under way is finished first. A task that waits to receive gets
    * ClosedResourceError. Idempotent. Errors of close(2) are ignored: the fd is closed all the same.
    *
+   * On a stream, the peer gets what was sent, also if it has sent more than was received: close(2)
+   * alone would answer that by a reset, which drops what is under way. So, if the transport has
+   * sent something, and input is unread or (on TCP) the peer's kernel has not acknowledged
+   * everything, the stream is ended (shutdown(2)) and input is discarded, until the peer ends its
+   * own stream, or has everything and, if it was seen sending, was silent for 250 ms; for 2 s and
+   * 16 MiB at most. A peer that has not received everything by then, or still sends, may meet the
+   * reset. In all other cases close(2) comes at once. `acloseForcefully` never waits. With SO_LINGER, close(2) comes at once, too.
+   *
+   * The end of the stream is that of the connection: it reaches other processes that have the same
+   * socket (a passed fd, a `dup`), if the transport has sent something. Leave such a connection by
+   * `acloseForcefully`, which ends it for nobody else.
+   *
    * **Cancellation.** A checkpoint. In a cancelled scope it closes at once and then rejects with
    * CancelledError; a send under way then rejects with ClosedResourceError, and a part of its data
    * may have been sent.
@@ -31,7 +43,8 @@ export interface AsyncBaseTransport extends AsyncDisposable {
  *
  * Every receive is a checkpoint. It rejects with ClosedResourceError after (and during) `aclose`,
  * BusyResourceError while another task receives, and a system error once the connection is lost
- * (ECONNRESET, ETIMEDOUT, …), which every later receive repeats.
+ * (ECONNRESET, ETIMEDOUT, …), which every later receive repeats, also if a send met it first. What
+ * arrived before is received first. An end of the stream that a receive has returned stays.
  *
  * **Cancellation.** No byte is consumed: the next receive gets everything.
  * **Ownership.** Buffers are written to only during the system call, before the promise settles.

@@ -82,7 +82,7 @@ export class Descriptor {
   readError = 0;
   /**
    * How the incoming stream ends, if that is known: 1 once a receive has returned its end; the
-   * negative code of the error that a send met, which the kernel reports to that send alone; else 0.
+   * negative code of the error that a send met, which the kernel reports once; else 0.
    */
   inputEnd = 0;
   /** A stream send has sent something, which an abrupt close could still lose. */

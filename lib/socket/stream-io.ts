@@ -1,6 +1,6 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
-import { EAGAIN, ENOBUFS, ENOMEM, EPIPE } from '../errno';
+import { CONNECTION_LOST, EAGAIN, ENOBUFS, ENOMEM } from '../errno';
 import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
@@ -54,8 +54,7 @@ export function endOfStream(descriptor: Descriptor, syscall: string): 0 {
  * that a receive has returned stays.
  */
 export function sendFailed(descriptor: Descriptor, code: number, syscall: string): SystemError {
-  if (code !== EPIPE && code !== ENOMEM && code !== ENOBUFS && descriptor.inputEnd === 0)
-    descriptor.inputEnd = code;
+  if (descriptor.inputEnd === 0 && CONNECTION_LOST.has(code)) descriptor.inputEnd = code;
   return systemError(code, syscall);
 }
 

@@ -2,7 +2,7 @@ import type { AsyncBackend } from '../contract/backend';
 
 /**
  * Closes without waiting, by `aclose` in a scope that is already cancelled. Data that was not sent
- * yet is dropped.
+ * yet is dropped. If a TCP connection has unread input, the peer gets a reset.
  *
  * Not a checkpoint: it works in a cancelled scope, too. Rejects with the error of `aclose`, if that
  * is not the cancellation.

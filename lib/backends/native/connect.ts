@@ -88,7 +88,7 @@ function isSelfConnected({ fd, reactor: { native } }: Descriptor): boolean {
   return own.port === peer.port && own.address === peer.address && own.scopeId === peer.scopeId;
 }
 
-/** A reset: the port would otherwise stay in TIME_WAIT, closed to the server it belongs to. */
+/** A reset: otherwise the port would stay in TIME_WAIT, and its server could not bind it. */
 function reset(descriptor: Descriptor): void {
   const { native } = descriptor.reactor;
   const { SOL_SOCKET = 0, SO_LINGER = 0 } = native.constants;

@@ -8,7 +8,6 @@ import { spend } from '../../waiting/turn-budget';
 
 /** shutdown(2). */
 const SHUT_WR = 1;
-const SHUT_RDWR = 2;
 const DISCARD_BYTES = 64 * 1024;
 
 const sizes = new Int32Array(2);
@@ -90,13 +89,8 @@ export function lingers(descriptor: Descriptor, onEnd: () => void): boolean {
   const { native } = descriptor.reactor;
   if (native.queueSizes(fd, sizes) < 0) return false;
   const [unread = 0, unsent = 0] = sizes;
-  // What was sent on a Unix socket is in the receiver's queue already, and stays there.
   if (unread === 0 && (unsent <= 0 || !type.isInet)) return false;
   if (hasLinger(descriptor)) return false;
-  if (!type.isInet) {
-    discardUnread(descriptor);
-    return false;
-  }
   if (native.shutdown(fd, SHUT_WR) < 0) return false;
   const close = new LingeringClose(descriptor, unread > 0, onEnd);
   if (close.attempt() !== WOULD_BLOCK) return false;
@@ -106,12 +100,12 @@ export function lingers(descriptor: Descriptor, onEnd: () => void): boolean {
 }
 
 /**
- * Whether the peer's kernel has received everything, as far as the platform tells. The end of the
- * stream itself, which is one byte in the kernel's count, is not waited for: a peer may be 40 ms
- * late to acknowledge it.
+ * Whether the peer's kernel has received everything, as far as the platform tells: on a Unix socket
+ * always, and what it has received stays there. On TCP, the end of the stream itself, which is one
+ * byte in the kernel's count, is not waited for: a peer may be 40 ms late to acknowledge it.
  */
-function isDelivered({ fd, reactor }: Descriptor): boolean {
-  return reactor.native.queueSizes(fd, sizes) < 0 || (sizes[1] as number) <= 1;
+function isDelivered({ fd, reactor, type }: Descriptor): boolean {
+  return !type.isInet || reactor.native.queueSizes(fd, sizes) < 0 || (sizes[1] as number) <= 1;
 }
 
 /** With SO_LINGER, the user has decided what close(2) does. */
@@ -119,15 +113,4 @@ function hasLinger({ fd, reactor: { native } }: Descriptor): boolean {
   const { SOL_SOCKET = 0, SO_LINGER = 0 } = native.constants;
   const size = native.getsockoptBytes(fd, SOL_SOCKET, SO_LINGER, lingerBytes);
   return size === lingerBytes.length && linger[0] !== 0;
-}
-
-/**
- * Empties the receive queue of a Unix socket, which close(2) would answer by ECONNRESET. After the
- * shutdown nothing more arrives, and the queue is no longer than the peer's send buffer.
- */
-function discardUnread({ fd, reactor: { native } }: Descriptor): void {
-  if (native.shutdown(fd, SHUT_RDWR) < 0) return;
-  let count: number;
-  do count = native.recv(fd, scratch(DISCARD_BYTES), 0);
-  while (count > 0);
 }

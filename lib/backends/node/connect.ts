@@ -37,7 +37,7 @@ function connectOnce(
     socket.once('connect', () => {
       if ('port' in options) {
         if (isSelfConnected(socket)) {
-          // A reset: the port would otherwise stay in TIME_WAIT, closed to the server it belongs to.
+          // A reset: otherwise the port would stay in TIME_WAIT, and its server could not bind it.
           socket.resetAndDestroy();
           const { host: address = '', port } = options;
           attempt.fail(systemErrorNamed('ECONNREFUSED', 'connect', { address, port }));

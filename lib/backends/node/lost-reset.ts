@@ -11,7 +11,7 @@ const memory = new Uint8Array(65_536);
  * is read once more, to its end.
  *
  * @param onData called with bytes that libuv has not received
- * @returns the error that the kernel had for the next receive; null if the peer has ended its stream
+ * @returns the error that the kernel had for the next receive; null if the stream has ended
  */
 export function endOfStream(socket: Socket, onData: (bytes: Uint8Array) => void): Error | null {
   // An internal of node:net, for lack of another source. It is -1 on Windows, and absent once the

@@ -50,6 +50,12 @@ class ReceiveInto extends Receive<number> {
  *
  * From the first receive on, the transport reads from the socket, somewhat ahead of its readers.
  * Bytes that no receive has taken (because it was cancelled, for instance) wait for the next one.
+ *
+ * node:net closes a socket whose send fails. What the kernel had unread is then lost, and receives
+ * reject with the error of the send, also if the peer has ended its stream (EPIPE).
+ *
+ * node:net does not tell what the peer has acknowledged. `aclose` takes it that everything has
+ * arrived 250 ms after the last send.
  */
 export class NodeStreamTransport extends NodeTransport implements AsyncStreamTransport {
   readonly #socket: Socket;
@@ -185,8 +191,8 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   protected override lingers(): boolean {
     if (this.#closing !== null) return true;
     const socket = this.#socket;
-    // The input has ended (or the connection is lost): nothing can be unread, nor arrive. If nothing
-    // was sent, nothing can be lost.
+    // The input has ended (or the connection is lost): nothing can be unread, nor arrive.
+    // If nothing was sent, nothing can be lost.
     if (socket.destroyed || this.#hasEnded || this.#error !== null || socket.bytesWritten === 0)
       return false;
     void this.#sender.end();

@@ -122,57 +122,6 @@ describe(`stream I/O, with ${nativeBinding().reactorKind()}`, () => {
       expect(await kit.rejection(text(right))).toMatchObject({ code: 'ECONNRESET' });
     });
 
-    it('rejects with the reset that a send has met first, behind the bytes that came before it', async () => {
-      for (const failingSend of [
-        sendTo,
-        (socket: NativeSocket, data: Bytes) => gatherTo(socket, [data, data]),
-      ]) {
-        // prettier-ignore
-        const [left, right] = await kit.tcpPair();
-        left.send(Buffer.from('before'));
-        right.send(Buffer.from('unread'));
-        await left.readable();
-        left.close();
-        expect(await kit.rejection(failingSend(right, Buffer.from('x')))).toMatchObject({
-          code: 'ECONNRESET',
-        });
-        expect(await kit.rejection(failingSend(right, Buffer.from('x')))).toMatchObject({
-          code: 'EPIPE',
-        });
-        expect(await text(right)).toBe('before');
-        for (let i = 0; i < 3; i++) {
-          expect(await kit.rejection(text(right))).toMatchObject({
-            code: 'ECONNRESET',
-            syscall: 'recv',
-          });
-        }
-      }
-    });
-
-    it('stays at the end of the stream, which a receive has returned, if a later send is reset', async () => {
-      const [left, right] = await kit.tcpPair();
-      left.shutdown('write');
-      expect(await text(right)).toBe('');
-      left.setsockopt(kit.SOL_SOCKET, kit.constant('SO_LINGER'), Int32Array.of(1, 0));
-      left.close();
-      await kit.rejection(sendTo(right, Buffer.from('x')));
-      expect(await text(right)).toBe('');
-    });
-
-    it('returns the end of the stream if a send found that the peer does not receive', async () => {
-      const [left, right] = await kit.tcpPair();
-      left.send(Buffer.from('last'));
-      left.close();
-      await sendTo(right, Buffer.from('answered by a reset'));
-      expect(await kit.rejection(sendTo(right, Buffer.from('x')))).toMatchObject({ code: 'EPIPE' });
-      expect(await text(right)).toBe('last');
-      expect(await text(right)).toBe('');
-      const [one, other] = kit.pair();
-      one.close();
-      expect(await kit.rejection(sendTo(other, Buffer.from('x')))).toMatchObject({ code: 'EPIPE' });
-      expect(await text(other)).toBe('');
-    });
-
     it('rejects with a TypeError if its buffer is detached or shrinks to nothing, and receives nothing', async () => {
       const [left, right] = kit.pair();
       for (const takeAway of [detach, (view: Uint8Array) => resizable.resize(view, 0)]) {
