@@ -15,7 +15,8 @@ export interface AsyncBaseTransport extends AsyncDisposable {
    * everything, the stream is ended (shutdown(2)) and input is discarded, until the peer ends its
    * own stream, or has everything and, if it was seen sending, was silent for 250 ms; for 2 s and
    * 16 MiB at most. A peer that has not received everything by then, or still sends, may meet the
-   * reset. In all other cases close(2) comes at once. `acloseForcefully` never waits. With SO_LINGER, close(2) comes at once, too.
+   * reset. In all other cases, and with SO_LINGER, close(2) comes at once. `acloseForcefully` never
+   * waits.
    *
    * The end of the stream is that of the connection: it reaches other processes that have the same
    * socket (a passed fd, a `dup`), if the transport has sent something. Leave such a connection by
