@@ -40,6 +40,7 @@ export class SocketFile {
     if (O_PATH === 0) {
       this.#check(fs.lstatSync(name, { bigint: true }));
       // macOS has lchmod(2). Elsewhere a link that comes between the two calls is followed.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- on macOS it works
       ((fs.lchmodSync as typeof fs.chmodSync | undefined) ?? fs.chmodSync)(name, mode);
       return;
     }
