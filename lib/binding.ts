@@ -24,8 +24,9 @@ export type AddrInfoEntry = readonly [
  *   check first.
  * - A socket address is the bytes of its `sockaddr` in a Uint8Array of the caller: encoded once,
  *   used often.
- * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the environment,
- *   which closes it at its end unless `release` or `close` comes before.
+ * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding, which
+ *   closes it when the environment ends or the binding is garbage-collected, unless `release` or
+ *   `close` comes before.
  * - Results of several numbers go into an Int32Array of the caller, so that a receive allocates
  *   nothing.
  */
@@ -73,8 +74,8 @@ export interface NativeBinding {
   socketpair(family: number, type: number, protocol: number, fds: Int32Array): number;
   /**
    * Takes ownership of an open fd, and makes it non-blocking and close-on-exec; `info` gets
-   * [family, type, protocol]. UV_EBADF, UV_ENOTSOCK, or UV_EEXIST if this environment owns the fd
-   * already. Every duplicate of the fd shares its O_NONBLOCK.
+   * [family, type, protocol]. UV_EBADF, UV_ENOTSOCK, or UV_EEXIST if a binding of this environment
+   * owns the fd already. Every duplicate of the fd shares its O_NONBLOCK.
    */
   adopt(fd: number, info: Int32Array): number;
   /** Ends the watch and the ownership of an fd without closing it. UV_EBADF if it is not owned. */
@@ -245,7 +246,7 @@ export interface NativeBinding {
     flags: number,
   ): readonly [host: string, service: string] | number;
 
-  // The reactor. There is one per environment, made by the first `reactorOpen`.
+  // The reactor. There is one per binding, made by the first `reactorOpen`.
   /**
    * 'epoll' is edge-triggered, and needs no `arm`. 'poll' reports a direction once, and again after
    * `arm`.
@@ -255,7 +256,8 @@ export interface NativeBinding {
    * The loop calls `deliver(count)` once per batch, with `count` triples [slot, generation, events]
    * in `events` (1 readable, 2 writable, 4 error, hang-up of either side, or urgent data), and
    * again at once if there are more than fit. An exception out of `deliver` becomes
-   * 'uncaughtException'. UV_EALREADY if the reactor is open.
+   * 'uncaughtException'. UV_EALREADY if the reactor is open. The binding keeps `events` and
+   * `deliver` alive, and each watch keeps the binding alive.
    */
   reactorOpen(events: Int32Array, deliver: (count: number) => void): number;
   /**
@@ -272,17 +274,25 @@ export interface NativeBinding {
   poll(fd: number, events: number): number;
   /** A held reactor keeps the event loop alive. */
   hold(on: boolean): void;
-  /** The number of fds that this environment owns, for tests and `sockscope info`. */
+  /** The number of fds that this binding owns, for tests and `sockscope info`. */
   ownedCount(): number;
 }
 
-/** The addon with the function that only this file calls. */
+/** A binding with the function that only this file calls. */
 interface LoadedBinding extends NativeBinding {
   /**
    * Chooses the reactor, before it is opened. UV_ENOTSUP if the platform does not have it,
    * UV_EINVAL for an unknown name.
    */
   reactorUse(kind: string): number;
+}
+
+/**
+ * What a binary exports. `open` returns a new binding, with fds, a reactor and a resolver of its own.
+ * When a binding is garbage-collected, its fds are closed.
+ */
+interface Addon {
+  open(): LoadedBinding;
 }
 
 /** An error of `nativeBinding`: no binary of the addon runs here. */
@@ -298,7 +308,9 @@ let loaded: { readonly binding: NativeBinding; readonly path: string } | undefin
 
 /**
  * The addon. The first call loads it: importing this package loads no binary. There is one per
- * environment (main thread or worker).
+ * evaluation of this package in an environment (main thread or worker). A test runner evaluates the
+ * package anew for each file of tests, a program may hold two versions of it, and none of them
+ * disturbs the others.
  *
  * The environment variable `SOCKSCOPE_REACTOR` ('epoll' or 'poll') chooses the reactor; it is read
  * once.
@@ -332,7 +344,9 @@ function load(): { binding: NativeBinding; path: string } {
     throw notLoaded('No binary was found for this platform.', error);
   }
   try {
-    binding = requireHere(path) as LoadedBinding;
+    const addon = requireHere(path) as Partial<Addon>;
+    if (typeof addon.open !== 'function') throw new Error('it belongs to another version');
+    binding = addon.open();
   } catch (error) {
     throw notLoaded(
       `${path} does not load: ${error instanceof Error ? error.message : String(error)}`,

@@ -1,38 +1,54 @@
 #include "env_state.h"
 
-#include <napi.h>
 #include <unistd.h>
 
 #include "memory.h"
 
 namespace sockscope {
 
-namespace {
+Environment::~Environment() {
+  for (EnvState** list : {&open, &ended}) {
+    for (EnvState* state = *list; state != nullptr;) {
+      EnvState* next = state->next_;
+      state->environment_ = nullptr;
+      state->Leave();
+      state = next;
+    }
+  }
+}
 
-void Free(Napi::Env, EnvState* state) { Destroy(state); }
-
-}  // namespace
-
-EnvState* EnvState::New(napi_env env) {
+EnvState* EnvState::New(napi_env env, napi_value binding, Environment* environment) {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
-  EnvState* state = Create<EnvState>(env, loop);
+  EnvState* state = Create<EnvState>(env, loop, environment);
   if (state == nullptr) return nullptr;
-  Napi::Env(env).SetInstanceData<EnvState, Free>(state);
   // node-addon-api has no async cleanup hooks. A plain one would have to end before libuv calls the
   // close callbacks.
-  const bool added = napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook_) == napi_ok;
-  return added ? state : nullptr;
+  if (napi_create_reference(env, binding, 0, &state->binding_) != napi_ok ||
+      napi_add_async_cleanup_hook(env, OnCleanup, state, &state->hook_) != napi_ok) {
+    if (state->binding_ != nullptr) napi_delete_reference(env, state->binding_);
+    Destroy(state);
+    return nullptr;
+  }
+  if (napi_add_finalizer(env, binding, state, OnCollected, nullptr, nullptr) == napi_ok)
+    state->owners_++;
+  state->next_ = environment->open;
+  if (state->next_ != nullptr) state->next_->previous_ = state;
+  environment->open = state;
+  return state;
 }
 
 int32_t EnvState::Own(int fd) {
-  if (!fds_.Reserve(fd)) {
+  if (ending_ || !fds_.Reserve(fd)) {
     close(fd);
-    return UV_ENOMEM;
+    return ending_ ? UV_ECANCELED : UV_ENOMEM;
   }
   // The kernel has just given this number out. If the number is watched, other code has closed the
-  // watched fd: the watch is void.
+  // watched fd: the watch is void. So is what another state knows about the number.
   UnwatchIfWatched(fd);
+  for (EnvState* other = environment_->open; other != nullptr; other = other->next_) {
+    if (other != this) other->Forget(fd);
+  }
   fds_.SetOwned(fd);
   return fd;
 }
@@ -49,7 +65,10 @@ void EnvState::ReleaseReceived(int fd) {
 
 int32_t EnvState::Adopt(int fd) {
   if (fd < 0) return UV_EBADF;
-  if (fds_.Owns(fd)) return UV_EEXIST;
+  if (ending_) return UV_ECANCELED;
+  for (EnvState* state = environment_->open; state != nullptr; state = state->next_) {
+    if (state->fds_.Owns(fd)) return UV_EEXIST;
+  }
   if (!fds_.Reserve(fd)) return UV_ENOMEM;
   fds_.SetOwned(fd);
   return 0;
@@ -70,10 +89,31 @@ bool EnvState::UseReactor(ReactorKind kind) {
 
 int32_t EnvState::OpenReactor(napi_value events, napi_value deliver) {
   if (reactor_ != nullptr) return UV_EALREADY;
+  if (ending_) return UV_ECANCELED;
   Delivery delivery;
   int32_t error = delivery.Open(env_, events, deliver);
+  if (error == 0 && !Keep(events, deliver)) {
+    delivery.Close();
+    error = UV_ECANCELED;
+  }
   if (error == 0) reactor_ = Reactor::Open(this, reactor_kind_, delivery, &error);
   return error;
+}
+
+// The binding keeps both alive, and `Delivery` refers to them weakly. Strong references of native
+// code would keep a forgotten evaluation alive for ever.
+bool EnvState::Keep(napi_value events, napi_value deliver) {
+  napi_value binding = nullptr;
+  if (napi_get_reference_value(env_, binding_, &binding) != napi_ok || binding == nullptr)
+    return false;
+  napi_property_descriptor kept[2] = {};
+  kept[0].utf8name = "events";
+  kept[0].value = events;
+  kept[1].utf8name = "deliver";
+  kept[1].value = deliver;
+  // As a property that is not enumerable. A second attempt to open the reactor redefines it.
+  for (napi_property_descriptor& property : kept) property.attributes = napi_configurable;
+  return napi_define_properties(env_, binding, 2, kept) == napi_ok;
 }
 
 int32_t EnvState::Watch(int fd, int32_t slot, int32_t generation) {
@@ -87,6 +127,7 @@ int32_t EnvState::Watch(int fd, int32_t slot, int32_t generation) {
     return UV_ENOMEM;
   }
   fds_.SetWatched(fd, true);
+  if (watched_count_++ == 0) napi_reference_ref(env_, binding_, nullptr);
   return 0;
 }
 
@@ -94,6 +135,12 @@ void EnvState::UnwatchIfWatched(int fd) {
   if (!fds_.IsWatched(fd)) return;
   fds_.SetWatched(fd, false);
   reactor_->Unwatch(fd);
+  if (--watched_count_ == 0) napi_reference_unref(env_, binding_, nullptr);
+}
+
+void EnvState::Forget(int fd) {
+  UnwatchIfWatched(fd);
+  fds_.SetReleased(fd);
 }
 
 int32_t EnvState::Arm(int fd, int32_t events) {
@@ -106,6 +153,8 @@ void EnvState::Hold(bool on) {
 }
 
 Resolver* EnvState::OpenResolver(int32_t* error) {
+  *error = UV_ECANCELED;
+  if (ending_) return nullptr;
   if (resolver_ == nullptr) resolver_ = Resolver::Open(this, error);
   return resolver_;
 }
@@ -116,17 +165,51 @@ void EnvState::HandleClosed() {
 }
 
 void EnvState::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
+  static_cast<EnvState*>(data)->End();
+}
+
+// Nothing in JavaScript refers to the binding any more, or the environment has ended.
+void EnvState::OnCollected(napi_env, void* data, void*) {
   EnvState* state = static_cast<EnvState*>(data);
-  state->ending_ = true;
-  if (state->reactor_ != nullptr) state->reactor_->Close();
-  if (state->resolver_ != nullptr) state->resolver_->Close();
-  for (int fd = state->fds_.NextOwned(0); fd != -1; fd = state->fds_.NextOwned(fd + 1)) close(fd);
-  state->RemoveHookIfDone();
+  state->End();
+  state->Leave();
+}
+
+// After it, the functions of the binding find no fd that is owned or watched, and get no new one.
+void EnvState::End() {
+  if (ending_) return;
+  ending_ = true;
+  if (reactor_ != nullptr) reactor_->Close();
+  if (resolver_ != nullptr) resolver_->Close();
+  reactor_ = nullptr;
+  resolver_ = nullptr;
+  for (int fd = fds_.NextOwned(0); fd != -1; fd = fds_.NextOwned(fd + 1)) close(fd);
+  fds_.Clear();
+  napi_delete_reference(env_, binding_);
+  Unlink();
+  next_ = environment_->ended;
+  if (next_ != nullptr) next_->previous_ = this;
+  environment_->ended = this;
+  RemoveHookIfDone();
+}
+
+void EnvState::Unlink() {
+  if (previous_ == nullptr) {
+    environment_->open = next_;
+  } else {
+    previous_->next_ = next_;
+  }
+  if (next_ != nullptr) next_->previous_ = previous_;
+  previous_ = nullptr;
+}
+
+void EnvState::Leave() {
+  if (--owners_ == 0) Destroy(this);
 }
 
 void EnvState::RemoveHookIfDone() {
   if (!ending_ || open_handles_ > 0) return;
-  // Node waits for this call before it ends the environment and calls `Free`.
+  // Node waits for this call before it ends the environment and frees the state.
   napi_remove_async_cleanup_hook(hook_);
 }
 

@@ -10,17 +10,37 @@
 
 namespace sockscope {
 
-// All state of one environment (the main thread, or one worker): the addon has no mutable statics.
+class EnvState;
+
+// The states of one loaded addon in one environment. The environment's instance data: Node frees it
+// when the environment has ended.
+struct Environment {
+  ~Environment();
+
+  // Those that have not ended.
+  EnvState* open = nullptr;
+  // Those that have: the functions of a binding keep the address of their state.
+  EnvState* ended = nullptr;
+};
+
+// All state of one binding in one environment (the main thread, or one worker): the addon has no
+// mutable statics.
 //
-// Made when the addon is loaded. Every exported function gets the state as its data. An async
-// cleanup hook ends the watches, and then closes the fds. The last close callback of libuv removes
-// the hook, and Node frees the state, which is the environment's instance data, after that.
+// Each evaluation of the package in JavaScript opens a binding of its own, with a reactor and a
+// resolver: a test runner evaluates the package once per test file, and all evaluations may be
+// alive at once. Every exported function gets the state as its data.
+//
+// A state ends with its environment or, if its evaluation is forgotten, when the binding is
+// garbage-collected. It ends the watches, and then closes the fds. An async cleanup hook holds the
+// environment until the last close callback of libuv. Node frees the state, through the
+// environment's instance data, after that.
 class EnvState {
  public:
   // Null if the environment is going down, or memory is short.
-  static EnvState* New(napi_env env);
+  static EnvState* New(napi_env env, napi_value binding, Environment* environment);
   // For New only.
-  EnvState(napi_env env, uv_loop_t* loop) : env_(env), loop_(loop) {}
+  EnvState(napi_env env, uv_loop_t* loop, Environment* environment)
+      : env_(env), loop_(loop), environment_(environment) {}
 
   napi_env env() const { return env_; }
   uv_loop_t* loop() const { return loop_; }
@@ -36,7 +56,7 @@ class EnvState {
   // Releases an fd that `OwnReceived` took. Does nothing for other fds.
   void ReleaseReceived(int fd);
   // Takes an open fd that another part of the process made. Returns 0, or a negative code, and then
-  // the fd is unchanged. UV_EEXIST if this environment owns the fd already.
+  // the fd is unchanged. UV_EEXIST if a state of this environment owns the fd already.
   int32_t Adopt(int fd);
   // Stops watching an fd, and forgets it without closing it. UV_EBADF if it is not owned.
   int32_t Release(int fd);
@@ -59,18 +79,37 @@ class EnvState {
   void HandleClosed();
 
  private:
+  friend struct Environment;
+
   static void OnCleanup(napi_async_cleanup_hook_handle hook, void* state);
+  static void OnCollected(napi_env env, void* state, void* hint);
+  void End();
+  void Leave();
   void RemoveHookIfDone();
+  bool Keep(napi_value events, napi_value deliver);
   void UnwatchIfWatched(int fd);
+  // The kernel has given the number to another state: what is known about it is void.
+  void Forget(int fd);
+  void Unlink();
 
   napi_env env_;
   uv_loop_t* loop_;
+  Environment* environment_;
+  // The neighbours in a list of the environment.
+  EnvState* previous_ = nullptr;
+  EnvState* next_ = nullptr;
   napi_async_cleanup_hook_handle hook_ = nullptr;
+  // The binding: strong while an fd is watched, so that an evaluation that nothing else refers to
+  // goes on with its waits. Weak otherwise.
+  napi_ref binding_ = nullptr;
+  size_t watched_count_ = 0;
   FdTable fds_;
   Reactor* reactor_ = nullptr;
   ReactorKind reactor_kind_ = kDefaultReactor;
   Resolver* resolver_ = nullptr;
   size_t open_handles_ = 0;
+  // The environment, and the finalizer of the binding. The last one frees the state.
+  int owners_ = 1;
   bool ending_ = false;
 };
 

@@ -28,6 +28,9 @@ class FdTable {
   void SetReleased(int fd);
   void SetWatched(int fd, bool watched);
 
+  // Forgets everything.
+  void Clear();
+
   size_t owned_count() const { return owned_count_; }
   // The first owned fd from `from` on, or -1.
   int NextOwned(int from) const;

@@ -21,8 +21,8 @@ int32_t Delivery::Open(napi_env env, napi_value events, napi_value deliver) {
   // collected.
   if (napi_create_string_utf8(env, "SOCKSCOPE", NAPI_AUTO_LENGTH, &name) == napi_ok &&
       napi_async_init(env, nullptr, name, &context_) == napi_ok &&
-      napi_create_reference(env, events, 1, &events_) == napi_ok &&
-      napi_create_reference(env, deliver, 1, &deliver_) == napi_ok) {
+      napi_create_reference(env, events, 0, &events_) == napi_ok &&
+      napi_create_reference(env, deliver, 0, &deliver_) == napi_ok) {
     return 0;
   }
   Close();

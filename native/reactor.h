@@ -39,6 +39,7 @@ constexpr int kReactorRounds = 4;
 // The way into JavaScript: the Int32Array, the function, and the async context of its calls.
 class Delivery {
  public:
+  // The array and the function are referred to weakly: the binding keeps them (env_state.cc).
   // Returns 0, or a negative code, and then holds nothing.
   int32_t Open(napi_env env, napi_value events, napi_value deliver);
   // Calls JavaScript with the events, in as many calls as the array needs. JavaScript may change

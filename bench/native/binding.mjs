@@ -9,7 +9,15 @@ const manifest = require.resolve('sockscope/package.json');
 /**
  * @type {import('../../dist/binding.js').NativeBinding & { reactorUse: (kind: string) => number }}
  */
-export const native = createRequire(manifest)('node-gyp-build')(path.dirname(manifest));
+export const native = open(createRequire(manifest)('node-gyp-build')(path.dirname(manifest)));
+
+/**
+ * A build of an earlier version exports the functions themselves.
+ * @param {any} addon
+ */
+function open(addon) {
+  return addon.open?.() ?? addon;
+}
 
 // As the package does it: the reactor is chosen before it is opened.
 const reactor = process.env.SOCKSCOPE_REACTOR ?? '';

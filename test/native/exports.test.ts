@@ -15,16 +15,20 @@ function membersOf(name: string): string[] {
 }
 
 describe('the exports of the addon', () => {
-  const addon = createRequire(import.meta.url)(nativeBindingPath()) as Record<string, unknown>;
+  const addon = createRequire(import.meta.url)(nativeBindingPath()) as {
+    open: () => Record<string, unknown>;
+  };
+  const binding = addon.open();
 
   it('are the members that lib/binding.ts declares', () => {
+    expect(Object.keys(addon)).toEqual(membersOf('Addon'));
     const declared = [...membersOf('NativeBinding'), ...membersOf('LoadedBinding')];
     expect(declared.length).toBeGreaterThan(40);
-    expect(Object.keys(addon).sort()).toEqual(declared.sort());
+    expect(Object.keys(binding).sort()).toEqual(declared.sort());
   });
 
   it('are functions under their own names, and two objects', () => {
-    const { constants, limits, ...functions } = addon;
+    const { constants, limits, ...functions } = binding;
     expect([typeof constants, typeof limits]).toEqual(['object', 'object']);
     for (const [name, value] of Object.entries(functions))
       expect([typeof value, (value as () => void).name], name).toEqual(['function', name]);

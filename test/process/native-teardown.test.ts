@@ -240,7 +240,7 @@ describe('the end of an environment, whatever its reactor', () => {
       parentPort.postMessage('loaded once');
       for (;;) {
         delete require.cache[path];
-        require(path);
+        require(path).open();
       }`;
     const outcome = await runProgram(
       `void (async () => {
