@@ -24,9 +24,9 @@ export type AddrInfoEntry = readonly [
  *   check first.
  * - A socket address is the bytes of its `sockaddr` in a Uint8Array of the caller: encoded once,
  *   used often.
- * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding, which
- *   closes it when the environment ends or the binding is garbage-collected, unless `release` or
- *   `close` comes before.
+ * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding. The
+ *   binding closes it when the environment ends or the binding is garbage-collected, unless `release`
+ *   or `close` comes before.
  * - Results of several numbers go into an Int32Array of the caller, so that a receive allocates
  *   nothing.
  */
@@ -288,7 +288,7 @@ interface LoadedBinding extends NativeBinding {
 }
 
 /**
- * What a binary exports. `open` returns a new binding, with fds, a reactor and a resolver of its own.
+ * What a binary exports. `open` returns a new binding, which has fds, a reactor and a resolver.
  * When a binding is garbage-collected, its fds are closed.
  */
 interface Addon {

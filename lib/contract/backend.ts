@@ -173,7 +173,8 @@ export interface AsyncBackend extends Concurrency {
   /**
    * Runs an exported function in a worker thread, with cloned arguments; resolves to its result,
    * cloned (or moved: `transferResult`). An error of the function arrives with its class (of the
-   * language or of this library; otherwise Error), name, message, stack, own properties and cause.
+   * language or of this library; otherwise the nearest of these that it extends), name, message,
+   * stack, own properties and cause, within the limits that `runCoroutine` of a portal names.
    *
    * A checkpoint. A call that is cancelled before it began is not made. A cancellation waits for a
    * function that runs or, with `abandonOnCancel`, terminates its thread and rejects at once. The

@@ -25,7 +25,10 @@ export interface RunInThreadOptions {
   readonly transfer?: readonly unknown[];
 }
 
-/** The functions that a portal lets other threads call. Arguments and results are cloned. */
+/**
+ * The functions that a portal lets other threads call. Arguments and results are cloned
+ * (`structuredClone`): where one cannot be, the caller gets the DOMException `DataCloneError`.
+ */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any function is one
 export type PortalFunctions = Record<string, (...args: any[]) => unknown>;
 
@@ -71,6 +74,11 @@ export interface PortalConnection<F extends PortalFunctions> {
   /**
    * Blocks this thread until the (possibly async) function has run in the portal's thread. Returns
    * its result or throws its error; CancelledError if the call was cancelled there.
+   *
+   * An error arrives with its class (those of JavaScript and of this library, and DOMException;
+   * otherwise the nearest of these that it extends), message, stack, cause, errors, and those of its
+   * own properties that can be cloned. Of more than 256 errors, causes more than 32 deep, texts of
+   * more than 65,536 characters, or a MiB in all, the rest is left behind.
    * @throws InvalidStateError if the portal is not open, or its thread has ended, which is noticed
    *   within a second
    */

@@ -1,9 +1,5 @@
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  threadId,
-} from 'node:worker_threads';
+import { types } from 'node:util';
+import { MessageChannel, MessagePort, threadId } from 'node:worker_threads';
 import type {
   PortalCall,
   PortalConnection,
@@ -13,15 +9,18 @@ import type {
 import { CancelledError, InvalidStateError } from '../errors';
 import { invalidArgument } from '../arguments/validate';
 import { rejected } from '../waiting/operation';
-import { decodeThrown } from './error-codec';
+import { decodeThrown, type Encoded } from './error-codec';
 import {
   CLOSED,
+  isReply,
   OPEN,
-  type PortalReply,
+  type OwnPortalHandle,
   type PortalRequest,
+  PROTOCOL,
   REPLIES,
   STATE,
-  type OwnPortalHandle,
+  takeMessages,
+  warnOfStray,
 } from './portal-protocol';
 
 /** A blocked thread checks after so many milliseconds whether the portal's thread still exists. */
@@ -36,8 +35,8 @@ interface Pending {
  * Connects this thread to a portal of another thread. `handle` is what `handle()` of the portal
  * returned, transferred to this thread; each handle connects once.
  *
- * @throws InvalidStateError in the portal's own thread, which would wait for itself; TypeError if
- *   `handle` is not such a handle
+ * @throws InvalidStateError in the portal's own thread, which would wait for itself, and for a
+ *   handle that is connected already; TypeError if `handle` is not such a handle
  */
 export function connectThreadsPortal<F extends PortalFunctions>(
   handle: PortalHandle,
@@ -54,6 +53,9 @@ export function connectThreadsPortal<F extends PortalFunctions>(
       "This function must be called in a different thread than the portal's: transfer the handle to a worker",
     );
   }
+  if (connected.has(handle.port))
+    throw new InvalidStateError('The handle is connected already: each handle connects once');
+  connected.add(handle.port);
   const caller = new PortalCaller(handle);
   return {
     runCoroutine: (name, ...args) => caller.block(name, 'coroutine', args) as never,
@@ -63,9 +65,18 @@ export function connectThreadsPortal<F extends PortalFunctions>(
   };
 }
 
+const connected = new WeakSet<MessagePort>();
+
 function isOwnHandle(handle: PortalHandle): handle is OwnPortalHandle {
-  const { threadId: portalThread, signals } = (handle as Partial<OwnPortalHandle> | null) ?? {};
-  return typeof portalThread === 'number' && signals instanceof SharedArrayBuffer;
+  const { port, protocol, signals, threadId } =
+    (handle as Partial<OwnPortalHandle> | null | undefined) ?? {};
+  if (typeof threadId !== 'number' || !types.isSharedArrayBuffer(signals)) return false;
+  if ((protocol as unknown) !== PROTOCOL) {
+    throw new InvalidStateError(
+      'The handle is from another version of sockscope: both threads must load the same version',
+    );
+  }
+  return port instanceof MessagePort;
 }
 
 /** The calls of one thread into one portal. */
@@ -74,12 +85,16 @@ class PortalCaller {
   readonly #signals: Int32Array;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #hasWarned = false;
 
   constructor({ port, signals }: OwnPortalHandle) {
     this.#port = port;
     this.#signals = new Int32Array(signals);
-    port.on('message', (reply: PortalReply) => {
-      this.#settle(reply);
+    port.on('message', (message: unknown) => {
+      this.#settle(message);
+    });
+    port.on('messageerror', () => {
+      this.#askForLost();
     });
     // No reply comes any more: the portal has closed, or its thread has ended.
     port.on('close', () => {
@@ -167,16 +182,32 @@ class PortalCaller {
 
   /** Settles the calls whose replies have arrived. */
   #drain(): void {
-    for (
-      let next = receiveMessageOnPort(this.#port);
-      next !== undefined;
-      next = receiveMessageOnPort(this.#port)
-    ) {
-      this.#settle(next.message as PortalReply);
-    }
+    takeMessages(
+      this.#port,
+      (message) => {
+        this.#settle(message);
+      },
+      () => {
+        this.#askForLost();
+      },
+    );
   }
 
-  #settle(reply: PortalReply): void {
+  /** A reply could not be read: the portal says which of the pending calls it has answered. */
+  #askForLost(): void {
+    this.#post({ type: 'unread', ids: [...this.#pending.keys()] });
+  }
+
+  #settle(reply: unknown): void {
+    if (!isReply(reply)) {
+      if (!this.#hasWarned) warnOfStray();
+      this.#hasWarned = true;
+      return;
+    }
+    if (reply.status === 'unread') {
+      this.#askForLost();
+      return;
+    }
     const pending = this.#pending.get(reply.id);
     // The call was cancelled in this thread: the result is dropped.
     if (pending === undefined) return;
@@ -187,13 +218,21 @@ class PortalCaller {
         pending.resolve(reply.value);
         break;
       case 'thrown':
-        pending.reject(decodeThrown(reply.thrown));
+        pending.reject(decode(reply.thrown));
         break;
       case 'cancelled':
         pending.reject(new CancelledError('The portal call was cancelled'));
         break;
       case 'closed':
         pending.reject(notRunning());
+        break;
+      case 'lost':
+        pending.reject(
+          new DOMException(
+            'The arguments or the result of the portal call cannot be cloned in the other thread',
+            'DataCloneError',
+          ),
+        );
         break;
     }
   }
@@ -202,6 +241,15 @@ class PortalCaller {
   #updateRef(): void {
     if (this.#pending.size > 0) this.#port.ref();
     else this.#port.unref();
+  }
+}
+
+/** A reply that this library did not post may hold anything. */
+function decode(thrown: Encoded): unknown {
+  try {
+    return decodeThrown(thrown);
+  } catch (error) {
+    return error;
   }
 }
 

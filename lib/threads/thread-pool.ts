@@ -2,6 +2,7 @@ import type { RunInThreadOptions, ThreadFunction } from '../contract/threads';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { types } from 'node:util';
 import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
@@ -87,6 +88,8 @@ export class ThreadPool {
   readonly #queue = new Set<ThreadJob<unknown>>();
   #running = 0;
   #pool: Piscina | undefined;
+  /** Why a pool was given up. */
+  readonly #failures = new WeakMap<Piscina, unknown>();
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
@@ -174,18 +177,22 @@ export class ThreadPool {
   async #execute(job: ThreadJob<unknown>): Promise<void> {
     job.start();
     let end: () => void;
+    let pool: Piscina | undefined;
     try {
-      const result = (await this.#post(job)) as ThreadResult;
+      pool = this.#pool ??= this.#open();
+      const result = (await this.#post(pool, job)) as ThreadResult;
       end = () => {
         if (result.ok) job.settle(result.value);
         else job.fail(decodeThrown(result.thrown));
       };
     } catch (error) {
-      // An argument or the result cannot be cloned, the thread ended itself, or it was terminated:
-      // in the last case the job has been cancelled.
+      // An argument or the result cannot be cloned, the thread ended itself or could not start, or
+      // it was terminated: in the last case the job has been cancelled.
+      const reason =
+        pool !== undefined && this.#failures.has(pool) ? this.#failures.get(pool) : error;
       end = () => {
         // A value that cannot be cloned is refused at once, without the thread.
-        job.failInTurn(error instanceof Error && error.message !== '' ? error : uncloneable(job));
+        job.failInTurn(isEmpty(reason) ? uncloneable(job) : reason);
       };
     }
     this.#running--;
@@ -194,9 +201,8 @@ export class ThreadPool {
     if (this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  #post({ call, transfer, controller }: ThreadJob<unknown>): Promise<unknown> {
-    this.#pool ??= this.#open();
-    return this.#pool.run(call, {
+  #post(pool: Piscina, { call, transfer, controller }: ThreadJob<unknown>): Promise<unknown> {
+    return pool.run(call, {
       ...(transfer.length === 0 ? {} : { transferList: [...transfer] as never[] }),
       ...(controller === null ? {} : { signal: controller.signal }),
     }) as Promise<unknown>;
@@ -208,12 +214,19 @@ export class ThreadPool {
       Piscina: typeof Piscina;
     };
     const { minThreads = 0, idleTimeout = DEFAULT_IDLE_MS } = this.#options;
-    return new PiscinaPool({
+    const pool = new PiscinaPool({
       filename: join(__dirname, 'worker.js'),
       minThreads,
       maxThreads: this.#maxThreads,
       idleTimeout: Math.min(idleTimeout, LONGEST_TIMER),
     });
+    // A thread failed that ran no call, as a rule because it cannot start: piscina would let the
+    // calls that wait for it wait for ever.
+    pool.on('error', (error: unknown) => {
+      this.#failures.set(pool, error);
+      if (this.#pool === pool) void this.end();
+    });
+    return pool;
   }
 }
 
@@ -221,7 +234,16 @@ function shutDown(): InvalidStateError {
   return new InvalidStateError('The executor has been shut down');
 }
 
-/** The worker's own DataCloneError arrives empty, since a DOMException cannot be cloned. */
+/** Node.js 20 cannot clone a DOMException: the worker's DataCloneError arrives as an empty object. */
+function isEmpty(reason: unknown): boolean {
+  return (
+    typeof reason === 'object' &&
+    reason !== null &&
+    !types.isNativeError(reason) &&
+    Reflect.ownKeys(reason).length === 0
+  );
+}
+
 function uncloneable({ call }: ThreadJob<unknown>): DOMException {
   return new DOMException(`The result of ${call.name}() could not be cloned`, 'DataCloneError');
 }

@@ -2,34 +2,32 @@ import type { Awaitable, Task, TaskGroup } from '../contract/tasks';
 import type * as contract from '../contract/threads';
 import type { PortalFunctions } from '../contract/threads';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  threadId,
-} from 'node:worker_threads';
+import { types } from 'node:util';
+import { MessageChannel, type MessagePort, threadId } from 'node:worker_threads';
 import type { Concurrency } from '../contract/concurrency';
 import { isCancellation } from '../concurrency/cancellation';
 import { InvalidStateError } from '../errors';
 import { checkFunction, invalidArgument } from '../arguments/validate';
 import { outsideOfTasks } from '../waiting/context';
 import { warn } from '../waiting/warn';
-import { encodeThrown } from './error-codec';
+import { encodeThrown, textOf } from './error-codec';
 import {
   CLOSED,
   CLOSING,
+  isRequest,
   NOT_OPEN,
   OPEN,
   type OwnPortalHandle,
   type PortalReply,
   type PortalRequest,
+  PROTOCOL,
   REPLIES,
   STATE,
+  takeMessages,
+  warnOfStray,
 } from './portal-protocol';
 
 type CallRequest = Extract<PortalRequest, { type: 'call' }>;
-
-const AsyncFunction = (async () => Promise.resolve()).constructor;
 
 /** The portal's end of the connection to one other thread. */
 class Connection {
@@ -37,6 +35,7 @@ class Connection {
   readonly signals: Int32Array;
   /** Pending coroutine calls. `task` is null until the task has begun. */
   readonly calls = new Map<number, { task: Task<unknown> | null; isCancelled: boolean }>();
+  hasWarned = false;
 
   constructor(port: MessagePort, signals: Int32Array) {
     this.port = port;
@@ -121,8 +120,11 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
     const connection = new Connection(port1, new Int32Array(signals));
     connection.setState(this.#state);
     this.#connections.add(connection);
-    port1.on('message', (request: PortalRequest) => {
-      this.#receive(connection, request);
+    port1.on('message', (message: unknown) => {
+      this.#receive(connection, message);
+    });
+    port1.on('messageerror', () => {
+      connection.reply({ id: 0, status: 'unread' });
     });
     // The other thread has ended, or was terminated: no caller waits for its calls any more.
     port1.once('close', () => {
@@ -131,7 +133,7 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
     });
     // The body of a portal keeps the process alive, not its ports.
     port1.unref();
-    return { port: port2, signals, threadId };
+    return { port: port2, signals, threadId, protocol: PROTOCOL };
   }
 
   #setState(state: number): void {
@@ -142,20 +144,32 @@ export class ThreadsPortal<F extends PortalFunctions> implements contract.Thread
 
   /** Replies to calls that were posted before the other thread saw that the portal is closing. */
   #answerTheLast(connection: Connection): void {
-    for (
-      let next = receiveMessageOnPort(connection.port);
-      next !== undefined;
-      next = receiveMessageOnPort(connection.port)
-    ) {
-      this.#receive(connection, next.message as PortalRequest);
-    }
+    takeMessages(
+      connection.port,
+      (message) => {
+        this.#receive(connection, message);
+      },
+      () => {
+        connection.reply({ id: 0, status: 'unread' });
+      },
+    );
   }
 
-  #receive(connection: Connection, request: PortalRequest): void {
+  #receive(connection: Connection, request: unknown): void {
+    if (!isRequest(request) || (request.type === 'call' && connection.calls.has(request.id))) {
+      if (!connection.hasWarned) warnOfStray();
+      connection.hasWarned = true;
+      return;
+    }
     if (request.type === 'ping') return;
     if (request.type === 'cancel') {
       const call = connection.calls.get(request.id);
       if (call !== undefined) cancelCall(call);
+      return;
+    }
+    if (request.type === 'unread') {
+      for (const id of request.ids)
+        if (!connection.calls.has(id)) connection.reply({ id, status: 'lost' });
       return;
     }
     const { id, name, mode } = request;
@@ -239,12 +253,12 @@ function callSync(
   fn: (...args: unknown[]) => unknown,
 ): void {
   try {
-    if (fn instanceof AsyncFunction)
+    if (types.isAsyncFunction(fn))
       throw new TypeError(
         `"${name}" is an async function: call it with runCoroutine or runCoroutineSoon`,
       );
     const value = fn(...args);
-    if (value instanceof Promise) {
+    if (types.isPromise(value)) {
       // The call has begun: its failure must not become an unhandled rejection.
       value.catch(() => undefined);
       throw new TypeError(
@@ -259,8 +273,7 @@ function callSync(
 
 /** The caller has cancelled its promise: only a process warning can report the error. */
 function reportDropped(name: string, error: unknown): void {
-  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  warn(`A cancelled portal call of "${name}" failed: ${reason}`, {
+  warn(`A cancelled portal call of "${name}" failed: ${textOf(error)}`, {
     code: 'SOCKSCOPE_PORTAL',
   });
 }

@@ -1,5 +1,9 @@
+/** By it one copy of the library knows what another copy has made. */
+const MOVED = Symbol.for('sockscope.transferResult');
+
 /** A result, and the parts of it that are moved to the calling thread instead of copied. */
 export class Moved {
+  readonly [MOVED] = true;
   readonly value: unknown;
   readonly transfer: readonly unknown[];
 
@@ -18,4 +22,9 @@ export class Moved {
  */
 export function transferResult<R>(value: R, transfer: readonly unknown[]): R {
   return new Moved(value, transfer) as unknown as R;
+}
+
+/** Whether a value came out of `transferResult`, of this copy of the library or of another one. */
+export function isMoved(value: unknown): value is Moved {
+  return typeof value === 'object' && value !== null && MOVED in value;
 }

@@ -2,7 +2,7 @@ import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { UnsupportedOperationError } from '../errors';
 import { type Encoded, encodeThrown } from './error-codec';
 import type { ThreadCall } from './thread-function';
-import { Moved } from './transfer';
+import { isMoved } from './transfer';
 
 /** The outcome of a call in a thread. */
 export type ThreadResult =
@@ -24,8 +24,7 @@ export default async function callInThread({ module, name, args }: ThreadCall): 
     const fn = known.get(key) ?? findExport(await load(module), name, module);
     known.set(key, fn);
     const value = await fn(...args);
-    if (value instanceof Moved)
-      return withTransfer({ ok: true, value: value.value }, value.transfer);
+    if (isMoved(value)) return withTransfer({ ok: true, value: value.value }, value.transfer);
     result = { ok: true, value };
   } catch (error) {
     result = { ok: false, thrown: encodeThrown(error) };
@@ -37,11 +36,12 @@ async function load(module: string): Promise<Record<string, unknown>> {
   try {
     return (await import(module)) as Record<string, unknown>;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    // A module may throw anything.
+    const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
     // Node's message names the file, and not the remedy.
-    if (code !== 'ERR_UNKNOWN_FILE_EXTENSION' || !/"\.[mc]?ts"/.test(message)) throw error;
+    if (code !== 'ERR_UNKNOWN_FILE_EXTENSION' || !/"\.[mc]?ts"/.test(String(message))) throw error;
     throw new UnsupportedOperationError(
-      `This Node.js (${process.version}) loads no TypeScript modules (22.18 and later do): ${message}. Give the compiled module, or a loader to this process`,
+      `This Node.js (${process.version}) loads no TypeScript modules (22.18 and later do): ${String(message)}. Give the compiled module, or a loader to this process`,
       { cause: error },
     );
   }

@@ -56,4 +56,25 @@ describe.each(['native', 'node'] as const)('the threads of the %s backend', (nam
     `);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'b\n', stderr: '' });
   });
+
+  it('reject the calls that wait for a thread that cannot start', async () => {
+    const failing = `data:text/javascript,${encodeURIComponent(
+      "import { isMainThread } from 'node:worker_threads'; if (!isMainThread) throw new Error('planted');",
+    )}`;
+    const { code, stdout, stderr } = await runCode(
+      `
+      import { newBuiltinBackend } from 'sockscope';
+      const backend = newBuiltinBackend('${name}');
+      const call = () => backend.runInThread({ module: 'node:path', name: 'basename' }, ['a/b']);
+      for (const { reason } of await Promise.allSettled([call(), call()])) console.log(reason.message);
+      console.log((await call().catch((error) => error)).message);
+      `,
+      { execArgv: ['--import', failing] },
+    );
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: 'planted\nplanted\nplanted\n',
+      stderr: '',
+    });
+  });
 });
