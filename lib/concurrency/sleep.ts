@@ -89,9 +89,15 @@ export class YieldQueue {
     this.#isScheduled = false;
     // The alarm may come after this callback. A deadline that passed meanwhile takes effect now.
     this.#deadlines.expire();
-    beginTurn();
     const waiting = this.#waiting;
     this.#waiting = new WaitQueue();
-    for (let next = waiting.shift(); next !== null; next = waiting.shift()) next.settle();
+    // A tick that a microtask queues comes when all of them have run: those of the tasks that were
+    // deferred, too.
+    if (beginTurn()) queueMicrotask(() => process.nextTick(settleAll, waiting));
+    else settleAll(waiting);
   };
+}
+
+function settleAll(waiting: WaitQueue<void>): void {
+  for (let next = waiting.shift(); next !== null; next = waiting.shift()) next.settle();
 }

@@ -82,7 +82,12 @@ export abstract class Operation<T> implements PendingOperation {
   settleInTurn(value: T): void {
     const { scope } = this;
     this.leave();
-    this.#resolve(spendStep() ? value : new Yielding(value).begin(scope));
+    if (spendStep()) this.#resolve(value);
+    else {
+      new Yielding(scope, () => {
+        this.#resolve(value);
+      });
+    }
   }
 
   /** As `settleInTurn`, but rejects. An error with its stack costs as much as a system call. */
@@ -90,7 +95,11 @@ export abstract class Operation<T> implements PendingOperation {
     const { scope } = this;
     this.leave();
     if (spend()) this.#reject(reason);
-    else this.#resolve(new YieldingFailure(reason).begin(scope));
+    else {
+      new Yielding(scope, () => {
+        this.#reject(reason);
+      });
+    }
   }
 
   /** Rejects with a cancellation: the operation had no effect. Never throws or calls user code. */
@@ -123,40 +132,35 @@ export function markHandled(promise: Promise<unknown>): void {
  * budget is spent. It stays in its scope until then, so that a bootstrap waits for the task. A
  * cancellation has no effect any more: the task feels it at its next checkpoint.
  */
-class Yielding<T> extends Operation<T> implements Deferred {
-  protected readonly outcome: unknown;
+class Yielding implements PendingOperation, Deferred {
+  previous: PendingOperation | null = null;
+  next: PendingOperation | null = null;
+  scope: WaitScope | null = null;
+  readonly #end: () => void;
 
-  constructor(outcome: unknown) {
-    super();
-    this.outcome = outcome;
-  }
-
-  begin(scope: WaitScope | undefined | null): Promise<T> {
-    this.enter(scope ?? undefined);
+  /** @param end settles the promise that the task waits for */
+  constructor(scope: WaitScope | undefined | null, end: () => void) {
+    this.#end = end;
+    if (scope !== undefined && scope !== null) {
+      this.scope = scope;
+      scope.link(this);
+    }
     defer(this);
-    return this.promise;
   }
 
   resume(): void {
-    this.settle(this.outcome as T);
+    this.cancel();
+    this.#end();
   }
 
-  override cancel(): void {
-    this.leave();
-  }
-
-  protected withdraw(): void {
-    // It waits for nothing but the next turn.
+  cancel(): void {
+    const { scope } = this;
+    this.scope = null;
+    scope?.unlink(this);
   }
 
   describe(): string {
     return 'yield';
-  }
-}
-
-class YieldingFailure extends Yielding<never> {
-  override resume(): void {
-    this.fail(this.outcome);
   }
 }
 
@@ -165,12 +169,25 @@ class YieldingFailure extends Yielding<never> {
  * if the turn's budget is spent, resolves in the next turn.
  */
 export function resolved<T>(value: T): Promise<T> {
-  return spendStep() ? Promise.resolve(value) : new Yielding<T>(value).begin(currentScope());
+  return spendStep() ? Promise.resolve(value) : resolvedLater(value);
+}
+
+function resolvedLater<T>(value: T): Promise<T> {
+  return new Promise((resolve) => {
+    new Yielding(currentScope(), () => {
+      resolve(value);
+    });
+  });
 }
 
 /** As `resolved`, for a checkpoint that rejects at once. Charges as much as a system call. */
 export function rejected(reason: unknown): Promise<never> {
-  return spend() ? Promise.reject(reason) : new YieldingFailure(reason).begin(currentScope());
+  if (spend()) return Promise.reject(reason);
+  return new Promise((_resolve, reject) => {
+    new Yielding(currentScope(), () => {
+      reject(reason);
+    });
+  });
 }
 
 /**
@@ -182,7 +199,7 @@ export function inTurn<T>(running: Promise<T>): Promise<T> {
 }
 
 function calledInTurn<T>(value: T): T | Promise<T> {
-  return spend() ? value : new Yielding<T>(value).begin(currentScope());
+  return spend() ? value : resolvedLater(value);
 }
 
 /** A promise that rejects with the cancellation of `scope`, and never as an unhandled rejection. */

@@ -64,12 +64,14 @@ function scheduleTurn(): void {
 
 /**
  * A new turn of the event loop has come: what was deferred to it goes on, and the budget is full
- * again. A yield calls this before it ends, since what was deferred was ready before.
+ * again. Yields call this before they end, since what was deferred was ready before them.
+ * @returns whether anything was deferred
  */
-export function beginTurn(): void {
+export function beginTurn(): boolean {
   const operations = deferred;
   // An operation that defers itself again waits for the turn after this one.
   deferred = [];
   renew();
   for (const operation of operations) operation.resume();
+  return operations.length > 0;
 }

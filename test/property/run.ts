@@ -4,6 +4,7 @@ import type { CancelScope, TimeoutScope } from '#lib/contract/scopes';
 import type { Task, TaskGroup } from '#lib/contract/tasks';
 import { getEventListeners } from 'node:events';
 import { contextStorage } from '#lib/waiting/context';
+import { spendStep } from '#lib/waiting/turn-budget';
 import { ConcurrencyBackend } from '#lib/concurrency/backend';
 import { formatTaskTree } from '#lib/concurrency/task-tree';
 import { CancelledError, InvalidStateError, TimeoutError } from '#lib/errors';
@@ -34,8 +35,11 @@ type AnyScope = CancelScope | TimeoutScope;
 /** More events than a program that ends can cause. */
 const LONGEST_TRACE = 20_000;
 
-/** Runs the program by the library, on a virtual clock, and returns the observations. */
-export async function run(program: Program): Promise<Run> {
+/**
+ * Runs the program by the library, on a virtual clock, and returns the observations. With a `spent`
+ * budget, each checkpoint that need not wait yields: that must make no difference to the model.
+ */
+export async function run(program: Program, budget: 'full' | 'spent'): Promise<Run> {
   const complaints: string[] = [];
   const onUnhandled = (reason: unknown): void => {
     complaints.push(`unhandled rejection: ${String(reason)}`);
@@ -43,7 +47,7 @@ export async function run(program: Program): Promise<Run> {
   process.on('unhandledRejection', onUnhandled);
   try {
     const clock = new WatchedClock();
-    const runner = new Runner(new ConcurrencyBackend({ clock }), complaints);
+    const runner = new Runner(new ConcurrencyBackend({ clock }), complaints, budget === 'spent');
     let seen = Infinity;
     void runner.run(program).then(() => {
       seen = runner.trace.length;
@@ -69,6 +73,7 @@ class Runner {
   readonly trace: TraceEvent[] = [];
   readonly #backend: ConcurrencyBackend;
   readonly #complaints: string[];
+  readonly #isSpent: boolean;
   readonly #scopes = new Map<number, AnyScope>();
   readonly #groups = new Map<number, TaskGroup>();
   readonly #tasks = new Map<number, Task<unknown>>();
@@ -88,8 +93,9 @@ class Runner {
   /** The task tree before the run, which shows programs that are stuck. */
   readonly #others = formatTaskTree();
 
-  constructor(backend: ConcurrencyBackend, complaints: string[]) {
+  constructor(backend: ConcurrencyBackend, complaints: string[], isSpent: boolean) {
     this.#backend = backend;
+    this.#isSpent = isSpent;
     this.#complaints = complaints;
     this.#events = Array.from({ length: EVENTS }, () => backend.createEvent());
     const locks = LOCKS.map((kind) =>
@@ -253,6 +259,7 @@ class Runner {
   }
 
   async #statement(one: Statement, task: string): Promise<void> {
+    if (this.#isSpent) spendTheTurn();
     const backend = this.#backend;
     const see = (what: string): void => {
       this.#see(task, one.id, what);
@@ -522,4 +529,9 @@ class Runner {
         return error;
     }
   }
+}
+
+function spendTheTurn(): void {
+  let hasSome = true;
+  while (hasSome) hasSome = spendStep();
 }
