@@ -17,6 +17,17 @@ export type Gathered<T extends readonly (() => Awaitable<unknown>)[]> = {
  * A *checkpoint* is a call that waits or may wait. It rejects with CancelledError if a cancel scope
  * around it is cancelled, before it starts (even if it would not have waited) or while it waits,
  * and then it had no effect. Misuse rejects from an async method and throws from a sync one.
+ *
+ * A checkpoint that need not wait (a free lock, an event that is set, data that has arrived, a call
+ * that rejects at once) takes effect at the call, and settles at once. After about a millisecond of
+ * such checkpoints in one turn of the event loop, the next one settles in the next turn instead, so
+ * that no loop of them keeps timers, I/O and other tasks waiting. A cancellation that comes in
+ * between takes nothing back: it is felt at the next checkpoint. Other calls that settle at once,
+ * like `run` of a group without tasks, yield in the same way.
+ *
+ * A checkpoint belongs to the scope in whose context it is called. Code that was started in a scope
+ * that was cancelled stays cancelled after the scope has ended. What is only created in a scope,
+ * and outlives it, as a pool or a cache, is to be made in `outsideOfScopes`.
  */
 export interface Concurrency {
   /**

@@ -35,7 +35,7 @@ export interface ILock {
 
 /** Something that happens once, and that any number of tasks of one thread can wait for. */
 export interface IEvent {
-  /** A checkpoint: waits until `set()` has been called; returns at once if it has. */
+  /** A checkpoint: waits until `set()` has been called; need not wait if it has. */
   wait(): Promise<void>;
   /**
    * Marks the event as happened and wakes all waiting tasks, in the order in which they came. A
