@@ -95,11 +95,16 @@ export interface NativeBinding {
   shutdown(fd: number, how: number): number;
   getsockname(fd: number, out: Uint8Array): number;
   getpeername(fd: number, out: Uint8Array): number;
-  /** `result` gets [value]. */
+  /** `result` gets [value]. UV_EINVAL for SO_GET_FILTER, which is a list of instructions. */
   getsockoptInt(fd: number, level: number, option: number, result: Int32Array): number;
-  /** Returns the number of bytes that the kernel wrote into `out`. */
+  /**
+   * Returns the number of bytes that were written into `out`, of which the first 64 KiB are used at
+   * most. The kernel does not see what `out` held before. SO_GET_FILTER has bytes here, too, and
+   * not instructions.
+   */
   getsockoptBytes(fd: number, level: number, option: number, out: Uint8Array): number;
   setsockoptInt(fd: number, level: number, option: number, value: number): number;
+  /** UV_ENOTSUP for an option whose value holds addresses that the kernel writes to. */
   setsockoptBytes(fd: number, level: number, option: number, value: Bytes): number;
 
   // Bytes. The result is a count.

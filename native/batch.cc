@@ -73,7 +73,8 @@ napi_value JsSendMmsg(napi_env env, napi_callback_info info) {
   const int fd = args.Int(0);
   const View name = args.BytesOrNull(3);
   const size_t name_length = args.Size(4);
-  if (!args.ok() || name_length > name.length) return Number(env, UV_EINVAL);
+  if (!args.ok() || name_length > name.length || name_length > INT32_MAX)
+    return Number(env, UV_EINVAL);
   BatchMessage messages[kMaxBatch];
   iovec vectors[kMaxBatch];
   memset(messages, 0, count * sizeof(messages[0]));

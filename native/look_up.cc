@@ -97,7 +97,7 @@ LookUp* LookUp::NewName(const void* address, size_t length, int flags) {
     Free(look_up);
     return nullptr;
   }
-  memcpy(&look_up->address, address, length);
+  if (length > 0) memcpy(&look_up->address, address, length);
   look_up->address_length = static_cast<socklen_t>(length);
   look_up->flags = flags;
   return look_up;

@@ -21,6 +21,19 @@ constexpr size_t kMaxTransfer = 0x7ffff000;
 
 size_t Capped(size_t length) { return length < kMaxTransfer ? length : kMaxTransfer; }
 
+// The length of the name in the caller's memory. The kernel returns the whole length of a name that
+// it had to cut.
+int32_t NameLength(const msghdr& message, const View& name) {
+  return static_cast<int32_t>(message.msg_namelen < name.length ? message.msg_namelen
+                                                                : name.length);
+}
+
+bool Overlap(const View& a, const View& b) {
+  const uintptr_t from_a = reinterpret_cast<uintptr_t>(a.data);
+  const uintptr_t from_b = reinterpret_cast<uintptr_t>(b.data);
+  return a.length > 0 && b.length > 0 && from_a < from_b + b.length && from_b < from_a + a.length;
+}
+
 // The iovecs of one recvmsg(2) or sendmsg(2), on the stack: the non-empty views of a list, after
 // the first `skip` bytes of all.
 class Gather {
@@ -121,7 +134,7 @@ napi_value JsRecvFrom(napi_env env, napi_callback_info info) {
   const ssize_t received = PlatformRecvMsg(fd, &message, 0);
   if (received == -1) return Number(env, -errno);
   result[0] = message.msg_flags;
-  result[1] = static_cast<int32_t>(message.msg_namelen);
+  result[1] = NameLength(message, name);
   return Number(env, static_cast<int32_t>(received));
 }
 
@@ -131,7 +144,8 @@ napi_value JsSendTo(napi_env env, napi_callback_info info) {
   const View buffer = args.Bytes(1);
   const View name = args.Bytes(2);
   const size_t name_length = args.Size(3);
-  if (!args.ok() || name_length > name.length) return Number(env, UV_EINVAL);
+  if (!args.ok() || name_length > name.length || name_length > INT32_MAX)
+    return Number(env, UV_EINVAL);
   const sockaddr* address = reinterpret_cast<const sockaddr*>(name.data);
   const socklen_t address_length = static_cast<socklen_t>(name_length);
   const size_t size = Capped(buffer.length);
@@ -149,7 +163,8 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   const View control = args.BytesOrNull(3);
   int32_t* result = args.Numbers<int32_t>(4, 3);
   const int flags = args.Int(5);
-  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX)
+  // The kernel writes the name last: in the memory of the control messages, it would change fds.
+  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX || Overlap(name, control))
     return Number(env, UV_EINVAL);
   msghdr message = {};
   gather.Describe(&message);
@@ -162,7 +177,7 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   const size_t control_length = control.length == 0 ? 0 : message.msg_controllen;
   if (control_length > 0) OwnReceivedFds(args.data<EnvState>(), control.data, control_length);
   result[0] = message.msg_flags;
-  result[1] = static_cast<int32_t>(message.msg_namelen);
+  result[1] = NameLength(message, name);
   result[2] = static_cast<int32_t>(control_length);
   return Number(env, static_cast<int32_t>(received));
 }
@@ -177,8 +192,8 @@ napi_value JsSendMsg(napi_env env, napi_callback_info info) {
   const View control = args.BytesOrNull(5);
   const size_t control_length = args.Size(6);
   const int flags = args.Int(7);
-  if (!args.ok() || name_length > name.length || control_length > control.length ||
-      control_length > INT32_MAX) {
+  if (!args.ok() || name_length > name.length || name_length > INT32_MAX ||
+      control_length > control.length || control_length > INT32_MAX) {
     return Number(env, UV_EINVAL);
   }
   msghdr message = {};

@@ -34,6 +34,13 @@ int32_t PlatformPeerCredentials(int fd, int32_t out[3]);
 // [bytes unread, bytes unsent]; -1 for a value that the platform does not tell.
 int32_t PlatformQueueSizes(int fd, int32_t out[2]);
 
+// The unit, in bytes, in which getsockopt(2) takes and returns the length of an option: 8 for a
+// list of instructions of 8 bytes, 1 for all other options.
+size_t PlatformOptionUnit(int level, int option);
+// Whether the value that setsockopt(2) gets for this option holds addresses that the kernel writes
+// to. JavaScript has no memory with a known address, so it has no use for such an option.
+bool PlatformOptionHoldsAddress(int level, int option);
+
 // recvmsg(2), but received fds are close-on-exec.
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags);
 

@@ -98,16 +98,25 @@ int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
   return 0;
 }
 
+size_t PlatformOptionUnit(int, int) { return 1; }
+
+bool PlatformOptionHoldsAddress(int, int) { return false; }
+
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
   const ssize_t received = Retry([&] { return recvmsg(fd, message, flags); });
   if (received == -1) return -1;
   for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr;
        control = CMSG_NXTHDR(message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    // The length of a truncated message may reach beyond the memory.
+    const uint8_t* data = CMSG_DATA(control);
+    const uint8_t* end = static_cast<uint8_t*>(message->msg_control) + message->msg_controllen;
+    const size_t room = data < end ? static_cast<size_t>(end - data) : 0;
+    const size_t length = control->cmsg_len < CMSG_LEN(0) ? 0 : control->cmsg_len - CMSG_LEN(0);
+    const size_t count = (length < room ? length : room) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
       int received_fd = -1;
-      memcpy(&received_fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+      memcpy(&received_fd, data + i * sizeof(int), sizeof(int));
       ioctl(received_fd, FIOCLEX);
     }
   }

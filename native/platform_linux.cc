@@ -1,6 +1,8 @@
 #ifdef __linux__
 
+#include <linux/filter.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -61,6 +63,35 @@ int32_t PlatformQueueSizes(int fd, int32_t out[2]) {
     }
   }
   return 0;
+}
+
+size_t PlatformOptionUnit(int level, int option) {
+  return level == SOL_SOCKET && option == SO_GET_FILTER ? sizeof(sock_filter) : 1;
+}
+
+bool PlatformOptionHoldsAddress(int level, int option) {
+  // By number: the headers that define the names are not installed everywhere, and some of them do
+  // not compile as C++.
+  constexpr struct {
+    int level;
+    int option;
+  } kOptions[] = {
+      // The kernel writes the old counters to an address: IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE,
+      // ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES.
+      {IPPROTO_IP, 64},
+      {IPPROTO_IPV6, 64},
+      {IPPROTO_IP, 96},
+      {IPPROTO_IP, 128},
+      // A handle of shared memory: RDS_GET_MR and RDS_GET_MR_FOR_DEST of SOL_RDS.
+      {276, 2},
+      {276, 7},
+      // Every packet from then on: XDP_UMEM_REG of SOL_XDP.
+      {283, 4},
+  };
+  for (const auto& known : kOptions) {
+    if (known.level == level && known.option == option) return true;
+  }
+  return false;
 }
 
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {

@@ -20,7 +20,7 @@ napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
   const int fd = args.Int(0);
   const View name = args.Bytes(1);
   const size_t length = args.Size(2);
-  if (!args.ok() || length > name.length) return Number(env, UV_EINVAL);
+  if (!args.ok() || length > name.length || length > INT32_MAX) return Number(env, UV_EINVAL);
   return Number(env, Result(Retry([&] {
                   return call(fd, reinterpret_cast<const sockaddr*>(name.data),
                               static_cast<socklen_t>(length));
@@ -36,7 +36,8 @@ napi_value ReadAddress(napi_env env, napi_callback_info info, Call call) {
   if (!args.ok() || out.length < sizeof(sockaddr_storage)) return Number(env, UV_EINVAL);
   socklen_t length = sizeof(sockaddr_storage);
   if (call(fd, reinterpret_cast<sockaddr*>(out.data), &length) == -1) return Number(env, -errno);
-  return Number(env, static_cast<int32_t>(length));
+  // The kernel returns the whole length of an address that it had to cut.
+  return Number(env, static_cast<int32_t>(length < out.length ? length : out.length));
 }
 
 napi_value JsSocket(napi_env env, napi_callback_info info) {

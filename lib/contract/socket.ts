@@ -109,14 +109,17 @@ export interface Socket extends Disposable {
   sendmsg(buffers: readonly Bytes[], options?: SendMessageOptions): number | null;
   /**
    * getsockopt(2): the option as a C int; with `length`, the option's bytes, as many as the kernel
-   * wrote.
-   * @throws ENOPROTOOPT
+   * wrote. `length` is in bytes for every option, also for SO_GET_FILTER, where the kernel counts
+   * instructions. An option that reads its buffer first finds zeroes there, so that it cannot be
+   * told where to write.
+   * @throws ENOPROTOOPT; EINVAL for SO_GET_FILTER without a `length` that the filter fits into
    */
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Uint8Array;
   /**
    * setsockopt(2). A number is a C int, signed or unsigned: -1 and 0xffffffff are the same bits.
-   * @throws ENOPROTOOPT, EINVAL, EPERM
+   * @throws ENOPROTOOPT, EINVAL, EPERM; ENOTSUP for an option whose value holds addresses that the
+   *   kernel would write to (the tables of iptables, the memory of XDP)
    */
   setsockopt(level: number, option: number, value: number | boolean | Bytes): void;
   /** getsockname(2); '' for an unnamed Unix socket. */
