@@ -35,13 +35,21 @@ class SocketType {
 }
 
 const types: SocketType[] = [];
+/**
+ * More than the types that a program uses. The sockets in control messages may be of any type: a
+ * sender must not make the list long, and every search in it slow.
+ */
+const MAX_SHARED_TYPES = 64;
 
 /** All sockets of one type share one object: there are few types, and many sockets. */
 export function socketType(family: number, type: number, protocol: number): SocketType {
   let found = types.find(
     (known) => known.family === family && known.type === type && known.protocol === protocol,
   );
-  if (found === undefined) types.push((found = new SocketType(family, type, protocol)));
+  if (found === undefined) {
+    found = new SocketType(family, type, protocol);
+    if (types.length < MAX_SHARED_TYPES) types.push(found);
+  }
   return found;
 }
 

@@ -139,3 +139,12 @@ describe('Descriptor', () => {
     }
   });
 });
+
+it('sockets of a few types share their types, and types beyond that number are not kept', () => {
+  const first = socketType(AF_INET, SOCK_STREAM, 1000);
+  expect(socketType(AF_INET, SOCK_STREAM, 1000)).toBe(first);
+  for (let protocol = 1001; protocol < 1200; protocol++)
+    expect(socketType(AF_INET, SOCK_STREAM, protocol).protocol).toBe(protocol);
+  expect(socketType(AF_INET, SOCK_STREAM, 1000)).toBe(first);
+  expect(socketType(AF_INET, SOCK_STREAM, 1199)).not.toBe(socketType(AF_INET, SOCK_STREAM, 1199));
+});
