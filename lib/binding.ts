@@ -113,13 +113,14 @@ export interface NativeBinding {
   send(fd: number, buffer: Bytes, offset: number, flags: number): number;
   /**
    * recvmsg(2) of one buffer, without control messages: half the cost of a list. `result` gets
-   * [msg_flags, msg_namelen]; `name` may be null.
+   * [msg_flags, msg_namelen]; `name` may be null, and has limits.sockaddrMax bytes otherwise.
    */
   recvfrom(fd: number, buffer: Bytes, name: Uint8Array | null, result: Int32Array): number;
   /** Sends `buffer` to an address. */
   sendto(fd: number, buffer: Bytes, name: Uint8Array, nameLength: number): number;
   /**
-   * recvmsg(2): scatters into the first IOV_MAX of `buffers`. `name` and `control` may be null.
+   * recvmsg(2): scatters into the first IOV_MAX of `buffers`. `name` is that of `recvfrom`;
+   * `control`, which must not overlap it, may be null, too.
    * `result` gets [msg_flags, msg_namelen, msg_controllen]. Received fds are close-on-exec, and the
    * environment owns them until `decodeControl` reads their message.
    */
@@ -186,7 +187,10 @@ export interface NativeBinding {
   // Control messages. Native code reads and writes them, because their layout is the platform's.
   /** Returns CMSG_SPACE(length). */
   controlSpace(length: number): number;
-  /** Writes one message at `offset`, and returns the offset after it, or UV_ENOBUFS. */
+  /**
+   * Writes one message at `offset`, and returns the offset after it, or UV_ENOBUFS. UV_EINVAL if
+   * `data` overlaps `out`.
+   */
   encodeControl(out: Uint8Array, offset: number, level: number, type: number, data: Bytes): number;
   /**
    * Reads the message at `offset`: `fields` gets [level, type, data offset, data length]. Returns

@@ -77,7 +77,7 @@ napi_value JsEncodeControl(napi_env env, napi_callback_info info) {
   const int level = args.Int(2);
   const int type = args.Int(3);
   const View data = args.Bytes(4);
-  if (!args.ok() || offset > INT32_MAX - kMaxData || data.length > kMaxData)
+  if (!args.ok() || offset > INT32_MAX - kMaxData || data.length > kMaxData || Overlap(out, data))
     return Number(env, UV_EINVAL);
   const size_t space = CMSG_SPACE(data.length);
   if (offset > out.length || space > out.length - offset) return Number(env, UV_ENOBUFS);

@@ -17,6 +17,14 @@ struct View {
   size_t length = 0;
 };
 
+// Whether two views have memory in common: a function that copies between them, or that fills both,
+// refuses them then.
+inline bool Overlap(const View& a, const View& b) {
+  const uintptr_t from_a = reinterpret_cast<uintptr_t>(a.data);
+  const uintptr_t from_b = reinterpret_cast<uintptr_t>(b.data);
+  return a.length > 0 && b.length > 0 && from_a < from_b + b.length && from_b < from_a + a.length;
+}
+
 // The elements of an Int32Array or Uint32Array.
 template <typename T>
 struct Fields {

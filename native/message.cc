@@ -21,17 +21,10 @@ constexpr size_t kMaxTransfer = 0x7ffff000;
 
 size_t Capped(size_t length) { return length < kMaxTransfer ? length : kMaxTransfer; }
 
-// The length of the name in the caller's memory. The kernel returns the whole length of a name that
-// it had to cut.
-int32_t NameLength(const msghdr& message, const View& name) {
-  return static_cast<int32_t>(message.msg_namelen < name.length ? message.msg_namelen
-                                                                : name.length);
-}
-
-bool Overlap(const View& a, const View& b) {
-  const uintptr_t from_a = reinterpret_cast<uintptr_t>(a.data);
-  const uintptr_t from_b = reinterpret_cast<uintptr_t>(b.data);
-  return a.length > 0 && b.length > 0 && from_a < from_b + b.length && from_b < from_a + a.length;
+// Whether a name fits, whatever its family: the kernel would cut it, and return its whole length.
+// The empty view is for no name.
+bool HoldsName(const View& name) {
+  return name.length == 0 || (name.length >= sizeof(sockaddr_storage) && name.length <= INT32_MAX);
 }
 
 // The iovecs of one recvmsg(2) or sendmsg(2), on the stack: the non-empty views of a list, after
@@ -123,18 +116,18 @@ napi_value JsRecvFrom(napi_env env, napi_callback_info info) {
   const View buffer = args.Bytes(1);
   const View name = args.BytesOrNull(2);
   int32_t* result = args.Numbers<int32_t>(3, 2);
-  if (!args.ok() || name.length > INT32_MAX) return Number(env, UV_EINVAL);
+  if (!args.ok() || !HoldsName(name)) return Number(env, UV_EINVAL);
   // recvmsg(2), because recvfrom(2) does not say that a datagram was truncated.
   iovec vector = {buffer.data, Capped(buffer.length)};
   msghdr message = {};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  message.msg_name = name.data;
+  message.msg_name = name.length == 0 ? nullptr : name.data;
   message.msg_namelen = static_cast<socklen_t>(name.length);
   const ssize_t received = PlatformRecvMsg(fd, &message, 0);
   if (received == -1) return Number(env, -errno);
   result[0] = message.msg_flags;
-  result[1] = NameLength(message, name);
+  result[1] = static_cast<int32_t>(message.msg_namelen);
   return Number(env, static_cast<int32_t>(received));
 }
 
@@ -164,11 +157,11 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   int32_t* result = args.Numbers<int32_t>(4, 3);
   const int flags = args.Int(5);
   // The kernel writes the name last: in the memory of the control messages, it would change fds.
-  if (!args.ok() || name.length > INT32_MAX || control.length > INT32_MAX || Overlap(name, control))
+  if (!args.ok() || !HoldsName(name) || control.length > INT32_MAX || Overlap(name, control))
     return Number(env, UV_EINVAL);
   msghdr message = {};
   gather.Describe(&message);
-  message.msg_name = name.data;
+  message.msg_name = name.length == 0 ? nullptr : name.data;
   message.msg_namelen = static_cast<socklen_t>(name.length);
   message.msg_control = control.length == 0 ? nullptr : control.data;
   message.msg_controllen = static_cast<decltype(message.msg_controllen)>(control.length);
@@ -177,7 +170,7 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   const size_t control_length = control.length == 0 ? 0 : message.msg_controllen;
   if (control_length > 0) OwnReceivedFds(args.data<EnvState>(), control.data, control_length);
   result[0] = message.msg_flags;
-  result[1] = NameLength(message, name);
+  result[1] = static_cast<int32_t>(message.msg_namelen);
   result[2] = static_cast<int32_t>(control_length);
   return Number(env, static_cast<int32_t>(received));
 }

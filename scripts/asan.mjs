@@ -77,6 +77,7 @@ run(
       ? tests
       : [
           'test/native',
+          'test/long/native-calls.test.ts',
           ...['teardown', 'resolver', 'loading', 'limits'].map(
             (name) => `test/process/native-${name}`,
           ),

@@ -89,6 +89,16 @@ describe('encodeControl and decodeControl', () => {
     expect(out.filter((byte, i) => byte !== 0 && i !== length)).toHaveLength(0);
   });
 
+  it('encodeControl refuses data in the memory that it writes to', () => {
+    const out = new Uint8Array(128).fill(7);
+    expect(outcome(native.encodeControl(out, 0, 1, 1, out.subarray(20, 30)))).toBe('EINVAL');
+    expect(outcome(native.encodeControl(out.subarray(0, 64), 0, 1, 1, out.subarray(60)))).toBe(
+      'EINVAL',
+    );
+    expect(out.every((byte) => byte === 7)).toBe(true);
+    ok(native.encodeControl(out.subarray(0, 64), 0, 1, 1, out.subarray(64, 70)));
+  });
+
   it('encodeControl writes nothing that does not fit', () => {
     const out = new Uint8Array(native.controlSpace(4)).fill(0xee);
     const data = new Uint8Array(5 + native.controlSpace(0));

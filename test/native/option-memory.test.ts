@@ -223,18 +223,24 @@ describe.runIf(process.platform === 'linux')('the length of an address', () => {
     expect(native.getsockname(left, out)).toBe(limits.unixPathOffset + limits.unixPathMax);
     expect(native.getpeername(left, out)).toBe(limits.unixPathOffset + limits.unixPathMax);
     const result = new Int32Array(3);
-    for (const length of [0, 1, 3, 20, limits.sockaddrMax]) {
+    const longest = limits.unixPathOffset + limits.unixPathMax;
+    const byte = new Uint8Array(1);
+    for (const length of [0, 1, 3, 20, 127, limits.sockaddrMax, 200]) {
+      // Of no length: for no name.
+      const fits = length === 0 || length >= limits.sockaddrMax;
       for (const call of ['recvfrom', 'recvmsg'] as const) {
         ok(native.send(left, Buffer.from('x'), 0, 0));
         const guarded = new Guarded(length);
-        const byte = new Uint8Array(1);
+        result.fill(-1);
         const count =
           call === 'recvfrom'
             ? native.recvfrom(right, byte, guarded.view, result)
             : native.recvmsg(right, [byte], guarded.view, null, result, 0);
-        expect(count).toBe(1);
-        expect(result[1], call).toBe(Math.min(length, limits.unixPathOffset + limits.unixPathMax));
+        expect([count, result[1]], `${call} with ${length} bytes`).toEqual(
+          fits ? [1, length === 0 ? 0 : longest] : [EINVAL, -1],
+        );
         expect(guarded.isIntact).toBe(true);
+        if (!fits) ok(native.recv(right, byte, 0));
       }
     }
   });
