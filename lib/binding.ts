@@ -22,6 +22,8 @@ export type AddrInfoEntry = readonly [
  *   its view, the result is UV_EINVAL, and no system call is made.
  * - `Bytes` arguments are used during the call only. A detached view counts as empty, so callers
  *   check first.
+ * - An array argument holds plain elements. If one is a getter that closes an fd, the result is
+ *   UV_EBADF, and no system call is made.
  * - A socket address is the bytes of its `sockaddr` in a Uint8Array of the caller: encoded once,
  *   used often.
  * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding. The

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "env_state.h"
 #include "export_table.h"
 #include "js.h"
 #include "platform.h"
@@ -65,11 +66,15 @@ napi_value JsSendMmsg(napi_env env, napi_callback_info info) {
   }
   const size_t count = length - first < kMaxBatch ? length - first : kMaxBatch;
   // An element may be a getter, which runs JavaScript. So all elements are read before any memory.
+  const EnvState* state = args.data<EnvState>();
+  const uint32_t releases = state->releases();
   napi_value packets[kMaxBatch];
   for (size_t i = 0; i < count; i++) {
     if (napi_get_element(env, args[1], static_cast<uint32_t>(first + i), &packets[i]) != napi_ok)
       return Number(env, UV_EINVAL);
   }
+  // A getter has closed an fd. It may be the one of this call, and the number another socket's.
+  if (state->releases() != releases) return Number(env, UV_EBADF);
   const int fd = args.Int(0);
   const View name = args.BytesOrNull(3);
   const size_t name_length = args.Size(4);

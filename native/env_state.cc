@@ -78,6 +78,7 @@ int32_t EnvState::Release(int fd) {
   if (!fds_.Owns(fd)) return UV_EBADF;
   UnwatchIfWatched(fd);
   fds_.SetReleased(fd);
+  releases_++;
   return 0;
 }
 

@@ -61,6 +61,9 @@ class EnvState {
   // Stops watching an fd, and forgets it without closing it. UV_EBADF if it is not owned.
   int32_t Release(int fd);
   size_t owned_count() const { return fds_.owned_count(); }
+  // Grows with every fd that is released or closed. JavaScript that ran in the middle of a call may
+  // have closed the fd of that call: then the number may have another owner.
+  uint32_t releases() const { return releases_; }
 
   // The reactor. `OpenReactor` makes it.
   ReactorKind reactor_kind() const { return reactor_kind_; }
@@ -110,6 +113,7 @@ class EnvState {
   size_t open_handles_ = 0;
   // The environment, and the finalizer of the binding. The last one frees the state.
   int owners_ = 1;
+  uint32_t releases_ = 0;
   bool ending_ = false;
 };
 

@@ -34,7 +34,8 @@ class Gather {
   explicit Gather(size_t skip) : skip_(skip) {}
 
   // Adds at most IOV_MAX elements of the array. False if an element is no view. An element may be a
-  // getter, which runs JavaScript: read every other argument after this call.
+  // getter, which runs JavaScript: read every other argument after this call, and make no system
+  // call if an fd was released meanwhile.
   bool AddArray(napi_env env, napi_value array) {
     uint32_t length = 0;
     bool is_array = false;
@@ -150,7 +151,10 @@ napi_value JsSendTo(napi_env env, napi_callback_info info) {
 napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
   Args<6> args(env, info);
   Gather gather(0);
+  const EnvState* state = args.data<EnvState>();
+  const uint32_t releases = state->releases();
   if (!gather.AddArray(env, args[1])) return Number(env, UV_EINVAL);
+  if (state->releases() != releases) return Number(env, UV_EBADF);
   const int fd = args.Int(0);
   const View name = args.BytesOrNull(2);
   const View control = args.BytesOrNull(3);
@@ -178,7 +182,10 @@ napi_value JsRecvMsg(napi_env env, napi_callback_info info) {
 napi_value JsSendMsg(napi_env env, napi_callback_info info) {
   Args<8> args(env, info);
   Gather gather(args.Size(2));
+  const EnvState* state = args.data<EnvState>();
+  const uint32_t releases = state->releases();
   if (!gather.AddArray(env, args[1])) return Number(env, UV_EINVAL);
+  if (state->releases() != releases) return Number(env, UV_EBADF);
   const int fd = args.Int(0);
   const View name = args.BytesOrNull(3);
   const size_t name_length = args.Size(4);
