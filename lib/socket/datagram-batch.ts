@@ -1,11 +1,11 @@
 import { checkBytesList } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
-import { EAGAIN, EINVAL, EIO, EMSGSIZE } from '../errno';
+import { EINVAL, EIO, EMSGSIZE } from '../errno';
 import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
 import { spend } from '../waiting/turn-budget';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
-import { IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { IoOperation, WOULD_BLOCK } from './io-operation';
 import { copyPacket } from './receive-memory';
 
 /**
@@ -55,10 +55,7 @@ function receiveBatch(descriptor: Descriptor, count: number, packets: Uint8Array
     null,
     null,
   );
-  if (received === EAGAIN) {
-    wouldBlock(descriptor, 'read');
-    return false;
-  }
+  if (descriptor.wouldBlock('read', received)) return false;
   if (received < 0) {
     // The kernel reports an error once. It is kept for the next receive, behind the datagrams that
     // came before it.
@@ -127,7 +124,7 @@ export class SendMany extends IoOperation<void> {
     do {
       const run = canSegment(descriptor) ? runLength(packets, this.#sent) : 1;
       const count = run > 1 ? this.#sendRun(run) : this.#sendBatch();
-      if (count === EAGAIN) return wouldBlock(descriptor, 'write');
+      if (descriptor.wouldBlock('write', count)) return WOULD_BLOCK;
       if (count < 0) throw this.#withCount(systemError(count, 'sendmmsg'));
       this.#sent += count;
       if (this.#sent === packets.length) return undefined;

@@ -1,11 +1,11 @@
 import type { Bytes } from '../contract/bytes';
 import type { ReceivedMessage } from '../contract/socket';
-import { EAGAIN, EMSGSIZE } from '../errno';
+import { EMSGSIZE } from '../errno';
 import { systemError } from '../errors';
 import type { Sockaddr } from './address';
 import { closeReceivedFds } from './ancillary';
 import type { Descriptor } from './descriptor';
-import { WOULD_BLOCK, wouldBlock } from './io-operation';
+import { WOULD_BLOCK } from './io-operation';
 import { receiveMessage } from './message';
 import { copyPacket, scratch } from './receive-memory';
 
@@ -79,7 +79,7 @@ export function receiveDatagramMessage(
   const memory = roomForNext(descriptor);
   if (memory === WOULD_BLOCK) return WOULD_BLOCK;
   const message = receiveMessage(descriptor, [memory], ancillaryBufsize, 0);
-  if (message === null) return wouldBlock(descriptor, 'read');
+  if (message === null) return WOULD_BLOCK;
   try {
     checkWhole(descriptor, message.flags);
   } catch (error) {
@@ -95,7 +95,7 @@ function checkWhole(descriptor: Descriptor, flags: number): void {
 }
 
 function receiveFailed(descriptor: Descriptor, code: number): typeof WOULD_BLOCK {
-  if (code === EAGAIN) return wouldBlock(descriptor, 'read');
+  if (descriptor.wouldBlock('read', code)) return WOULD_BLOCK;
   throw systemError(code, 'recvmsg');
 }
 
@@ -122,6 +122,6 @@ export function sendDatagram(
         0,
       );
   if (count >= 0) return undefined;
-  if (count === EAGAIN) return wouldBlock(descriptor, 'write');
+  if (descriptor.wouldBlock('write', count)) return WOULD_BLOCK;
   throw systemError(count, isPlain ? 'send' : 'sendmsg');
 }

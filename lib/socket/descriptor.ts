@@ -1,3 +1,4 @@
+import { EAGAIN } from '../errno';
 import { BusyResourceError, ClosedResourceError, InvalidStateError, systemError } from '../errors';
 import type { IoOperation } from './io-operation';
 import { EXCEPTIONAL, READABLE, type Reactor, reactor, WRITABLE } from './reactor';
@@ -22,6 +23,8 @@ class SocketType {
    * a receive would stop at.
    */
   readonly isTcp: boolean;
+  /** A receive that does not take all that it has room for has drained the kernel's buffer. */
+  readonly endsShort: boolean;
 
   constructor(family: number, type: number, protocol: number) {
     this.family = family;
@@ -31,6 +34,7 @@ class SocketType {
     this.isInet = family === AF_INET || family === AF_INET6;
     this.isStream = type === SOCK_STREAM;
     this.isTcp = this.isInet && this.isStream && (protocol === 0 || protocol === IPPROTO_TCP);
+    this.endsShort = this.isTcp || (this.isInet && !this.isStream);
   }
 }
 
@@ -115,22 +119,43 @@ export class Descriptor {
     return direction === 'read' ? this.#readReady : this.#writeReady;
   }
 
+  // Edge-triggered events announce only what happens next. If readiness ended for a pause, a spent
+  // budget or an error, the next call would wait for an event that has come already. So no method
+  // ends readiness at a caller's word. These three take what the kernel returned, and judge it.
+
   /**
-   * The only place where readiness ends. Edge-triggered events announce only what happens next. So
-   * readiness may end only when a call has shown that the kernel has nothing left now (EAGAIN, or a
-   * short count): otherwise the next call would wait for an event that has come already.
+   * Whether `code`, which a call returned, is EAGAIN. Then readiness ends: the next call in this
+   * direction waits for an event. (EAGAIN of a call with MSG_ERRQUEUE or MSG_OOB speaks of another
+   * queue, and is not for this method.)
    */
-  clearReadiness(direction: Direction): void {
-    if (direction === 'read') this.#readReady = false;
-    else this.#writeReady = false;
+  wouldBlock(direction: Direction, code: number): boolean {
+    if (code !== EAGAIN) return false;
+    this.#endReadiness(direction);
+    return true;
   }
 
   /**
-   * A receive did not fill its buffer: the kernel's buffer is drained. (Not while the state is
-   * exceptional: no event would announce what comes next.)
+   * poll(2) in one direction, without waiting. Returns bits of events, or a negative code. 0 ends
+   * readiness, as EAGAIN does.
    */
-  markDrained(): void {
-    if (!this.exceptional) this.clearReadiness('read');
+  poll(direction: Direction): number {
+    const ready = this.reactor.native.poll(this.fd, direction === 'read' ? READABLE : WRITABLE);
+    if (ready === 0) this.#endReadiness(direction);
+    return ready;
+  }
+
+  /**
+   * A receive returned `count` of the bytes or datagrams that it had `room` for. If that drained
+   * the kernel's buffer, readiness ends, which saves the call that would return EAGAIN. (Not while
+   * the state is exceptional: no event would announce what comes next.)
+   */
+  received(count: number, room: number): void {
+    if (count < room && this.type.endsShort && !this.exceptional) this.#endReadiness('read');
+  }
+
+  #endReadiness(direction: Direction): void {
+    if (direction === 'read') this.#readReady = false;
+    else this.#writeReady = false;
   }
 
   /** An event from the reactor: the waiting operations try again. */

@@ -11,12 +11,6 @@ import type { Descriptor, Direction } from './descriptor';
  */
 export const WOULD_BLOCK = Symbol('would block');
 
-/** The kernel returned EAGAIN: the next call in this direction waits for an event. */
-export function wouldBlock(descriptor: Descriptor, direction: Direction): typeof WOULD_BLOCK {
-  descriptor.clearReadiness(direction);
-  return WOULD_BLOCK;
-}
-
 /**
  * A system call that waits for readiness in one direction of a descriptor. A subclass makes the
  * call in `attempt`, which returns the result, or WOULD_BLOCK, or throws. The attempt is repeated
@@ -95,6 +89,12 @@ export abstract class IoOperation<T> extends Operation<T> {
     if (descriptor.onWriteEnd !== null && this.direction === 'write') descriptor.onWriteEnd();
   }
 
+  /** The reactor cannot watch the descriptor: the code says why. */
+  refused(code: number): void {
+    this.withdraw();
+    this.fail(systemError(code, 'epoll_ctl'));
+  }
+
   /** The descriptor was closed while this waited. The operation has been withdrawn already. */
   abort(reason: ClosedResourceError): void {
     this.fail(reason);
@@ -106,10 +106,7 @@ function awaitEvent(operation: IoOperation<unknown>): void {
   const { reactor } = descriptor;
   const registered = descriptor.slot < 0 ? reactor.register(descriptor) : 0;
   const status = registered < 0 ? registered : reactor.arm(descriptor);
-  if (status < 0) {
-    operation.withdraw();
-    operation.fail(systemError(status, 'epoll_ctl'));
-  }
+  if (status < 0) operation.refused(status);
 }
 
 /**
@@ -122,7 +119,7 @@ export interface IoCall<Argument, Result> {
   readonly name: string;
   /** The system call that waits, for the task tree and for errors. */
   readonly syscall: string;
-  /** Makes the system call: returns its result, or `wouldBlock(…)`, or throws. */
+  /** Makes the system call: returns its result, or WOULD_BLOCK, or throws. */
   readonly attempt: (descriptor: Descriptor, argument: Argument) => Result | typeof WOULD_BLOCK;
 }
 

@@ -35,7 +35,11 @@ export function receiveMessage(
     result,
     flags,
   );
-  if (bytes === EAGAIN) return null;
+  if (bytes === EAGAIN) {
+    // With flags, the call may have asked for another queue: errors, or urgent data.
+    if (flags === 0) descriptor.wouldBlock('read', bytes);
+    return null;
+  }
   if (bytes < 0) throw systemError(bytes, 'recvmsg');
   const [messageFlags = 0, nameLength = 0, controlLength = 0] = result;
   const truncated = (messageFlags & (native.constants['MSG_CTRUNC'] ?? 0)) !== 0;

@@ -13,11 +13,11 @@ import type { Descriptor } from './descriptor';
  *
  * **Readiness is a hint**, one per direction, kept in the Descriptor. A new descriptor has it, and
  * an event restores it. It ends when a call has shown that the kernel has nothing left now: by
- * EAGAIN, or by a short count. A short receive drains a TCP socket, and saves the call that would
+ * EAGAIN, or by a short receive. A short receive drains a TCP socket, and saves the call that would
  * return EAGAIN. On a Unix socket a receive also stops before bytes that carry fds or other
  * credentials (unix(7)), so there only EAGAIN is proof. Readiness without data costs one call that
- * returns EAGAIN. Data without readiness would be waited for without end, so readiness ends in one
- * place only: Descriptor.clearReadiness.
+ * returns EAGAIN. Data without readiness would be waited for without end. So nothing but a result
+ * of the kernel ends readiness: Descriptor has no method that ends it at a caller's word.
  *
  * **Edges.** With epoll, a descriptor is registered once, at its first wait, for both directions
  * and edge-triggered, until it is closed: a wait costs no epoll_ctl(2). The kernel reports an edge

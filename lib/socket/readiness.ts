@@ -1,7 +1,6 @@
 import { systemError } from '../errors';
 import { spend } from '../waiting/turn-budget';
-import { IoOperation, type WOULD_BLOCK, wouldBlock } from './io-operation';
-import { READABLE, WRITABLE } from './reactor';
+import { IoOperation, WOULD_BLOCK } from './io-operation';
 
 /** Waits until a call in one direction would not block. Makes no such call itself. */
 export class Readiness extends IoOperation<void> {
@@ -12,14 +11,10 @@ export class Readiness extends IoOperation<void> {
   }
 
   protected attempt(): undefined | typeof WOULD_BLOCK {
-    const { descriptor, direction } = this;
-    // An event may be older than the call that drained the socket, so the kernel is asked: poll(2).
-    const ready = descriptor.reactor.native.poll(
-      descriptor.fd,
-      direction === 'read' ? READABLE : WRITABLE,
-    );
+    // An event may be older than the call that drained the socket, so the kernel is asked.
+    const ready = this.descriptor.poll(this.direction);
     if (ready < 0) throw systemError(ready, 'poll');
-    return ready === 0 ? wouldBlock(descriptor, direction) : undefined;
+    return ready === 0 ? WOULD_BLOCK : undefined;
   }
 
   /** Resolves at once if the descriptor is ready and the turn's budget allows it, else waits. */

@@ -1,12 +1,13 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
-import { CONNECTION_LOST, EAGAIN, ENOBUFS, ENOMEM } from '../errno';
+import { CONNECTION_LOST, ENOBUFS, ENOMEM } from '../errno';
 import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';
+import type { WaitScope } from '../waiting/wait-scope';
 import type { Descriptor } from './descriptor';
-import { type IoCall, IoOperation, WOULD_BLOCK, wouldBlock } from './io-operation';
+import { type IoCall, IoOperation, WOULD_BLOCK } from './io-operation';
 import { copyPacket, scratch } from './receive-memory';
 import { sendBuffers } from './scatter-gather';
 
@@ -25,7 +26,7 @@ function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOU
   if (size === 0) throw bufferChanged();
   const count = descriptor.reactor.native.recv(descriptor.fd, buffer, 0);
   if (count > 0) {
-    if (count < size && descriptor.type.isTcp) descriptor.markDrained();
+    descriptor.received(count, size);
     return count;
   }
   if (count === 0) return endOfStream(descriptor, 'recv');
@@ -67,7 +68,7 @@ export function receiveFailed(
   code: number,
   syscall: string,
 ): typeof WOULD_BLOCK {
-  if (code === EAGAIN) return wouldBlock(descriptor, 'read');
+  if (descriptor.wouldBlock('read', code)) return WOULD_BLOCK;
   // When the kernel is short of memory, the connection itself is intact.
   if (code !== ENOMEM && code !== ENOBUFS) descriptor.readError = code;
   throw systemError(code, syscall);
@@ -130,13 +131,12 @@ class Send extends IoOperation<void> {
     do {
       const { iovMax } = descriptor.reactor.native.limits;
       const end = Math.min(this.#index + iovMax, this.#buffers.length);
-      const wanted = this.#bytesUntil(end);
+      this.#checkSizes(end);
       const count = this.#call(end);
-      if (count === EAGAIN) return wouldBlock(descriptor, 'write');
+      if (descriptor.wouldBlock('write', count)) return WOULD_BLOCK;
       if (count < 0) throw this.#endEarly(sendFailed(descriptor, count, 'send'));
       this.#advance(count);
       if (this.#index === this.#buffers.length) return undefined;
-      if (count < wanted) return wouldBlock(descriptor, 'write');
     } while (spend());
     return WOULD_BLOCK;
   }
@@ -152,18 +152,15 @@ class Send extends IoOperation<void> {
   }
 
   /**
-   * The bytes left to send of the buffers before `end`. @throws TypeError if a buffer has another
-   * length than before: its bytes would be missing from the stream.
+   * @throws TypeError if one of the buffers before `end` has another length than when the send
+   *   began: its bytes would be missing from the stream
    */
-  #bytesUntil(end: number): number {
-    let total = -this.#offset;
+  #checkSizes(end: number): void {
     for (let i = this.#index; i < end; i++) {
       const size = this.#sizes[i] as number;
       if (size > 0 && lengthNow(this.#buffers[i] as Bytes) !== size)
         throw this.#endEarly(bufferChanged());
-      total += size;
     }
-    return total;
   }
 
   #advance(count: number): void {
@@ -215,17 +212,15 @@ export function send(
   if (usageError !== null) return rejected(usageError);
   const size = data.byteLength;
   if (size === 0) return resolved(undefined);
-  let sent = 0;
   if (descriptor.isReady('write') && spend()) {
-    sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
+    const sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
     if (sent > 0) descriptor.hasSent = true;
     if (sent === size) return DONE;
-    if (sent < 0 && sent !== EAGAIN) return Promise.reject(sendFailed(descriptor, sent, 'send'));
-    sent = leftOver(descriptor, sent);
+    if (sent > 0) return goOn(new Send(descriptor, [data], [size], sent, owner), scope);
+    if (sent < 0 && !descriptor.wouldBlock('write', sent))
+      return Promise.reject(sendFailed(descriptor, sent, 'send'));
   }
-  return new Send(descriptor, [data], [size], sent, owner)
-    .enter(scope)
-    .park(descriptor.isReady('write')).promise;
+  return wait(new Send(descriptor, [data], [size], 0, owner), scope);
 }
 
 /** A checkpoint: sends all of `buffers`, gathered by sendmsg(2). Otherwise as `send`. */
@@ -246,43 +241,34 @@ export function sendGathered(
     return byteLength;
   });
   if (total === 0) return resolved(undefined);
-  let sent = 0;
   if (descriptor.isReady('write') && spend()) {
     const { native } = descriptor.reactor;
     if (buffers.length > native.limits.iovMax)
-      return sendWindows(descriptor, buffers, sizes, owner);
-    sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
+      return goOn(new Send(descriptor, buffers, sizes, 0, owner), scope);
+    const sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
     if (sent > 0) descriptor.hasSent = true;
     if (sent === total) return DONE;
-    if (sent < 0 && sent !== EAGAIN) return Promise.reject(sendFailed(descriptor, sent, 'sendmsg'));
-    sent = leftOver(descriptor, sent);
+    if (sent > 0) return goOn(new Send(descriptor, buffers, sizes, sent, owner), scope);
+    if (sent < 0 && !descriptor.wouldBlock('write', sent))
+      return Promise.reject(sendFailed(descriptor, sent, 'sendmsg'));
   }
-  return new Send(descriptor, buffers, sizes, sent, owner)
-    .enter(scope)
-    .park(descriptor.isReady('write')).promise;
+  return wait(new Send(descriptor, buffers, sizes, 0, owner), scope);
 }
 
-/** Sends more buffers than one call takes, in as many calls as the kernel has room for. */
-function sendWindows(
-  descriptor: Descriptor,
-  buffers: readonly Bytes[],
-  sizes: readonly number[],
-  owner: object | null,
-): Promise<void> {
-  const operation = new Send(descriptor, buffers, sizes, 0, owner);
+/**
+ * Goes on with a send in the same turn: a first call has taken a part, or the buffers are more than
+ * one call takes. A part alone proves nothing (the kernel may have been short of memory for a
+ * moment), so the next call has to return EAGAIN before the send waits for an event.
+ */
+function goOn(operation: Send, scope: WaitScope | undefined): Promise<void> {
   try {
     if (operation.attempt() !== WOULD_BLOCK) return DONE;
   } catch (error) {
     return Promise.reject(error);
   }
-  return operation.enter(currentScope()).park(descriptor.isReady('write')).promise;
+  return wait(operation, scope);
 }
 
-/**
- * A first call has sent a part, or nothing (EAGAIN): the kernel's send buffer is full, and a second
- * call would return EAGAIN. @returns how many bytes were sent
- */
-function leftOver(descriptor: Descriptor, count: number): number {
-  descriptor.clearReadiness('write');
-  return Math.max(count, 0);
+function wait(operation: Send, scope: WaitScope | undefined): Promise<void> {
+  return operation.enter(scope).park(operation.descriptor.isReady('write')).promise;
 }

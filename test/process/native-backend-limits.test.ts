@@ -12,6 +12,7 @@ async function runLimited(
   program: string,
   env: NodeJS.ProcessEnv = {},
   timeout = 60_000,
+  backend = 'native',
 ): Promise<{ result: unknown; stderr: string }> {
   const source = `
 import { newBuiltinBackend, SocketAttribute } from 'sockscope';
@@ -19,7 +20,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { once } from 'node:events';
-const backend = newBuiltinBackend('native');
+const backend = newBuiltinBackend('${backend}');
 const fdCount = () => readdirSync('/proc/self/fd').length;
 const print = (value) => console.log(JSON.stringify(value));
 ${program}`;
@@ -128,6 +129,107 @@ print(outcomes);`,
       { SOCKSCOPE_REACTOR: kind },
     );
     expect(result).toEqual(['cancelled', 'ERR_CLOSED_RESOURCE']);
+  });
+});
+
+/**
+ * 200 clients at once, where 64 fds serve about 40 of them, and each handler takes 150 ms. The
+ * counts are of the clients that were answered, that the server left without an answer, and that
+ * heard nothing.
+ */
+const stampede = `
+// The clients have the same limit, so five processes share them.
+const clients = async (port) => {
+  const counts = await Promise.all(Array.from({ length: 5 }, () => fortyClients(port)));
+  return [0, 1, 2].map((kind) => counts.reduce((sum, count) => sum + count[kind], 0));
+};
+const fortyClients = (port) => {
+  const peer = spawn('python3', ['-c', ${JSON.stringify(`
+import asyncio, sys
+async def ask():
+    try:
+        reader, writer = await asyncio.open_connection('127.0.0.1', int(sys.argv[1]))
+        data = await asyncio.wait_for(reader.read(100), 30)
+        writer.close()
+        return 'answered' if data == b'hello' else 'ended'
+    except asyncio.TimeoutError:
+        return 'hung'
+    except OSError:
+        return 'ended'
+async def main():
+    results = await asyncio.gather(*(ask() for _ in range(int(sys.argv[2]))))
+    print(*(results.count(kind) for kind in ('answered', 'ended', 'hung')))
+asyncio.run(main())
+`)}, String(port), '40'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return once(createInterface({ input: peer.stdout }), 'line').then(([line]) => line.split(' ').map(Number));
+};
+const warnings = [];
+process.on('warning', (warning) => warnings.push(warning.code));
+const [listener] = await backend.createTcpListeners('127.0.0.1', 0, { backlog: 512 });
+const { port } = listener.extra(SocketAttribute.localAddress);
+const handler = async (connection) => {
+  await backend.sleep(150);
+  await connection.sendAll(Buffer.from('hello'));
+  await connection.aclose();
+};
+const serveUntil = async (promise) => {
+  const scope = backend.openCancelScope();
+  const serving = scope.run(() => listener.serve(handler));
+  const result = await promise;
+  scope.cancel();
+  await serving;
+  return result;
+};
+`;
+
+describe.each(kinds)(
+  'many more clients than free fds, with the %s reactor',
+  { timeout: 90_000 },
+  (kind) => {
+    it('are all answered, with one warning', async () => {
+      const { result } = await runLimited(
+        64,
+        `${stampede}
+print({ results: await serveUntil(clients(port)), warnings });
+await listener.aclose();`,
+        { SOCKSCOPE_REACTOR: kind },
+      );
+      expect(result).toEqual({ results: [200, 0, 0], warnings: ['SOCKSCOPE_ACCEPT'] });
+    });
+
+    it('are all answered by a serve that begins after one was cancelled in the pause', async () => {
+      const { result } = await runLimited(
+        64,
+        `${stampede}
+const taken = [];
+const answers = clients(port);
+await backend.sleep(500);
+for (;;) try { taken.push(openSync('/dev/null')); } catch { break; }
+await serveUntil(once(process, 'warning'));
+for (const fd of taken) closeSync(fd);
+// All clients are connected, so the listener gets no further event.
+print({ results: await serveUntil(answers), warnings });
+await listener.aclose();`,
+        { SOCKSCOPE_REACTOR: kind },
+      );
+      expect(result).toEqual({ results: [200, 0, 0], warnings: ['SOCKSCOPE_ACCEPT'] });
+    });
+  },
+);
+
+describe('many more clients than free fds, with the node backend', { timeout: 90_000 }, () => {
+  it('are answered or closed by libuv, none hangs, and the listener goes on', async () => {
+    const { result } = await runLimited(
+      64,
+      `${stampede}
+const [answered, ended, hung] = await serveUntil(clients(port));
+print({ total: answered + ended, served: answered > 0, hung, warnings: warnings.length <= 1 });
+await listener.aclose();`,
+      {},
+      60_000,
+      'node',
+    );
+    expect(result).toEqual({ total: 200, served: true, hung: 0, warnings: true });
   });
 });
 

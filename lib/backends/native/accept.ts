@@ -1,12 +1,11 @@
 import { getSystemErrorName } from 'node:util';
-import { EAGAIN } from '../../errno';
 import { systemError } from '../../errors';
+import type { AcceptWarning } from '../../networking/accept-warning';
 import type { Descriptor } from '../../socket/descriptor';
-import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { IoOperation, WOULD_BLOCK } from '../../socket/io-operation';
 import { currentScope, outsideOfTasks } from '../../waiting/context';
 import { cancelled, isCancelled, rejected } from '../../waiting/operation';
 import { spend } from '../../waiting/turn-budget';
-import { warn } from '../../waiting/warn';
 
 /**
  * Connections accepted in one step: enough to spread the cost of an event, few enough to let
@@ -36,25 +35,31 @@ const MAX_FAILED_CONNECTIONS = 1024;
 
 /**
  * A checkpoint: accepts the waiting connections, at least one and at most `most`. The caller owns
- * the fds.
+ * the fds. A shortage of fds or memory does not reject: `warning` tells of it, and the call goes on
+ * after a pause.
  */
-export function accept(descriptor: Descriptor, most = BATCH): Promise<number[]> {
+export function accept(
+  descriptor: Descriptor,
+  warning: AcceptWarning,
+  most = BATCH,
+): Promise<number[]> {
   const scope = currentScope();
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('read', 'serve');
   if (usageError !== null) return rejected(usageError);
-  return new Accept(descriptor, Math.min(most, BATCH)).enter(scope).begin().promise;
+  return new Accept(descriptor, warning, Math.min(most, BATCH)).enter(scope).begin().promise;
 }
 
 class Accept extends IoOperation<number[]> {
   readonly syscall = 'accept';
   /** Runs after an error that only waiting helps against. */
   #pause: NodeJS.Timeout | null = null;
-  #hasWarned = false;
+  readonly #warning: AcceptWarning;
   readonly #most: number;
 
-  constructor(descriptor: Descriptor, most: number) {
+  constructor(descriptor: Descriptor, warning: AcceptWarning, most: number) {
     super(descriptor, 'read');
+    this.#warning = warning;
     this.#most = most;
   }
 
@@ -79,10 +84,7 @@ class Accept extends IoOperation<number[]> {
         spend();
         continue;
       }
-      if (fd === EAGAIN) {
-        wouldBlock(descriptor, 'read');
-        break;
-      }
+      if (descriptor.wouldBlock('read', fd)) break;
       const code = getSystemErrorName(fd);
       const isConnections = CONNECTION_ERRORS.has(code);
       if (isConnections && ++failed < MAX_FAILED_CONNECTIONS) continue;
@@ -90,12 +92,15 @@ class Accept extends IoOperation<number[]> {
       if (fds.length > 0) break;
       if (!isConnections && !CAPACITY_ERRORS.has(code)) throw systemError(fd, 'accept');
       this.#pauseFor(code);
-      return wouldBlock(descriptor, 'read');
+      break;
     }
     return fds.length > 0 ? fds : WOULD_BLOCK;
   }
 
-  /** During a pause, an event would only lead to the same error. */
+  /**
+   * During a pause, an event or a new turn would only lead to the same error. The descriptor stays
+   * ready: connections that wait already bring no further event.
+   */
   override resume(): void {
     if (this.#pause === null) super.resume();
   }
@@ -105,14 +110,15 @@ class Accept extends IoOperation<number[]> {
     super.withdraw();
   }
 
+  /** The reactor needs fds and memory, too. */
+  override refused(status: number): void {
+    const code = getSystemErrorName(status);
+    if (CAPACITY_ERRORS.has(code)) this.#pauseFor(code);
+    else super.refused(status);
+  }
+
   #pauseFor(code: string): void {
-    // Once: a shortage that lasts would fill the log.
-    if (!this.#hasWarned) {
-      this.#hasWarned = true;
-      warn(`accept returned ${code}; retrying every ${PAUSE_MS} ms`, {
-        code: 'SOCKSCOPE_ACCEPT',
-      });
-    }
+    this.#warning.warn(`accept returned ${code}; retrying every ${PAUSE_MS} ms`);
     this.#pause = outsideOfTasks(() =>
       setTimeout(() => {
         this.#pause = null;

@@ -6,8 +6,7 @@ import { systemError } from '../../errors';
 import type { UnixConnector } from '../../networking/socket-driver';
 import { decodeAddress, encodeAddress, errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
-import { type IoCall, perform, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
-import { WRITABLE } from '../../socket/reactor';
+import { type IoCall, perform, WOULD_BLOCK } from '../../socket/io-operation';
 import { NativeDatagramTransport } from './datagram-transport';
 import { bindTo, openInetSocket, openUnixSocket, sendAtOnce } from './open-socket';
 import { NativeStreamTransport } from './stream-transport';
@@ -37,9 +36,8 @@ const CONNECT: IoCall<Connecting, undefined> = {
       if (status >= 0) return undefined;
       if (status !== EINPROGRESS) throw systemError(status, 'connect', errorTarget(address));
       connecting.isUnderWay = true;
-      return wouldBlock(descriptor, 'write');
     }
-    if (native.poll(descriptor.fd, WRITABLE) === 0) return WOULD_BLOCK;
+    if (descriptor.poll('write') === 0) return WOULD_BLOCK;
     const { SOL_SOCKET = 0, SO_ERROR = 0 } = native.constants;
     const error = new Int32Array(1);
     const status = native.getsockoptInt(descriptor.fd, SOL_SOCKET, SO_ERROR, error);

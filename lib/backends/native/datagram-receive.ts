@@ -1,11 +1,10 @@
 import type { InetAddress, RawAddress, UnixPath } from '../../contract/addresses';
 import type { AncillaryData } from '../../contract/ancillary';
-import { EAGAIN } from '../../errno';
 import { type SystemError, systemError } from '../../errors';
 import type { AddressCache } from '../../socket/address-cache';
 import { receiveDatagram, receiveDatagramMessage } from '../../socket/datagram-io';
 import type { Descriptor } from '../../socket/descriptor';
-import { WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { WOULD_BLOCK } from '../../socket/io-operation';
 import { copyPacket } from '../../socket/receive-memory';
 import { spend } from '../../waiting/turn-budget';
 
@@ -79,9 +78,9 @@ function receiveBatch(
   };
   const { bytes, sizes, names, nameLengths } = slab;
   const count = native.recvmmsg(descriptor.fd, bytes, SLOT_BYTES, most, sizes, names, nameLengths);
-  if (count === EAGAIN) return wouldBlock(descriptor, 'read');
+  if (descriptor.wouldBlock('read', count)) return WOULD_BLOCK;
   if (count < 0) throw systemError(count, 'recvmmsg');
-  if (count < most) descriptor.markDrained();
+  descriptor.received(count, most);
   const received: Received[] = [];
   for (let i = 0; i < count; i++) {
     const start = i * SLOT_BYTES;

@@ -56,8 +56,6 @@ export class DatagramSender {
       if (isFirst && descriptor.isReady('write') && spend()) {
         if (attemptSend(descriptor, packet)) return DONE;
         isFull = true;
-        // A full Unix receiver says nothing about the socket, nor about other receivers.
-        if (descriptor.type.isInet) descriptor.clearReadiness('write');
       }
     } catch (error) {
       return rejected(error);

@@ -1,6 +1,5 @@
-import { EAGAIN } from '../../errno';
 import type { Descriptor } from '../../socket/descriptor';
-import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { IoOperation, WOULD_BLOCK } from '../../socket/io-operation';
 import { scratch } from '../../socket/receive-memory';
 import { Lingering, QUIET_MS } from '../../transports/lingering';
 import { outsideOfTasks } from '../../waiting/context';
@@ -41,13 +40,13 @@ class LingeringClose extends IoOperation<void> {
     do {
       if (lingering.isExhausted) return undefined;
       const count = descriptor.reactor.native.recv(descriptor.fd, scratch(DISCARD_BYTES), 0);
-      if (count === EAGAIN) {
+      if (descriptor.wouldBlock('read', count)) {
         const hasReceived = isDelivered(descriptor);
         if (hasReceived && lingering.isQuiet) return undefined;
         outsideOfTasks(() => {
           lingering.wait(hasReceived);
         });
-        return wouldBlock(descriptor, 'read');
+        return WOULD_BLOCK;
       }
       // The peer has ended its stream, or the connection is lost.
       if (count <= 0) return undefined;

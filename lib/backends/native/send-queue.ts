@@ -6,7 +6,7 @@ import { EAGAIN, ENOBUFS } from '../../errno';
 import { ClosedResourceError, systemError } from '../../errors';
 import { errorTarget, type Sockaddr } from '../../socket/address';
 import type { Descriptor } from '../../socket/descriptor';
-import { IoOperation, WOULD_BLOCK, wouldBlock } from '../../socket/io-operation';
+import { IoOperation, WOULD_BLOCK } from '../../socket/io-operation';
 import { outsideOfTasks } from '../../waiting/context';
 import { Operation } from '../../waiting/operation';
 import { defer, spend } from '../../waiting/turn-budget';
@@ -52,9 +52,14 @@ export interface Outgoing {
   readonly control: Uint8Array | null;
 }
 
-/** Whether the code means that there is no room now. BSD returns ENOBUFS for a Unix receiver. */
+/**
+ * Whether the code means that there is no room now. A full Unix receiver says nothing about the
+ * socket, nor about other receivers, so readiness stays. BSD returns ENOBUFS for a Unix receiver.
+ */
 const isFull = (code: number, descriptor: Descriptor): boolean =>
-  code === EAGAIN || (code === ENOBUFS && !descriptor.type.isInet && process.platform !== 'linux');
+  descriptor.type.isInet
+    ? descriptor.wouldBlock('write', code)
+    : code === EAGAIN || (code === ENOBUFS && process.platform !== 'linux');
 
 /**
  * One sendto(2), or sendmsg(2) if there are control messages. @returns false if there is no room
@@ -196,8 +201,7 @@ export class SendBufferQueue extends SendQueue {
   /** The attempt of the queue's operation. */
   attempt(): undefined | typeof WOULD_BLOCK {
     const flushed = this.flush();
-    if (flushed === false) return wouldBlock(this.descriptor, 'write');
-    if (flushed === null) return WOULD_BLOCK;
+    if (flushed !== true) return WOULD_BLOCK;
     this.#operation = null;
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncListener, ServeOptions } from '../../contract/listeners';
 import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncStreamTransport } from '../../contract/transports';
+import { AcceptWarning } from '../../networking/accept-warning';
 import { disposeNow } from '../../networking/connection-handler';
 import { Serving } from '../../networking/serving';
 import { Descriptor } from '../../socket/descriptor';
@@ -18,6 +19,7 @@ export class NativeStreamListener
   implements AsyncListener<AsyncStreamTransport>
 {
   readonly #serving = new Serving();
+  readonly #warning = new AcceptWarning();
 
   /** Takes ownership of the descriptor. @internal */
   constructor(
@@ -50,7 +52,7 @@ export class NativeStreamListener
     const { limit } = this.#serving;
     for (;;) {
       while (limit.isFull) await waitForRoom(descriptor, limit);
-      const fds = await accept(descriptor, limit.room);
+      const fds = await accept(descriptor, this.#warning, limit.room);
       for (let i = 0; i < fds.length; i++) {
         try {
           this.#begin(new Descriptor(fds[i] as number, descriptor.type), begin);

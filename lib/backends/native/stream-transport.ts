@@ -5,17 +5,11 @@ import type { AsyncBackend } from '../../contract/backend';
 import type { Bytes } from '../../contract/bytes';
 import type { ReceivedMessage } from '../../contract/socket';
 import type { AsyncStreamTransport } from '../../contract/transports';
-import { EAGAIN, EMSGSIZE, ENOTCONN } from '../../errno';
+import { EMSGSIZE, ENOTCONN } from '../../errno';
 import { type SystemError, systemError } from '../../errors';
 import { encodeAncillary } from '../../socket/ancillary';
 import type { Descriptor } from '../../socket/descriptor';
-import {
-  type IoCall,
-  perform,
-  performNothing,
-  WOULD_BLOCK,
-  wouldBlock,
-} from '../../socket/io-operation';
+import { type IoCall, perform, performNothing, WOULD_BLOCK } from '../../socket/io-operation';
 import { receiveMessage } from '../../socket/message';
 import { scratch } from '../../socket/receive-memory';
 import { receiveBuffers } from '../../socket/scatter-gather';
@@ -117,7 +111,7 @@ const SEND_ALL_WITH_ANCILLARY: IoCall<
       control === null ? 0 : control.length,
       0,
     );
-    if (sent === EAGAIN) return wouldBlock(descriptor, 'write');
+    if (descriptor.wouldBlock('write', sent)) return WOULD_BLOCK;
     if (sent < 0) throw sendFailed(descriptor, sent, 'sendmsg');
     descriptor.hasSent = true;
     if (sent < total) throw Object.assign(systemError(EMSGSIZE, 'sendmsg'), { bytesSent: sent });
@@ -271,7 +265,7 @@ function receiveOne(
     if (errno === undefined) throw error;
     return receiveFailed(descriptor, errno, 'recvmsg');
   }
-  if (message === null) return wouldBlock(descriptor, 'read');
+  if (message === null) return WOULD_BLOCK;
   if (message.bytes === 0) endOfStream(descriptor, 'recvmsg');
   return message;
 }

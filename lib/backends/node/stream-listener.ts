@@ -4,10 +4,10 @@ import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncListener, ServeOptions } from '../../contract/listeners';
 import type { Awaitable, TaskGroup } from '../../contract/tasks';
 import type { AsyncStreamTransport } from '../../contract/transports';
+import { AcceptWarning } from '../../networking/accept-warning';
 import { disposeNow } from '../../networking/connection-handler';
 import { Serving } from '../../networking/serving';
 import type { AttributeGetters } from '../../transports/attributes';
-import { warn } from '../../waiting/warn';
 import type { Link } from './link';
 import { NodeStreamTransport } from './stream-transport';
 import { NodeTransport } from './transport';
@@ -28,7 +28,7 @@ export interface ListenerKind {
  * A net.Server accepts by itself, also while no `serve` runs. The connections then wait here,
  * unread, as do those beyond `maxConnections`. At EMFILE, libuv accepts and closes connections
  * without any report. Errors that the net.Server does report become process warnings
- * (`SOCKSCOPE_ACCEPT`).
+ * (`SOCKSCOPE_ACCEPT`), one a minute at most.
  */
 export class NodeStreamListener
   extends NodeTransport
@@ -87,15 +87,14 @@ export class NodeStreamListener
 
   /** Static, so that the server does not refer to the listener. */
   static #listen(server: Server, link: Link<NodeStreamListener>): void {
+    const warning = new AcceptWarning();
     server.on('connection', (connection) => {
       const listener = link.target;
       if (listener === undefined) connection.destroy();
       else listener.#accepted(connection);
     });
     server.on('error', ({ message }) => {
-      warn(`The listener goes on after: ${message}`, {
-        code: 'SOCKSCOPE_ACCEPT',
-      });
+      warning.warn(`The listener goes on after: ${message}`);
     });
   }
 

@@ -13,6 +13,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_DGRAM } = kit;
 const { ECONNRESET } = constants.errno;
+const { EAGAIN } = kit;
 
 describe('Descriptor', () => {
   it('knows by its type what a short receive proves', () => {
@@ -34,22 +35,47 @@ describe('Descriptor', () => {
   });
 
   it('a short receive after a hang-up or an error does not end readiness', () => {
-    const { descriptor } = kit.pair()[0];
-    descriptor.markDrained();
+    const { descriptor } = kit.create(AF_INET, SOCK_STREAM);
+    descriptor.received(1, 2);
     expect(descriptor.isReady('read')).toBe(false);
     descriptor.notify(READABLE);
     expect([descriptor.isReady('read'), descriptor.exceptional]).toEqual([true, false]);
-    descriptor.clearReadiness('write');
+    descriptor.wouldBlock('write', EAGAIN);
     descriptor.notify(READABLE);
     expect(descriptor.isReady('write')).toBe(false);
     descriptor.notify(WRITABLE);
     expect(descriptor.isReady('write')).toBe(true);
-    descriptor.clearReadiness('read');
-    descriptor.clearReadiness('write');
+    descriptor.wouldBlock('read', EAGAIN);
+    descriptor.wouldBlock('write', EAGAIN);
     descriptor.notify(EXCEPTIONAL);
     expect([descriptor.isReady('read'), descriptor.isReady('write')]).toEqual([true, true]);
-    descriptor.markDrained();
+    descriptor.received(1, 2);
     expect(descriptor.isReady('read')).toBe(true);
+  });
+
+  it('readiness ends by EAGAIN, by poll(2) and by a short receive, and by no other result', () => {
+    const { descriptor } = kit.create(AF_INET, SOCK_STREAM);
+    for (const name of Object.keys(constants.errno) as (keyof typeof constants.errno)[]) {
+      const code = -constants.errno[name];
+      if (code === EAGAIN) continue;
+      expect([descriptor.wouldBlock('read', code), descriptor.isReady('read')]).toEqual([
+        false,
+        true,
+      ]);
+    }
+    expect([descriptor.wouldBlock('read', 0), descriptor.isReady('read')]).toEqual([false, true]);
+    descriptor.received(2, 2);
+    expect(descriptor.isReady('read')).toBe(true);
+    const unix = kit.pair()[0].descriptor;
+    unix.received(1, 2);
+    expect(unix.isReady('read')).toBe(true);
+    expect([unix.poll('write'), unix.isReady('write')]).toEqual([WRITABLE, true]);
+    expect([unix.poll('read'), unix.isReady('read')]).toEqual([0, false]);
+    expect([descriptor.wouldBlock('read', EAGAIN), descriptor.isReady('read')]).toEqual([
+      true,
+      false,
+    ]);
+    expect(descriptor.isReady('write')).toBe(true);
   });
 
   it('close and detach are idempotent, and close returns the code of close(2)', () => {

@@ -3,13 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nativeBinding } from '#lib/binding';
 import { BusyResourceError, ClosedResourceError } from '#lib/errors';
 import type { Direction } from '#lib/socket/descriptor';
-import {
-  type IoCall,
-  perform,
-  performNothing,
-  WOULD_BLOCK,
-  wouldBlock,
-} from '#lib/socket/io-operation';
+import { type IoCall, perform, performNothing, WOULD_BLOCK } from '#lib/socket/io-operation';
 import { NativeSocket } from '#lib/socket/socket';
 import { expectNoLeaks } from '../../support/fds';
 import { collectUntil } from '../../support/gc';
@@ -20,8 +14,12 @@ describe(`an operation of a socket, with ${nativeBinding().reactorKind()}`, () =
   const native = nativeBinding();
   afterEach(() => vi.restoreAllMocks());
 
+  const block = ({ descriptor }: NativeSocket): typeof WOULD_BLOCK => {
+    expect(descriptor.wouldBlock('read', kit.EAGAIN)).toBe(true);
+    return WOULD_BLOCK;
+  };
   const peek = (socket: NativeSocket): number | typeof WOULD_BLOCK =>
-    socket.recv(Buffer.alloc(1), kit.constant('MSG_PEEK')) ?? wouldBlock(socket.descriptor, 'read');
+    socket.recv(Buffer.alloc(1), kit.constant('MSG_PEEK')) ?? block(socket);
   const ARRIVAL: IoCall<NativeSocket, number> = {
     direction: 'read',
     name: 'arrival',
@@ -65,9 +63,7 @@ describe(`an operation of a socket, with ${nativeBinding().reactorKind()}`, () =
       };
       expect(await kit.rejection(start(right, 'read', fail))).toBe(planted);
       let tries = 0;
-      const later = start<void>(right, 'read', () =>
-        tries++ === 0 ? wouldBlock(right.descriptor, 'read') : fail(),
-      );
+      const later = start<void>(right, 'read', () => (tries++ === 0 ? block(right) : fail()));
       left.send(Buffer.from('x'));
       expect(await kit.rejection(later)).toBe(planted);
       expect(await arrival(right)).toBe(1);

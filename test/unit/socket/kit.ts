@@ -1,5 +1,6 @@
 import type { InetAddress, SocketAddress } from '#lib/contract/addresses';
 import { readFileSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import { afterEach, expect } from 'vitest';
 import { CancelledError } from '#lib/errors';
 import { type Context, contextStorage } from '#lib/waiting/context';
@@ -25,6 +26,8 @@ export const SOL_SOCKET = constant('SOL_SOCKET');
 export const SO_ERROR = constant('SO_ERROR');
 export const SO_SNDBUF = constant('SO_SNDBUF');
 export const SO_RCVBUF = constant('SO_RCVBUF');
+/** As the binding returns it. */
+export const EAGAIN = -osConstants.errno.EAGAIN;
 
 const opened = new Set<NativeSocket>();
 

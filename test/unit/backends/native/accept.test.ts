@@ -95,6 +95,69 @@ describe('serve', () => {
     },
   );
 
+  it.each([64, 1])(
+    'accepts all that waits after a pause, when the next step ends with %i connections',
+    async (count) => {
+      process.on('warning', collect);
+      const { accept } = native;
+      const { listener, connect, left } = await listenerThatFails([code('EMFILE')]);
+      const clients: AsyncStreamTransport[] = [];
+      let handled = 0;
+      const scope = backend.openCancelScope();
+      const serving = scope.run(() =>
+        listener.serve(async (connection) => {
+          await connection.aclose();
+          if (++handled === count + 10) scope.cancel();
+        }),
+      );
+      for (let i = 0; i < count + 10; i++) clients.push(await connect());
+      await vi.waitUntil(() => left() === 0, { interval: 1 });
+      // The pause goes on. No connection arrives after it, so the kernel reports no event.
+      let calls = 0;
+      vi.mocked(native.accept).mockImplementation((fd) =>
+        count < 64 && ++calls === count + 1 ? code('EMFILE') : accept(fd),
+      );
+      await serving;
+      expect(handled).toBe(count + 10);
+      for (const client of clients) await client.aclose();
+      await listener.aclose();
+    },
+  );
+
+  it('accepts the connections that waited through a pause in which serve was cancelled', async () => {
+    process.on('warning', collect);
+    const { listener, connect } = await listenerThatFails([code('EMFILE')]);
+    const client = await connect();
+    const scope = backend.openCancelScope();
+    const serving = scope.run(() => listener.serve(() => undefined));
+    await once(process, 'warning');
+    scope.cancel();
+    await serving;
+    await serveOne(listener);
+    await client.aclose();
+    await listener.aclose();
+  });
+
+  it('warns once of a shortage that comes and goes, and each listener for itself', async () => {
+    process.on('warning', collect);
+    for (const listeners of [1, 2]) {
+      const { accept } = native;
+      const { listener, connect } = await listenerThatFails([]);
+      let calls = 0;
+      vi.mocked(native.accept).mockImplementation((fd) =>
+        calls++ % 2 === 0 ? code('EMFILE') : accept(fd),
+      );
+      for (let i = 0; i < 3; i++) {
+        const client = await connect();
+        await serveOne(listener);
+        await client.aclose();
+      }
+      expect(warnings).toHaveLength(listeners);
+      vi.restoreAllMocks();
+      await listener.aclose();
+    }
+  });
+
   it('serves the connections that it has accepted before it pauses', async () => {
     const { accept } = native;
     const { listener, connect } = await listenerThatFails([]);
