@@ -95,45 +95,70 @@ describe('serve', () => {
     },
   );
 
+  /** A listener that had served before, with connections that wait and were announced already. */
+  async function waitingConnections(count: number): Promise<{
+    listener: AsyncListener<AsyncStreamTransport>;
+    end: () => Promise<void>;
+  }> {
+    process.on('warning', collect);
+    const { listener, connect } = await listenerThatFails([]);
+    const clients = [await connect()];
+    await serveOne(listener);
+    for (let i = 0; i < count; i++) clients.push(await connect());
+    for (let turn = 0; turn < 5; turn++) await backend.coroYield();
+    return {
+      listener,
+      end: async () => {
+        for (const client of clients) await client.aclose();
+        await listener.aclose();
+      },
+    };
+  }
+
   it.each([64, 1])(
     'accepts all that waits after a pause, when the next step ends with %i connections',
     async (count) => {
-      process.on('warning', collect);
       const { accept } = native;
-      const { listener, connect, left } = await listenerThatFails([code('EMFILE')]);
-      const clients: AsyncStreamTransport[] = [];
+      const { listener, end } = await waitingConnections(count + 10);
+      // The calls that fail: the first one, and the one that ends the step after the pause.
+      const failing = count < 64 ? [1, count + 2] : [1];
+      let calls = 0;
+      vi.mocked(native.accept).mockImplementation((fd) =>
+        failing.includes(++calls) ? code('EMFILE') : accept(fd),
+      );
       let handled = 0;
       const scope = backend.openCancelScope();
-      const serving = scope.run(() =>
+      await scope.run(() =>
         listener.serve(async (connection) => {
           await connection.aclose();
           if (++handled === count + 10) scope.cancel();
         }),
       );
-      for (let i = 0; i < count + 10; i++) clients.push(await connect());
-      await vi.waitUntil(() => left() === 0, { interval: 1 });
-      // The pause goes on. No connection arrives after it, so the kernel reports no event.
-      let calls = 0;
-      vi.mocked(native.accept).mockImplementation((fd) =>
-        count < 64 && ++calls === count + 1 ? code('EMFILE') : accept(fd),
-      );
-      await serving;
       expect(handled).toBe(count + 10);
-      for (const client of clients) await client.aclose();
-      await listener.aclose();
+      await end();
     },
   );
 
   it('accepts the connections that waited through a pause in which serve was cancelled', async () => {
-    process.on('warning', collect);
-    const { listener, connect } = await listenerThatFails([code('EMFILE')]);
-    const client = await connect();
+    const { listener, end } = await waitingConnections(1);
+    vi.mocked(native.accept).mockImplementationOnce(() => code('EMFILE'));
     const scope = backend.openCancelScope();
     const serving = scope.run(() => listener.serve(() => undefined));
     await once(process, 'warning');
     scope.cancel();
     await serving;
     await serveOne(listener);
+    await end();
+  });
+
+  it('pauses if the reactor has no fd for the listener, and goes on', async () => {
+    process.on('warning', collect);
+    const { listener, connect } = await listenerThatFails([]);
+    vi.spyOn(native, 'watch').mockImplementationOnce(() => code('EMFILE'));
+    const serving = serveOne(listener);
+    await once(process, 'warning');
+    const client = await connect();
+    await serving;
     await client.aclose();
     await listener.aclose();
   });
