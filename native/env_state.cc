@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "no_wait.h"
 
 namespace sockscope {
 
@@ -184,7 +185,7 @@ void EnvState::End() {
   if (resolver_ != nullptr) resolver_->Close();
   reactor_ = nullptr;
   resolver_ = nullptr;
-  for (int fd = fds_.NextOwned(0); fd != -1; fd = fds_.NextOwned(fd + 1)) close(fd);
+  for (int fd = fds_.NextOwned(0); fd != -1; fd = fds_.NextOwned(fd + 1)) CloseNoWait(fd);
   fds_.Clear();
   napi_delete_reference(env_, binding_);
   Unlink();

@@ -94,8 +94,9 @@ napi_value JsRecv(napi_env env, napi_callback_info info) {
   const View buffer = args.Bytes(1);
   const int flags = args.Int(2);
   if (!args.ok()) return Number(env, UV_EINVAL);
-  return Number(env,
-                Result(Retry([&] { return recv(fd, buffer.data, Capped(buffer.length), flags); })));
+  return Number(env, Result(Retry([&] {
+                  return recv(fd, buffer.data, Capped(buffer.length), flags | MSG_DONTWAIT);
+                })));
 }
 
 napi_value JsSend(napi_env env, napi_callback_info info) {

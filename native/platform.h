@@ -12,12 +12,13 @@
 
 namespace sockscope {
 
-// A send to a closed peer returns an error, and raises no signal: by this flag where the platform
-// has it, else by a socket option.
+// Of every send. It never waits (no_wait.h says why the socket's flag is not enough). A send to a
+// closed peer returns an error, and raises no signal: by a flag where the platform has it, else by
+// a socket option.
 #ifdef MSG_NOSIGNAL
-constexpr int kSendFlags = MSG_NOSIGNAL;
+constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 #else
-constexpr int kSendFlags = 0;
+constexpr int kSendFlags = MSG_DONTWAIT;
 #endif
 
 // The fds of these functions are non-blocking and close-on-exec, and raise no SIGPIPE.
@@ -41,7 +42,7 @@ size_t PlatformOptionUnit(int level, int option);
 // to. JavaScript has no memory with a known address, so it has no use for such an option.
 bool PlatformOptionHoldsAddress(int level, int option);
 
-// recvmsg(2), but received fds are close-on-exec.
+// recvmsg(2), but it never waits, and received fds are close-on-exec.
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags);
 
 // Keeps the code of the addon in memory until the process ends, because threads of the resolver

@@ -103,7 +103,7 @@ size_t PlatformOptionUnit(int, int) { return 1; }
 bool PlatformOptionHoldsAddress(int, int) { return false; }
 
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
-  const ssize_t received = Retry([&] { return recvmsg(fd, message, flags); });
+  const ssize_t received = Retry([&] { return recvmsg(fd, message, flags | MSG_DONTWAIT); });
   if (received == -1) return -1;
   for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr;
        control = CMSG_NXTHDR(message, control)) {

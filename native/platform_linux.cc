@@ -95,7 +95,8 @@ bool PlatformOptionHoldsAddress(int level, int option) {
 }
 
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
-  const ssize_t received = Retry([&] { return recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC); });
+  const ssize_t received =
+      Retry([&] { return recvmsg(fd, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
   // Linux returns the flag, which says nothing about the message.
   message->msg_flags &= ~MSG_CMSG_CLOEXEC;
   return received;
@@ -105,11 +106,12 @@ ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
 bool PlatformStayLoaded() { return true; }
 
 int32_t PlatformRecvBatch(int fd, BatchMessage* messages, unsigned int count) {
-  return Result(Retry([&] { return recvmmsg(fd, messages, count, MSG_CMSG_CLOEXEC, nullptr); }));
+  return Result(Retry(
+      [&] { return recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr); }));
 }
 
 int32_t PlatformSendBatch(int fd, BatchMessage* messages, unsigned int count) {
-  return Result(Retry([&] { return sendmmsg(fd, messages, count, MSG_NOSIGNAL); }));
+  return Result(Retry([&] { return sendmmsg(fd, messages, count, kSendFlags); }));
 }
 
 }  // namespace sockscope

@@ -6,6 +6,7 @@
 #include "env_state.h"
 #include "export_table.h"
 #include "js.h"
+#include "no_wait.h"
 #include "platform.h"
 #include "result.h"
 
@@ -21,10 +22,8 @@ napi_value WithAddress(napi_env env, napi_callback_info info, Call call) {
   const View name = args.Bytes(1);
   const size_t length = args.Size(2);
   if (!args.ok() || length > name.length || length > INT32_MAX) return Number(env, UV_EINVAL);
-  return Number(env, Result(Retry([&] {
-                  return call(fd, reinterpret_cast<const sockaddr*>(name.data),
-                              static_cast<socklen_t>(length));
-                })));
+  return Number(
+      env, call(fd, reinterpret_cast<const sockaddr*>(name.data), static_cast<socklen_t>(length)));
 }
 
 // getsockname(2) and getpeername(2) take the same arguments.
@@ -113,10 +112,7 @@ napi_value JsClose(napi_env env, napi_callback_info info) {
   // before the fd: once the fd is closed, another thread may get its number.
   const int32_t error = args.data<EnvState>()->Release(fd);
   if (error < 0) return Number(env, error);
-  const int32_t result = Result(close(fd));
-  // On Linux the fd is closed even if close(2) returns EINTR. A second try could close an fd that
-  // another thread has opened meanwhile under the same number.
-  return Number(env, result == UV_EINTR ? 0 : result);
+  return Number(env, CloseNoWait(fd));
 }
 
 napi_value JsDup(napi_env env, napi_callback_info info) {
@@ -128,10 +124,14 @@ napi_value JsDup(napi_env env, napi_callback_info info) {
   return Number(env, copy < 0 ? copy : args.data<EnvState>()->Own(copy));
 }
 
-napi_value JsBind(napi_env env, napi_callback_info info) { return WithAddress(env, info, bind); }
+napi_value JsBind(napi_env env, napi_callback_info info) {
+  return WithAddress(env, info, [](int fd, const sockaddr* address, socklen_t length) {
+    return Result(Retry([&] { return bind(fd, address, length); }));
+  });
+}
 
 napi_value JsConnect(napi_env env, napi_callback_info info) {
-  return WithAddress(env, info, connect);
+  return WithAddress(env, info, ConnectNoWait);
 }
 
 napi_value JsListen(napi_env env, napi_callback_info info) {
@@ -145,7 +145,7 @@ napi_value JsAccept(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   const int fd = args.Int(0);
   if (!args.ok()) return Number(env, UV_EINVAL);
-  const int32_t accepted = PlatformAccept(fd);
+  const int32_t accepted = AcceptNoWait(fd);
   return Number(env, accepted < 0 ? accepted : args.data<EnvState>()->Own(accepted));
 }
 

@@ -58,6 +58,7 @@ describe('no context of the first task is in', () => {
       const answer = lookups.wait('key', 'a look-up', (lookup) => {
         seen.push(context());
         underWay = lookup;
+        return { setWanted: () => true };
       });
       underWay?.succeed(() => 'answer');
       expect(await answer).toBe('answer');
