@@ -276,7 +276,10 @@ export interface NativeBinding {
    * `generation`. UV_EEXIST if the fd is watched. `release` and `close` end the watch.
    */
   watch(fd: number, slot: number, generation: number): number;
-  /** Asks for the next event of these directions. Does nothing with epoll. */
+  /**
+   * Asks for the next event of these directions. Bit 8 says that the call after the last event
+   * would block: the watch of a state that stays is then slowed down. Does nothing with epoll.
+   */
   arm(fd: number, events: number): number;
   /**
    * poll(2) with a timeout of 0: returns which of these events are present now, in the bits of

@@ -24,6 +24,9 @@ constexpr ReactorKind kDefaultReactor = ReactorKind::kPoll;
 // data: a short read does not prove that nothing follows.
 enum ReadyEvents : int32_t { kReadable = 1, kWritable = 2, kException = 4 };
 
+// Beside the directions that `Arm` asks for: after the last event, the call would block.
+constexpr int32_t kAgain = 8;
+
 struct ReactorEvent {
   int32_t slot;
   int32_t generation;

@@ -54,7 +54,7 @@ export abstract class IoOperation<T> extends Operation<T> {
     else descriptor.writer = this;
     descriptor.reactor.ref();
     if (isReady) defer(this);
-    else awaitEvent(this);
+    else awaitEvent(this, false);
     return this;
   }
 
@@ -73,7 +73,7 @@ export abstract class IoOperation<T> extends Operation<T> {
     }
     if (result === WOULD_BLOCK) {
       if (descriptor.isReady(direction)) defer(this);
-      else awaitEvent(this);
+      else awaitEvent(this, true);
       return;
     }
     this.withdraw();
@@ -101,11 +101,11 @@ export abstract class IoOperation<T> extends Operation<T> {
   }
 }
 
-function awaitEvent(operation: IoOperation<unknown>): void {
+function awaitEvent(operation: IoOperation<unknown>, again: boolean): void {
   const { descriptor } = operation;
   const { reactor } = descriptor;
   const registered = descriptor.slot < 0 ? reactor.register(descriptor) : 0;
-  const status = registered < 0 ? registered : reactor.arm(descriptor);
+  const status = registered < 0 ? registered : reactor.arm(descriptor, again);
   if (status < 0) operation.refused(status);
 }
 

@@ -47,6 +47,8 @@ import type { Descriptor } from './descriptor';
 export const READABLE = 1;
 export const WRITABLE = 2;
 export const EXCEPTIONAL = 4;
+/** Goes with the directions that `arm` asks for. */
+const AGAIN = 8;
 
 /** The table of registered descriptors, and the walk over a batch. One per environment. */
 export class Reactor {
@@ -99,11 +101,17 @@ export class Reactor {
     descriptor.slot = -1;
   }
 
-  /** Asks for the next event, where events must be asked for. Returns 0 or a negative code. */
-  arm(descriptor: Descriptor): number {
+  /**
+   * Asks for the next event, where events must be asked for. Returns 0 or a negative code.
+   * @param again after the last event, the operation's call would block: an event that led to
+   *   nothing, again and again, comes from a state that stays, and is slowed down
+   */
+  arm(descriptor: Descriptor, again = false): number {
     if (!this.#oneShot) return 0;
     const events =
-      (descriptor.reader === null ? 0 : READABLE) | (descriptor.writer === null ? 0 : WRITABLE);
+      (descriptor.reader === null ? 0 : READABLE) |
+      (descriptor.writer === null ? 0 : WRITABLE) |
+      (again ? AGAIN : 0);
     return this.native.arm(descriptor.fd, events);
   }
 
