@@ -34,6 +34,7 @@ export default defineConfig({
             'test/native/reactor.test.ts',
             'test/unit/socket/{io-operation,readiness,stream-io}.test.ts',
             'test/integration/native-{cancel-datagram,cancel-stream,stream}.test.ts',
+            'test/integration/native-standing-state.test.ts',
           ],
         },
       },
