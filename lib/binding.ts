@@ -124,7 +124,7 @@ export interface NativeBinding {
    * recvmsg(2): scatters into the first IOV_MAX of `buffers`. `name` is that of `recvfrom`;
    * `control`, which must not overlap it, may be null, too.
    * `result` gets [msg_flags, msg_namelen, msg_controllen]. Received fds are close-on-exec, and the
-   * environment owns them until `decodeControl` reads their message.
+   * environment owns them: see `receivedToken`.
    */
   recvmsg(
     fd: number,
@@ -196,10 +196,24 @@ export interface NativeBinding {
   encodeControl(out: Uint8Array, offset: number, level: number, type: number, data: Bytes): number;
   /**
    * Reads the message at `offset`: `fields` gets [level, type, data offset, data length]. Returns
-   * the next offset, or 0 if there is no message. From then on, the caller owns the fds of an
-   * SCM_RIGHTS message.
+   * the next offset, or 0 if there is no message.
    */
   decodeControl(control: Uint8Array, length: number, offset: number, fields: Int32Array): number;
+  /**
+   * Which received fd has this number: a positive token that no other fd has had, or 0 if none has.
+   * The environment owns the fds of SCM_RIGHTS and SCM_PIDFD messages from `recvmsg` on, until
+   * `adopt`, `closeReceived` or `releaseReceived`, and closes at its end what is left. (Not a
+   * number that other code has closed and the kernel has given out again.) `close` and `release`
+   * are for other fds.
+   */
+  receivedToken(fd: number): number;
+  /**
+   * Closes a received fd. UV_ENOENT if no received fd has this number and token, UV_EBADF if other
+   * code has closed it.
+   */
+  closeReceived(fd: number, token: number): number;
+  /** Ends the ownership of a received fd without closing it. UV_ENOENT if it is none. */
+  releaseReceived(fd: number): number;
   /**
    * SO_PEERCRED, getpeereid(3): `result` gets [pid, uid, gid]; the pid is -1 where the platform
    * does not tell it. UV_ENOTCONN without a peer that has credentials.

@@ -14,6 +14,7 @@ export const EINPROGRESS = -errno.EINPROGRESS;
 export const EINVAL = -errno.EINVAL;
 export const EMSGSIZE = -errno.EMSGSIZE;
 export const ENOBUFS = -errno.ENOBUFS;
+export const ENOENT = -errno.ENOENT;
 export const ENOMEM = -errno.ENOMEM;
 export const ENOTCONN = -errno.ENOTCONN;
 export const ENOTSOCK = -errno.ENOTSOCK;

@@ -79,7 +79,7 @@ export {
 } from './errors';
 export { BaseDatagramListener, BaseListener } from './networking/base-listener';
 export { isPeerError } from './networking/is-peer-error';
-export { ancillaryBufferSize, closeReceivedFds } from './socket/ancillary';
+export { ancillaryBufferSize, closeReceivedFds, takeReceivedFd } from './socket/ancillary';
 export { nativeInfo, type NativeInfo } from './socket/native-info';
 export { type KeepAlive, SocketOptions } from './socket/options';
 export { constants } from './socket/platform-constants';

@@ -6,6 +6,7 @@
 #include "env_state.h"
 #include "export_table.h"
 #include "js.h"
+#include "platform.h"
 #include "result.h"
 
 namespace sockscope {
@@ -41,10 +42,14 @@ bool ReadControl(const uint8_t* control, size_t size, size_t offset, ControlMess
   return true;
 }
 
-// Calls `use` with every fd of an SCM_RIGHTS message; other messages carry none.
+bool CarriesFds(const ControlMessage& message) {
+  return message.level == SOL_SOCKET &&
+         (message.type == SCM_RIGHTS || message.type == kPidfdMessage);
+}
+
 template <typename Use>
 void ForEachFd(const uint8_t* control, const ControlMessage& message, Use use) {
-  if (message.level != SOL_SOCKET || message.type != SCM_RIGHTS) return;
+  if (!CarriesFds(message)) return;
   for (size_t i = 0; i + sizeof(int) <= message.length; i += sizeof(int)) {
     int fd = -1;
     memcpy(&fd, control + message.data + i, sizeof(int));
@@ -103,10 +108,6 @@ napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
     return Number(env, UV_EINVAL);
   ControlMessage message;
   if (!ReadControl(control.data, length, offset, &message)) return Number(env, 0);
-  // The caller owns the fds from here on. Only fds that a control message has brought are released:
-  // the bytes may hold any number.
-  EnvState* state = args.data<EnvState>();
-  ForEachFd(control.data, message, [&](int fd) { state->ReleaseReceived(fd); });
   fields[0] = message.level;
   fields[1] = message.type;
   fields[2] = static_cast<int32_t>(message.data);
@@ -114,10 +115,33 @@ napi_value JsDecodeControl(napi_env env, napi_callback_info info) {
   return Number(env, static_cast<int32_t>(message.next));
 }
 
+napi_value JsReceivedToken(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  return Number(env, args.ok() ? args.data<EnvState>()->received().TokenOf(fd) : UV_EINVAL);
+}
+
+napi_value JsCloseReceived(napi_env env, napi_callback_info info) {
+  Args<2> args(env, info);
+  const int fd = args.Int(0);
+  const int32_t token = args.Int(1);
+  return Number(env, args.ok() ? args.data<EnvState>()->received().Close(fd, token) : UV_EINVAL);
+}
+
+napi_value JsReleaseReceived(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return Number(env, UV_EINVAL);
+  ReceivedFds& received = args.data<EnvState>()->received();
+  if (received.TokenOf(fd) == 0) return Number(env, UV_ENOENT);
+  received.Forget(fd);
+  return Number(env, 0);
+}
+
 constexpr Export kExports[] = {
-    {"controlSpace", JsControlSpace},
-    {"encodeControl", JsEncodeControl},
-    {"decodeControl", JsDecodeControl},
+    {"controlSpace", JsControlSpace},   {"encodeControl", JsEncodeControl},
+    {"decodeControl", JsDecodeControl}, {"receivedToken", JsReceivedToken},
+    {"closeReceived", JsCloseReceived}, {"releaseReceived", JsReleaseReceived},
 };
 
 }  // namespace

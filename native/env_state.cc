@@ -47,21 +47,21 @@ int32_t EnvState::Own(int fd) {
   // The kernel has just given this number out. If the number is watched, other code has closed the
   // watched fd: the watch is void. So is what another state knows about the number.
   UnwatchIfWatched(fd);
-  for (EnvState* other = environment_->open; other != nullptr; other = other->next_) {
-    if (other != this) other->Forget(fd);
-  }
+  ForgetElsewhere(fd);
   fds_.SetOwned(fd);
+  received_.Forget(fd);
   return fd;
 }
 
-int32_t EnvState::OwnReceived(int fd) {
-  const int32_t result = Own(fd);
-  if (result >= 0) fds_.SetReceived(fd);
-  return result;
-}
-
-void EnvState::ReleaseReceived(int fd) {
-  if (fds_.IsReceived(fd)) Release(fd);
+void EnvState::OwnReceived(int fd) {
+  if (ending_) {
+    CloseNoWait(fd);
+    return;
+  }
+  // As in `Own`: what was known by this number was closed by other code.
+  Release(fd);
+  ForgetElsewhere(fd);
+  received_.Add(fd);
 }
 
 int32_t EnvState::Adopt(int fd) {
@@ -143,6 +143,13 @@ void EnvState::UnwatchIfWatched(int fd) {
 void EnvState::Forget(int fd) {
   UnwatchIfWatched(fd);
   fds_.SetReleased(fd);
+  received_.Forget(fd);
+}
+
+void EnvState::ForgetElsewhere(int fd) {
+  for (EnvState* other = environment_->open; other != nullptr; other = other->next_) {
+    if (other != this) other->Forget(fd);
+  }
 }
 
 int32_t EnvState::Arm(int fd, int32_t events) {
@@ -186,6 +193,7 @@ void EnvState::End() {
   reactor_ = nullptr;
   resolver_ = nullptr;
   for (int fd = fds_.NextOwned(0); fd != -1; fd = fds_.NextOwned(fd + 1)) CloseNoWait(fd);
+  received_.CloseAll();
   fds_.Clear();
   napi_delete_reference(env_, binding_);
   Unlink();

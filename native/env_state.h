@@ -6,6 +6,7 @@
 
 #include "fd_table.h"
 #include "reactor.h"
+#include "received_fds.h"
 #include "resolver.h"
 
 namespace sockscope {
@@ -50,17 +51,15 @@ class EnvState {
   //
   // Takes an fd that the kernel has just made. Returns the fd, or UV_ENOMEM after closing it.
   int32_t Own(int fd);
-  // The same for an fd from a control message, until JavaScript reads that message: a worker may be
-  // terminated in between.
-  int32_t OwnReceived(int fd);
-  // Releases an fd that `OwnReceived` took. Does nothing for other fds.
-  void ReleaseReceived(int fd);
-  // Takes an open fd that another part of the process made. Returns 0, or a negative code, and then
-  // the fd is unchanged. UV_EEXIST if a state of this environment owns the fd already.
+  // Takes an fd from a control message, which is `received()` from then on.
+  void OwnReceived(int fd);
+  // Takes an open fd that another part of the process made, or one of `received()`. Returns 0, or a
+  // negative code, and then the fd is unchanged. UV_EEXIST if this environment owns the fd already.
   int32_t Adopt(int fd);
   // Stops watching an fd, and forgets it without closing it. UV_EBADF if it is not owned.
   int32_t Release(int fd);
-  size_t owned_count() const { return fds_.owned_count(); }
+  size_t owned_count() const { return fds_.owned_count() + received_.count(); }
+  ReceivedFds& received() { return received_; }
   // Grows with every fd that is released or closed. JavaScript that ran in the middle of a call may
   // have closed the fd of that call: then the number may have another owner.
   uint32_t releases() const { return releases_; }
@@ -93,6 +92,7 @@ class EnvState {
   void UnwatchIfWatched(int fd);
   // The kernel has given the number to another state: what is known about it is void.
   void Forget(int fd);
+  void ForgetElsewhere(int fd);
   void Unlink();
 
   napi_env env_;
@@ -107,6 +107,7 @@ class EnvState {
   napi_ref binding_ = nullptr;
   size_t watched_count_ = 0;
   FdTable fds_;
+  ReceivedFds received_;
   Reactor* reactor_ = nullptr;
   ReactorKind reactor_kind_ = kDefaultReactor;
   Resolver* resolver_ = nullptr;

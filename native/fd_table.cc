@@ -22,12 +22,7 @@ bool FdTable::Reserve(int fd) {
 
 void FdTable::SetOwned(int fd) {
   if (!Owns(fd)) owned_count_++;
-  marks_[fd] = static_cast<uint8_t>((marks_[fd] | kOwned) & ~kReceived);
-}
-
-void FdTable::SetReceived(int fd) {
-  SetOwned(fd);
-  marks_[fd] |= kReceived;
+  marks_[fd] |= kOwned;
 }
 
 void FdTable::SetReleased(int fd) {

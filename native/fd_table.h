@@ -6,8 +6,8 @@
 
 namespace sockscope {
 
-// What an environment knows about fds, by number: the fds that it owns (it made, adopted or
-// received them, and has not closed or released them), and the fds that its reactor watches. Makes
+// What an environment knows about fds, by number: the fds that it owns (it made or
+// adopted them, and has not closed or released them), and the fds that its reactor watches. Makes
 // no system call. Not for use from several threads.
 class FdTable {
  public:
@@ -20,11 +20,8 @@ class FdTable {
   bool Reserve(int fd);
 
   bool Owns(int fd) const { return (Marks(fd) & kOwned) != 0; }
-  // True for an owned fd from a control message that JavaScript has not read.
-  bool IsReceived(int fd) const { return (Marks(fd) & kReceived) != 0; }
   bool IsWatched(int fd) const { return (Marks(fd) & kWatched) != 0; }
   void SetOwned(int fd);
-  void SetReceived(int fd);
   void SetReleased(int fd);
   void SetWatched(int fd, bool watched);
 
@@ -37,8 +34,7 @@ class FdTable {
 
  private:
   static constexpr uint8_t kOwned = 1;
-  static constexpr uint8_t kReceived = 2;
-  static constexpr uint8_t kWatched = 4;
+  static constexpr uint8_t kWatched = 2;
 
   uint8_t Marks(int fd) const {
     return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? marks_[fd] : 0;

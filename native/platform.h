@@ -21,6 +21,14 @@ constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 constexpr int kSendFlags = MSG_DONTWAIT;
 #endif
 
+// SCM_PIDFD: an fd of the sender's process, which comes while SO_PASSPIDFD is set. Older headers do
+// not name it. -1 is no message.
+#ifdef __linux__
+constexpr int kPidfdMessage = 4;
+#else
+constexpr int kPidfdMessage = -1;
+#endif
+
 // The fds of these functions are non-blocking and close-on-exec, and raise no SIGPIPE.
 int32_t PlatformSocket(int family, int type, int protocol);
 int32_t PlatformSocketPair(int family, int type, int protocol, int fds[2]);
@@ -44,6 +52,41 @@ bool PlatformOptionHoldsAddress(int level, int option);
 
 // recvmsg(2), but it never waits, and received fds are close-on-exec.
 ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags);
+
+// What an fd refers to: alike for two fds of one file, pipe or socket. Linux is asked in such a way
+// that no file system can block the call.
+struct FdIdentity {
+  // The error number of the question itself.
+  int error;
+  uint32_t type;
+  uint64_t device;
+  uint64_t inode;
+  // `FdMarks` knows the fd by other means than these numbers.
+  bool is_marked;
+};
+
+enum class Sameness { kSame, kOther, kUnknown };
+
+// Tells whether a number still stands for the fd that it stood for.
+class FdMarks {
+ public:
+  FdMarks() = default;
+  FdMarks(const FdMarks&) = delete;
+  FdMarks& operator=(const FdMarks&) = delete;
+
+  FdIdentity Identify(int fd);
+  // kSame also for another fd of the same file under the same number.
+  Sameness Compare(int fd, const FdIdentity& before) const;
+  // To be called once for each `Identify`.
+  void Forget(int fd, const FdIdentity& identity);
+
+ private:
+  void CloseIfEmpty();
+
+  // Linux: an epoll set that knows the open file descriptions which have no inode of their own.
+  int set_ = -1;
+  size_t marked_ = 0;
+};
 
 // Keeps the code of the addon in memory until the process ends, because threads of the resolver
 // outlive their environment: Node unloads an addon with the last worker that loaded it. False if

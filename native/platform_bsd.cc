@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/ucred.h>
 #include <sys/un.h>
@@ -121,6 +122,36 @@ ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
     }
   }
   return received;
+}
+
+FdIdentity FdMarks::Identify(int fd) {
+  FdIdentity identity = {};
+  struct stat status = {};
+  if (fstat(fd, &status) == -1) {
+    identity.error = errno;
+    return identity;
+  }
+  identity.type = status.st_mode & S_IFMT;
+  identity.device = static_cast<uint64_t>(status.st_dev);
+  identity.inode = status.st_ino;
+  return identity;
+}
+
+Sameness FdMarks::Compare(int fd, const FdIdentity& before) const {
+  const FdIdentity now = FdMarks().Identify(fd);
+  const bool is_same = now.error == 0 && before.error == 0 && now.type == before.type &&
+                       now.device == before.device && now.inode == before.inode;
+  return is_same ? Sameness::kSame : Sameness::kOther;
+}
+
+void FdMarks::Forget(int fd, const FdIdentity& identity) {
+  static_cast<void>(fd);
+  static_cast<void>(identity);
+}
+
+void FdMarks::CloseIfEmpty() {
+  set_ = -1;
+  marked_ = 0;
 }
 
 bool PlatformStayLoaded() {

@@ -1,10 +1,22 @@
 #ifdef __linux__
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef STATX_TYPE  // the C library is older than statx(2); a newer one must not be told twice
+#include <linux/stat.h>
+#endif
+#ifndef AT_STATX_DONT_SYNC
+#define AT_STATX_DONT_SYNC 0x4000
+#endif
 
 #include "platform.h"
 #include "result.h"
@@ -100,6 +112,75 @@ ssize_t PlatformRecvMsg(int fd, msghdr* message, int flags) {
   // Linux returns the flag, which says nothing about the message.
   message->msg_flags &= ~MSG_CMSG_CLOEXEC;
   return received;
+}
+
+namespace {
+
+// An eventfd, an epoll set or a timer: all of them share one inode.
+bool IsAnonymous(const FdIdentity& identity) {
+  return identity.error == 0 && (identity.type & S_IFMT) == 0;
+}
+
+FdIdentity Ask(int fd) {
+  FdIdentity identity = {};
+  // Not fstat(2), which may wait for ever for a file on a peer's FUSE or on an NFS server that is
+  // gone. (By its number, since supported C libraries lack statx.)
+  struct statx known = {};
+  if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO,
+              &known) == 0) {
+    identity.type = known.stx_mode & S_IFMT;
+    identity.device = (uint64_t{known.stx_dev_major} << 32) | known.stx_dev_minor;
+    identity.inode = known.stx_ino;
+    return identity;
+  }
+  identity.error = errno;
+  return identity;
+}
+
+}  // namespace
+
+FdIdentity FdMarks::Identify(int fd) {
+  FdIdentity identity = Ask(fd);
+  if (IsAnonymous(identity)) {
+    if (set_ == -1) set_ = epoll_create1(EPOLL_CLOEXEC);
+    // An entry of an epoll set belongs to a number and to an open file description, and goes with
+    // the latter. Nothing waits on this set. (EEXIST: the description came before, and other code
+    // has closed the number meanwhile.)
+    epoll_event event = {};
+    identity.is_marked = epoll_ctl(set_, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+    if (identity.is_marked) marked_++;
+    CloseIfEmpty();
+  }
+  return identity;
+}
+
+Sameness FdMarks::Compare(int fd, const FdIdentity& before) const {
+  const FdIdentity now = Ask(fd);
+  if (now.error == EBADF || now.error != before.error || now.type != before.type ||
+      now.device != before.device || now.inode != before.inode) {
+    return Sameness::kOther;
+  }
+  // Kernels before 4.11 and some sandboxes have no statx.
+  if (now.error == ENOSYS || now.error == EPERM) return Sameness::kUnknown;
+  if (!IsAnonymous(now)) return Sameness::kSame;
+  epoll_event event = {};
+  if (epoll_ctl(set_, EPOLL_CTL_MOD, fd, &event) == 0) return Sameness::kSame;
+  // An fd that no epoll set takes (EPERM) has no entry either way.
+  return errno == ENOENT && before.is_marked ? Sameness::kOther : Sameness::kUnknown;
+}
+
+void FdMarks::Forget(int fd, const FdIdentity& identity) {
+  if (!identity.is_marked) return;
+  // The number may stand for another fd now: then this does nothing.
+  epoll_ctl(set_, EPOLL_CTL_DEL, fd, nullptr);
+  marked_--;
+  CloseIfEmpty();
+}
+
+void FdMarks::CloseIfEmpty() {
+  if (marked_ > 0 || set_ == -1) return;
+  close(set_);
+  set_ = -1;
 }
 
 // The linker flag -z nodelete does it.

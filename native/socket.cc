@@ -92,6 +92,7 @@ napi_value JsAdopt(napi_env env, napi_callback_info info) {
     args.data<EnvState>()->Release(fd);
     return Number(env, error);
   }
+  args.data<EnvState>()->received().Forget(fd);
   out[0] = family;
   out[1] = type;
   out[2] = protocol;

@@ -4,6 +4,9 @@ import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate
 import { nativeBinding } from '../binding';
 import type { AncillaryData, ControlMessage, PeerCredentials } from '../contract/ancillary';
 import type { Bytes } from '../contract/bytes';
+import { ENOENT } from '../errno';
+import { BusyResourceError, InvalidStateError, type SystemError, systemError } from '../errors';
+import { isOwned, numberReassigned } from './descriptor';
 
 const FD_BYTES = 4;
 const CREDENTIALS_BYTES = 12;
@@ -13,7 +16,18 @@ const CREDENTIALS_BYTES = 12;
  */
 const MAX_MESSAGE_BYTES = 1 << 24;
 
+const MAX_FD = 0x7fffffff;
+
 const header = new Int32Array(4);
+
+/** A received fd: its number, and what tells it from other fds under the same number. */
+interface ReceivedFd {
+  readonly fd: number;
+  readonly token: number;
+}
+
+/** The fds that came with each message, SCM_PIDFD's included. */
+const receivedWith = new WeakMap<AncillaryData, readonly ReceivedFd[]>();
 
 /**
  * The `ancillaryBufsize` with room for `fds` file descriptors, and for one SCM_CREDENTIALS message
@@ -121,8 +135,9 @@ export function decodeAncillary(
   truncated: boolean,
 ): AncillaryData {
   const native = nativeBinding();
-  const { SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS } = native.constants;
+  const { SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD } = native.constants;
   const fds: number[] = [];
+  const received: ReceivedFd[] = [];
   const messages: ControlMessage[] = [];
   let credentials: PeerCredentials | undefined;
   for (
@@ -132,8 +147,10 @@ export function decodeAncillary(
   ) {
     const [level = 0, type = 0, start = 0, size = 0] = header;
     const data = control.slice(start, start + size);
+    if (level === SOL_SOCKET && (type === SCM_RIGHTS || type === SCM_PIDFD))
+      received.push(...receivedFds(data));
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {
-      fds.push(...new Int32Array(data.buffer, 0, Math.floor(size / FD_BYTES)));
+      fds.push(...fdsIn(data));
     } else if (level === SOL_SOCKET && type === SCM_CREDENTIALS && size >= CREDENTIALS_BYTES) {
       const [pid = -1, uid = 0, gid = 0] = new Uint32Array(data.buffer, 0, 3);
       credentials = { pid: pid | 0, uid, gid };
@@ -141,26 +158,100 @@ export function decodeAncillary(
       messages.push({ level, type, data });
     }
   }
-  return {
+  const ancillary: AncillaryData = {
     ...(fds.length === 0 ? {} : { fds }),
     ...(credentials === undefined ? {} : { credentials }),
     ...(messages.length === 0 ? {} : { messages }),
     ...(truncated ? { truncated } : {}),
   };
+  if (received.length > 0) receivedWith.set(ancillary, received);
+  return ancillary;
+}
+
+function fdsIn(data: Uint8Array): Int32Array {
+  return new Int32Array(data.buffer, data.byteOffset, Math.floor(data.byteLength / FD_BYTES));
+}
+
+function receivedFds(data: Uint8Array): ReceivedFd[] {
+  const native = nativeBinding();
+  const received = Array.from(fdsIn(data), (fd) => ({ fd, token: native.receivedToken(fd) }));
+  return received.filter(({ fd, token }) => {
+    // A Socket that still has this number was closed by other code.
+    if (token > 0) numberReassigned(fd);
+    return token > 0;
+  });
 }
 
 /**
- * Closes the fds of a received message that is not used. Tries all of them.
- * @throws the first error of close(2) (EBADF: that fd was closed already)
+ * Closes the fds of a received message that nothing uses, a pidfd of an SCM_PIDFD message included.
+ * What was taken since (by `Socket.fromFd`, by a `wrap…` method, by `takeReceivedFd`) stays open,
+ * and so does what this function has closed before: to call it in a `finally` is always right.
+ * Tries all fds.
+ *
+ * Of an object that the caller made, it closes the numbers in `fds`, except those that a Socket,
+ * transport or listener of this thread owns.
+ *
+ * @throws TypeError or RangeError for what is no such object or fd, before any fd is closed; the
+ *   first error of close(2) (EBADF: other code has closed that fd)
+ *
+ * @example
+ * const [left, right] = Socket.pair();
+ * left.sendmsg([Buffer.from('x')], { ancillary: { fds: [left.fd, left.fd] } });
+ * const { ancillary } = right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(2));
+ * try {
+ *   const socket = Socket.fromFd(ancillary.fds[0]);
+ *   socket.close();
+ * } finally {
+ *   closeReceivedFds(ancillary); // the second one
+ * }
+ * left.close();
+ * right.close();
  */
 export function closeReceivedFds(ancillary: AncillaryData): void {
-  const errors: unknown[] = [];
-  for (const fd of ancillary.fds ?? []) {
-    try {
-      closeSync(fd);
-    } catch (error) {
-      errors.push(error);
-    }
+  if (typeof ancillary !== 'object' || (ancillary as unknown) === null)
+    throw invalidArgument('ancillary', 'an object', ancillary);
+  const received = receivedWith.get(ancillary);
+  const errors =
+    received === undefined
+      ? encodeFds(ancillary.fds ?? []).map(closeByNumber)
+      : received.map(({ fd, token }) => nativeBinding().closeReceived(fd, token));
+  for (const code of errors) if (code < 0 && code !== ENOENT) throw systemError(code, 'close');
+}
+
+/** Returns 0, or the negative code of close(2). */
+function closeByNumber(fd: number): number {
+  if (isOwned(fd)) return 0;
+  const native = nativeBinding();
+  const status = native.closeReceived(fd, native.receivedToken(fd));
+  if (status >= 0) return status;
+  try {
+    closeSync(fd);
+    return 0;
+  } catch (error) {
+    return (error as SystemError).errno;
   }
-  if (errors.length > 0) throw errors[0];
+}
+
+/**
+ * Takes a received fd out of the library's hands, and returns it: from now on the caller alone
+ * closes it, and the end of the thread does not. To be called before the fd goes to other code that
+ * will close it (`fs.closeSync`, `fs.createReadStream`, `net.Socket`) or to another thread. For a
+ * socket, `Socket.fromFd` is the shorter way.
+ *
+ * In a worker thread, Node warns when `fs` closes an fd that it did not open there.
+ * `closeReceivedFds` closes without a warning.
+ *
+ * @throws TypeError or RangeError if `fd` is not an fd; BusyResourceError if a Socket, transport or
+ *   listener of this thread owns it; InvalidStateError if it was not received in this thread, or
+ *   was taken or closed before
+ */
+export function takeReceivedFd(fd: number): number {
+  checkInteger('fd', fd, 0, MAX_FD);
+  if (isOwned(fd))
+    throw new BusyResourceError(`fd ${String(fd)} is owned by a socket already: detach() it there`);
+  if (nativeBinding().releaseReceived(fd) < 0)
+    throw new InvalidStateError(
+      `fd ${String(fd)} is no received fd of this thread: it was taken or closed, or came in another way`,
+    );
+  return fd;
 }

@@ -82,11 +82,11 @@ export function receiveDatagramMessage(
   if (message === null) return WOULD_BLOCK;
   try {
     checkWhole(descriptor, message.flags);
+    return { ...message, data: copyPacket(memory, 0, message.bytes) };
   } catch (error) {
     closeReceivedFds(message.ancillary);
     throw error;
   }
-  return { ...message, data: copyPacket(memory, 0, message.bytes) };
 }
 
 function checkWhole(descriptor: Descriptor, flags: number): void {

@@ -254,6 +254,16 @@ export class Descriptor {
   }
 }
 
+/** Whether a descriptor of this environment owns the fd. */
+export function isOwned(fd: number): boolean {
+  return owners[fd] !== undefined;
+}
+
+/** To be called when the kernel has given out an fd number in another way than for a descriptor. */
+export function numberReassigned(fd: number): void {
+  owners[fd]?.invalidate();
+}
+
 function disown(descriptor: Descriptor): void {
   if (descriptor.slot >= 0) descriptor.reactor.deregister(descriptor);
   owners[descriptor.fd] = undefined;

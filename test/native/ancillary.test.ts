@@ -1,10 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { expectNoLeaks, openFdCount } from '../support/fds';
+import { expectNoLeaks, openFdCount, openFds } from '../support/fds';
 import { shortSocketPath } from '../support/socket-path';
 import {
   closeAll,
   constant,
+  EBADF,
   EINVAL,
   native,
   ok,
@@ -61,6 +62,8 @@ function sendFds(fd: number, fds: readonly number[], data = 'x'): number {
   const control = encodeAll([{ level: SOL_SOCKET, type: RIGHTS, data: fdBytes(fds) }]);
   return native.sendmsg(fd, [Buffer.from(data)], 0, null, 0, control, control.length, 0);
 }
+
+const closeReceived = (fd: number): number => native.closeReceived(fd, native.receivedToken(fd));
 
 function receiveControl(fd: number, room: number): Uint8Array {
   const control = new Uint8Array(room);
@@ -149,27 +152,71 @@ describe('passing fds', () => {
     const buffer = Buffer.alloc(7);
     readSync(copy, buffer, 0, 7, 0);
     expect(buffer.toString()).toBe('through');
-    for (const fd of [file, copy, socketCopy]) closeSync(fd);
+    closeSync(file);
+    expect([copy, socketCopy].map(closeReceived)).toEqual([0, 0]);
   });
 
-  it('the environment owns a received fd until its message is read, and then the reader', () => {
+  it('the environment owns a received fd until it is adopted, closed or released', () => {
     const [left, right] = pair();
-    ok(sendFds(left, [left, right]));
+    ok(sendFds(left, [left, right, left]));
     const before = native.ownedCount();
     const control = receiveControl(right, 100);
-    expect(native.ownedCount()).toBe(before + 2);
+    expect(native.ownedCount()).toBe(before + 3);
     const fds = fdsOf(decodeAll(control, control.length));
-    expect(native.ownedCount()).toBe(before);
-    const [first = -1, second = -1] = fds;
-    expect(native.close(first)).toBe(constant('UV_EBADF'));
-    const info = new Int32Array(3);
-    expect(native.adopt(first, info)).toBe(0);
+    expect(native.ownedCount()).toBe(before + 3);
+    const [first = -1, second = -1, third = -1] = fds;
+    // These are for fds that are not received ones.
+    expect(native.close(first)).toBe(EBADF);
+    expect(native.release(first)).toBe(EBADF);
+    const tokens = fds.map((fd) => native.receivedToken(fd));
+    expect(new Set(tokens).size).toBe(3);
+    expect(native.adopt(first, new Int32Array(3))).toBe(0);
+    expect(native.receivedToken(first)).toBe(0);
+    expect(native.ownedCount()).toBe(before + 3);
+    expect(native.closeReceived(first, tokens[0] ?? 0)).toBe(constant('UV_ENOENT'));
+    expect(native.releaseReceived(first)).toBe(constant('UV_ENOENT'));
     expect(native.close(first)).toBe(0);
-    closeSync(second);
-    // The numbers may have other owners now: reading the same bytes again releases no fd.
-    const reused = ok(native.dup(left));
-    decodeAll(control, control.length);
-    expect(native.close(reused)).toBe(0);
+    expect(native.closeReceived(second, tokens[2] ?? 0)).toBe(constant('UV_ENOENT'));
+    expect(native.closeReceived(second, tokens[1] ?? 0)).toBe(0);
+    expect(native.closeReceived(second, tokens[1] ?? 0)).toBe(constant('UV_ENOENT'));
+    expect(native.releaseReceived(third)).toBe(0);
+    expect(native.ownedCount()).toBe(before);
+    closeSync(third);
+  });
+
+  it('an fd of the environment that gets the number of a received one is not a received one', () => {
+    const [left, right] = pair();
+    ok(sendFds(left, [left]));
+    const control = receiveControl(right, 100);
+    const [fd = -1] = fdsOf(decodeAll(control, control.length));
+    const token = native.receivedToken(fd);
+    closeSync(fd);
+    const copies = [ok(native.dup(left))];
+    while (!copies.includes(fd)) copies.push(ok(native.dup(left)));
+    expect(native.receivedToken(fd)).toBe(0);
+    expect(native.closeReceived(fd, token)).toBe(constant('UV_ENOENT'));
+    expect(copies.map((copy) => native.close(copy))).toEqual(copies.map(() => 0));
+  });
+
+  it('a pipe, an epoll set and a file under the number of a received one stay open', () => {
+    const directory = openSync('.', 'r');
+    const [left, right] = pair();
+    // An epoll set has no inode of its own: the process has one, that of its event loop.
+    const epoll = [...openFds()].find(([, target]) => target.endsWith('[eventpoll]'))?.[0] ?? -1;
+    for (const [sent, later] of [
+      [directory, 'package.json'],
+      [epoll, '.'],
+    ] as const) {
+      ok(sendFds(left, [sent]));
+      const control = receiveControl(right, 100);
+      const [fd = -1] = fdsOf(decodeAll(control, control.length));
+      closeSync(fd);
+      const opened = [openSync(later, 'r')];
+      while (!opened.includes(fd)) opened.push(openSync(later, 'r'));
+      expect(closeReceived(fd)).toBe(EBADF);
+      opened.forEach(closeSync);
+    }
+    closeSync(directory);
   });
 
   it('a truncated control message leaks no fd', () => {
@@ -187,7 +234,7 @@ describe('passing fds', () => {
       expect((result[0] ?? 0) & CTRUNC, `room ${String(room)}`).toBe(CTRUNC);
       const fds = fdsOf(decodeAll(control, control.length));
       expect(openFdCount()).toBe(before + fds.length);
-      for (const fd of fds) closeSync(fd);
+      expect(fds.map(closeReceived)).toEqual(fds.map(() => 0));
       expect(openFdCount()).toBe(before);
     }
   });

@@ -15,7 +15,7 @@ const allowed = [
   'abort', 'accept4', 'bind', 'calloc', 'close', 'connect', 'epoll_create1', 'epoll_ctl', 'epoll_wait', 'fcntl', 'free', 'freeaddrinfo',
   'getaddrinfo', 'getnameinfo', 'getpeername', 'getsockname', 'getsockopt', 'inet_ntop', 'inet_pton', 'ioctl', 'listen', 'malloc', 'memchr',
   'memcpy', 'memset', 'poll', 'pthread_detach', 'realloc', 'recv', 'recvmmsg', 'recvmsg', 'send', 'sendmmsg', 'sendmsg', 'sendto',
-  'setsockopt', 'shutdown', 'socket', 'socketpair', 'strcmp', 'strlen', 'strncmp', '__errno_location', '__stack_chk_fail',
+  'setsockopt', 'shutdown', 'socket', 'socketpair', 'strcmp', 'strlen', 'strncmp', 'syscall', '__errno_location', '__stack_chk_fail',
 ]; // prettier-ignore
 
 /**
