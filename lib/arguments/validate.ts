@@ -33,15 +33,54 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   }
 }
 
+/** Checks an object of options, which may be of any class. */
+export function checkOptions(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null)
+    throw invalidArgument(name, 'an object of options', value);
+}
+
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
+}
+
+/** One of the keys of `choices`. (An array of one key is none, although it names the property.) */
+export function checkChoice<C extends object>(
+  name: string,
+  value: unknown,
+  choices: C,
+): asserts value is keyof C {
+  if (typeof value === 'string' && Object.hasOwn(choices, value)) return;
+  const names = Object.keys(choices).map((key) => `'${key}'`);
+  const last = names.pop() ?? '';
+  throw invalidArgument(name, names.length === 0 ? last : `${names.join(', ')} or ${last}`, value);
+}
+
+/**
+ * The number that a text stands for, if it consists of decimal digits alone; NaN for any other.
+ * (`Number` would also take '', ' 80', '0x50', '8e1', and C's strtoul a sign.)
+ */
+export function decimal(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : NaN;
+}
+
 function show(value: unknown): string {
-  if (typeof value === 'function') return `function ${value.name}`;
-  let text: string;
-  try {
-    text = inspect(value, { depth: 0, breakLength: Infinity });
-  } catch {
-    // `inspect` throws for a DataView whose memory is detached, and for an object whose own
-    // inspection code throws.
-    text = Object.prototype.toString.call(value);
-  }
+  const text = describe(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Never throws, whatever code of the caller is behind the value. */
+function describe(value: unknown): string {
+  try {
+    if (typeof value === 'function') return `function ${value.name}`;
+    try {
+      return inspect(value, { depth: 0, breakLength: Infinity });
+    } catch {
+      // `inspect` throws for a DataView whose memory is detached, and for an object whose own
+      // inspection code throws.
+      return Object.prototype.toString.call(value);
+    }
+  } catch {
+    // A proxy may throw at every look, and does so once it is revoked.
+    return `a value of type ${typeof value} that cannot be shown`;
+  }
 }

@@ -1,4 +1,5 @@
-import { type ClosedResourceError, systemError } from '../errors';
+import { EBADF } from '../errno';
+import { ClosedResourceError, type SystemError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, Operation, rejected, resolved } from '../waiting/operation';
 import { defer, spend } from '../waiting/turn-budget';
@@ -67,8 +68,9 @@ export abstract class IoOperation<T> extends Operation<T> {
     try {
       result = this.attempt();
     } catch (error) {
+      const failure = closedOr(descriptor, error);
       this.withdraw();
-      this.fail(error);
+      this.fail(failure);
       return;
     }
     if (result === WOULD_BLOCK) {
@@ -99,6 +101,16 @@ export abstract class IoOperation<T> extends Operation<T> {
   abort(reason: ClosedResourceError): void {
     this.fail(reason);
   }
+}
+
+/**
+ * Code of the caller may run during an attempt (a getter of a buffer) and close the descriptor: the
+ * call then failed for that, and not with the EBADF that the kernel returned.
+ */
+function closedOr(descriptor: Descriptor, error: unknown): unknown {
+  return descriptor.fd < 0 && (error as Partial<SystemError> | null)?.errno === EBADF
+    ? new ClosedResourceError('The socket was closed during the call')
+    : error;
 }
 
 function awaitEvent(operation: IoOperation<unknown>, again: boolean): void {
@@ -179,7 +191,7 @@ export function perform<Argument, Result>(
       const result = attemptCall(descriptor, call, argument);
       if (result !== WOULD_BLOCK) return Promise.resolve(result);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(closedOr(descriptor, error));
     }
   }
   return new CallOperation(descriptor, call, argument, owner)

@@ -1,13 +1,12 @@
 import { totalLength } from '../arguments/buffers';
 import { type NativeBinding, nativeBinding } from '../binding';
 import type { SocketAddress } from '../contract/addresses';
-import type { AncillaryData } from '../contract/ancillary';
 import type { Bytes } from '../contract/bytes';
 import type { ReceivedMessage } from '../contract/socket';
 import { EAGAIN } from '../errno';
 import { systemError } from '../errors';
-import { decodeAddress, encodeAddress, errorTarget } from './address';
-import { decodeAncillary, encodeAncillary } from './ancillary';
+import { decodeAddress, errorTarget, type Sockaddr } from './address';
+import { decodeAncillary } from './ancillary';
 import type { Descriptor } from './descriptor';
 import { sendBuffers } from './scatter-gather';
 
@@ -70,17 +69,16 @@ function senderOf(
   return address === null && family === native.constants['AF_UNIX'] && !isStream ? '' : address;
 }
 
-/** One sendmsg(2); null if it would block. */
+/** One sendmsg(2), with encoded arguments; null if it would block. */
 export function sendMessage(
   descriptor: Descriptor,
   buffers: readonly Bytes[],
-  address: SocketAddress | undefined,
-  ancillary: AncillaryData | undefined,
+  name: Sockaddr | null,
+  control: Uint8Array | null,
   flags: number,
+  address: SocketAddress | undefined,
 ): number | null {
   const native = nativeBinding();
-  const name = address === undefined ? null : encodeAddress(address, 'sendmsg');
-  const control = ancillary === undefined ? null : encodeAncillary(ancillary);
   const whole = isTooMany(native, descriptor, buffers) ? [gather(buffers)] : buffers;
   const sent =
     name === null && control === null

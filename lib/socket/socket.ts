@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { checkBytes, checkBytesList } from '../arguments/buffers';
-import { checkInteger, invalidArgument } from '../arguments/validate';
+import { checkBytes, readBytesList } from '../arguments/buffers';
+import { checkChoice, checkInteger, checkOptions } from '../arguments/validate';
 import { nativeBinding } from '../binding';
 import type { SocketAddress } from '../contract/addresses';
 import type { Bytes } from '../contract/bytes';
@@ -11,6 +11,7 @@ import { BusyResourceError, ClosedResourceError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected } from '../waiting/operation';
 import { decodeAddress, encodeAddress, errorTarget } from './address';
+import { encodeAncillary } from './ancillary';
 import { Descriptor, socketType } from './descriptor';
 import { closeWhenCollected, forgetCollected } from './leaks';
 import { receiveMessage, sendMessage } from './message';
@@ -129,21 +130,23 @@ export class NativeSocket implements contract.Socket {
   }
 
   recvmsg(buffers: readonly Bytes[], ancillaryBufsize = 0, flags = 0): ReceivedMessage | null {
-    checkBytesList('buffers', buffers);
+    const views = readBytesList('buffers', buffers);
     checkInteger('ancillaryBufsize', ancillaryBufsize, 0, MAX_INT);
     checkFlags(flags);
     this.#openFd();
-    return receiveMessage(this.descriptor, buffers, ancillaryBufsize, flags);
+    return receiveMessage(this.descriptor, views, ancillaryBufsize, flags);
   }
 
   sendmsg(buffers: readonly Bytes[], options: SendMessageOptions = {}): number | null {
-    checkBytesList('buffers', buffers);
-    if (typeof options !== 'object' || (options as unknown) === null)
-      throw invalidArgument('options', 'an object', options);
+    const views = readBytesList('buffers', buffers);
+    checkOptions('options', options);
     const { address, ancillary, flags = 0 } = options;
     checkFlags(flags);
+    const name = address === undefined ? null : encodeAddress(address, 'sendmsg');
+    const control = ancillary === undefined ? null : encodeAncillary(ancillary);
+    // Last: the code of the caller that ran above may have closed the socket.
     this.#openFd();
-    return sendMessage(this.descriptor, buffers, address, ancillary, flags);
+    return sendMessage(this.descriptor, views, name, control, flags, address);
   }
 
   getsockopt(level: number, option: number): number;
@@ -187,8 +190,7 @@ export class NativeSocket implements contract.Socket {
   }
 
   shutdown(how: 'read' | 'write' | 'both'): void {
-    if (!Object.hasOwn(SHUTDOWN, how))
-      throw invalidArgument('how', "'read', 'write' or 'both'", how);
+    checkChoice('how', how, SHUTDOWN);
     const status = nativeBinding().shutdown(this.#openFd(), SHUTDOWN[how]);
     if (status < 0) throw systemError(status, 'shutdown');
   }

@@ -4,7 +4,7 @@ import type { PeerCredentials } from '../../contract/ancillary';
 import type { TypedAttribute } from '../../contract/attributes';
 import type { AsyncBackend } from '../../contract/backend';
 import type { AsyncBaseTransport } from '../../contract/transports';
-import { AttributeLookupError, systemError, UnsupportedOperationError } from '../../errors';
+import { ClosedResourceError, systemError, UnsupportedOperationError } from '../../errors';
 import type { Descriptor } from '../../socket/descriptor';
 import { closeWhenCollected, forgetCollected } from '../../socket/leaks';
 import { SocketOptions } from '../../socket/options';
@@ -165,8 +165,7 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
   private asSocket(): NativeSocket {
     if (this.#socket === null) {
       const { descriptor } = this;
-      if (descriptor.fd < 0)
-        throw new AttributeLookupError('The transport is closed: read its attributes before');
+      if (descriptor.fd < 0) throw closedAttributes();
       // From now on the collection of the socket closes the fd: it may outlive this transport.
       forgetCollected(descriptor);
       this.#socket = NativeSocket.fromDescriptor(descriptor);
@@ -178,10 +177,15 @@ export abstract class NativeTransport implements AsyncBaseTransport, Disposable 
     const { descriptor } = this;
     if (descriptor.type.isInet)
       throw new UnsupportedOperationError('Only Unix sockets know the credentials of their peer');
+    if (descriptor.fd < 0) throw closedAttributes();
     const result = new Int32Array(3);
     const status = nativeBinding().peerCredentials(descriptor.fd, result);
     if (status < 0) throw systemError(status, 'getsockopt');
     const [pid = -1, uid = -1, gid = -1] = result;
     return { pid, uid: uid >>> 0, gid: gid >>> 0 };
   }
+}
+
+function closedAttributes(): ClosedResourceError {
+  return new ClosedResourceError('The transport is closed: read its attributes before');
 }

@@ -4,8 +4,10 @@ import {
   bytesOf,
   checkBytes,
   checkBytesList,
+  isFilledBytes,
   lengthNow,
   readBytes,
+  readBytesList,
   totalLength,
 } from '#lib/arguments/buffers';
 import { detach, resizable } from '../socket/memory';
@@ -155,5 +157,60 @@ describe('totalLength', () => {
     expect(
       totalLength([new Uint16Array(3), new DataView(new ArrayBuffer(5)), new Uint8Array(0)]),
     ).toBe(11);
+  });
+});
+
+/** A view whose properties lie. */
+const liar = (): Uint8Array =>
+  Object.defineProperties(new Uint8Array(3), {
+    byteLength: { value: 100 },
+    length: { value: 100 },
+  });
+
+describe('lengthNow and totalLength', () => {
+  it('are those of the memory, whatever properties a view has of its own', () => {
+    expect(lengthNow(liar())).toBe(3);
+    expect(totalLength([liar(), new DataView(new ArrayBuffer(5), 1)])).toBe(7);
+  });
+});
+
+describe('isFilledBytes', () => {
+  it('is true for bytes of any realm, and runs no code of the value', () => {
+    const throws = new Proxy(
+      {},
+      {
+        get: () => () => {
+          throw new Error('a trap');
+        },
+      },
+    );
+    const filled = [Buffer.from('x'), new Uint8Array(1), runInNewContext('new Uint8Array(1)')];
+    expect(filled.map(isFilledBytes)).toEqual([true, true, true]);
+    for (const value of [
+      new Uint8Array(0),
+      new DataView(new ArrayBuffer(1)),
+      Object.create(Uint8Array.prototype),
+      new Proxy(new Uint8Array(1), throws),
+      'x',
+      null,
+    ])
+      expect(isFilledBytes(value)).toBe(false);
+  });
+});
+
+describe('readBytesList', () => {
+  it('reads each element once, and not by the iterator', () => {
+    let reads = 0;
+    const views = Object.defineProperty([], '0', {
+      get() {
+        reads++;
+        return reads === 1 ? Buffer.from('x') : 'another';
+      },
+    });
+    Object.defineProperty(views, Symbol.iterator, { value: () => ({ next: () => ({}) }) });
+    expect(readBytesList('buffers', views)).toEqual([Buffer.from('x')]);
+    expect(reads).toBe(1);
+    expect(thrown(() => readBytesList('buffers', new Array(2 ** 32 - 1)))).toMatchObject(wrong);
+    expect(thrown(() => readBytesList('buffers', 'x'))).toMatchObject(wrong);
   });
 });

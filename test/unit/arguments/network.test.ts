@@ -6,6 +6,7 @@ import {
   checkMode,
   checkPort,
   checkUnixPath,
+  readService,
 } from '#lib/arguments/network';
 
 describe('checkPort', () => {
@@ -32,6 +33,44 @@ describe('checkListenHosts', () => {
     expect(checkListenHosts(['a', '', null])).toEqual(['a', '', null]);
     for (const host of [5, undefined, {}, [], ['a', 5], ['a', undefined]])
       expect(() => checkListenHosts(host)).toThrow(TypeError);
+  });
+});
+
+describe('readService', () => {
+  it('takes ports, ports in decimal digits, names and null', () => {
+    expect(
+      [0, 65535, '0', '080', '65535', 'http', 'http-alt', 'x11', '3com-tsmux', null].map((port) =>
+        readService('port', port),
+      ),
+    ).toEqual([0, 65535, 0, 80, 65535, 'http', 'http-alt', 'x11', '3com-tsmux', null]);
+  });
+
+  it('refuses numbers that are no port, whether they are text or not', () => {
+    for (const port of [-1, 65536, 1.5, NaN, Infinity, '65536', '70000', '99999999999999999999'])
+      expect(() => readService('port', port), String(port)).toThrow(RangeError);
+  });
+
+  it('refuses text that JavaScript or C would read as a number in its own way', () => {
+    for (const port of [
+      '',
+      ' ',
+      ' 80',
+      '80 ',
+      '+80',
+      '-1',
+      ' -1',
+      '0x50',
+      '8e1',
+      '80.0',
+      '80\0',
+      'http\0',
+      'Infinity',
+      '\n80',
+    ])
+      // prettier-ignore
+      expect(() => readService('port', port), JSON.stringify(port)).toThrow(TypeError);
+    for (const port of [80n, true, {}, [80], undefined, Symbol('80')])
+      expect(() => readService('port', port)).toThrow(TypeError);
   });
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
+  checkChoice,
   checkFunction,
   checkInteger,
   checkTime,
+  decimal,
   invalidArgument,
   outOfRange,
 } from '#lib/arguments/validate';
@@ -83,5 +85,35 @@ describe('messages of refused arguments', () => {
     expect(invalidArgument('x', 'a number', hostile).message).toBe(
       'The "x" argument must be a number. Received [object Object]',
     );
+  });
+});
+
+describe('messages about values that throw at every look', () => {
+  it('name their type', () => {
+    const { proxy, revoke } = Proxy.revocable(() => undefined, {});
+    revoke();
+    expect(invalidArgument('x', 'a number', proxy).message).toBe(
+      'The "x" argument must be a number. Received a value of type function that cannot be shown',
+    );
+  });
+});
+
+describe('decimal', () => {
+  it('reads decimal digits, and nothing else', () => {
+    expect(['0', '80', '007'].map(decimal)).toEqual([0, 80, 7]);
+    for (const text of ['', ' 80', '80 ', '+1', '-1', '0x50', '8e1', '1.0', '\u0664'])
+      expect(decimal(text), JSON.stringify(text)).toBeNaN();
+  });
+});
+
+describe('checkChoice', () => {
+  it('takes one of the keys, as a string', () => {
+    const choices = { read: 0, write: 1 };
+    checkChoice('how', 'read', choices);
+    for (const value of [['read'], 'both', 'toString', new String('read'), Symbol('read'), null]) {
+      expect(() => {
+        checkChoice('how', value, choices);
+      }).toThrow("must be 'read' or 'write'. Received");
+    }
   });
 });
