@@ -1,4 +1,4 @@
-import { getSystemErrorMap } from 'node:util';
+import { getSystemErrorMap, types } from 'node:util';
 
 /**
  * A cancelled scope rejects checkpoints with this error. Rethrow it: after a `catch` that swallows
@@ -78,12 +78,25 @@ for (const errorClass of ERROR_CLASSES) {
   });
 }
 
+/** An Error of any realm: node:vm, and so Jest, has an Error of its own. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
+}
+
+/** An AggregateError of any realm. */
+export function isAggregateError(value: unknown): value is AggregateError {
+  if (value instanceof AggregateError) return true;
+  // Errors of this realm need no closer look, which may run code of theirs.
+  if (value instanceof Error || !types.isNativeError(value)) return false;
+  return value.name === 'AggregateError' && Array.isArray((value as AggregateError).errors);
+}
+
 /**
  * The error of a send that failed after `packetsSent` datagrams. The CancelledError of a scope
  * belongs to all operations in it: a send that has to count gets its own, with that as the cause.
  */
 export function withPacketsSent(error: unknown, packetsSent: number): unknown {
-  if (packetsSent === 0 || !(error instanceof Error)) return error;
+  if (packetsSent === 0 || !isError(error)) return error;
   const own =
     error instanceof CancelledError ? new CancelledError(error.message, { cause: error }) : error;
   return Object.assign(own, { packetsSent });

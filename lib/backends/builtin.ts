@@ -1,4 +1,4 @@
-import { invalidArgument } from '../arguments/validate';
+import { checkChoice, invalidArgument } from '../arguments/validate';
 import { currentBackend } from '../concurrency/backend';
 import type { AsyncBackend } from '../contract/backend';
 import { InvalidStateError } from '../errors';
@@ -25,7 +25,7 @@ export function newBuiltinBackend(
   name: BuiltinBackendName,
   options?: BackendOptions,
 ): AsyncBackend {
-  if (!Object.hasOwn(BACKENDS, name)) throw invalidArgument('name', "'native' or 'node'", name);
+  checkChoice('name', name, BACKENDS);
   return new BACKENDS[name](options);
 }
 

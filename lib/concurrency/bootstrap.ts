@@ -122,18 +122,18 @@ export function bootstrap<R>(
   try {
     checkFunction('main', main);
     checkTaskOptions(options);
-    checkSignal('options.signal', options.signal);
+    const { name, signal } = options;
+    checkSignal('options.signal', signal);
     if (currentTask()?.isDone === false) {
       throw new InvalidStateError(
         'bootstrap() inside a task: call the function itself, or start it in a task group',
       );
     }
+    const scope = new BootstrapScope<R>(backend, clock, signal);
+    if (signal?.aborted === true) scope.rejectAborted(signal.reason);
+    else scope.begin(main, name);
+    return scope.promise;
   } catch (error) {
     return Promise.reject<R>(error);
   }
-  const { name, signal } = options;
-  const scope = new BootstrapScope<R>(backend, clock, signal);
-  if (signal?.aborted === true) scope.rejectAborted(signal.reason);
-  else scope.begin(main, name);
-  return scope.promise;
 }

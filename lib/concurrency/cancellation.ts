@@ -1,5 +1,4 @@
-import { types } from 'node:util';
-import { CancelledError } from '../errors';
+import { CancelledError, isAggregateError, isError } from '../errors';
 
 /** A scope as seen from the errors of its cancellation. */
 export interface CancellationOwner {
@@ -59,7 +58,7 @@ type Reporting = Error & { readonly code?: unknown; readonly reason?: unknown };
  * of bytes that were sent, has the scope's error as its cause, and an AbortError has one of both.
  */
 function reportedBy(error: object): CancelledError | undefined {
-  if (!isError(error) || error instanceof AggregateError) return undefined;
+  if (!isError(error) || isAggregateError(error)) return undefined;
   const { name, code, cause, reason } = error as Reporting;
   if (name !== 'AbortError' && code !== 'ABORT_ERR') return undefined;
   return [cause, reason].find(
@@ -70,11 +69,6 @@ function reportedBy(error: object): CancelledError | undefined {
 
 function ownerOfReported(error: CancelledError): CancellationOwner | undefined {
   return owners.get(error) ?? owners.get(error.cause as object);
-}
-
-/** Errors of other realms (node:vm) count. */
-function isError(value: unknown): value is Error {
-  return value instanceof Error || types.isNativeError(value);
 }
 
 /**
@@ -103,7 +97,7 @@ export function remainder(
   outer?: ReadonlySet<unknown>,
 ): unknown {
   if (isTaken(error)) return NO_ERROR;
-  const isMany = error instanceof AggregateError;
+  const isMany = isAggregateError(error);
   if ((!isMany && !isSuppressed(error)) || outer?.has(error) === true) return error;
   const around = new Set(outer).add(error);
   const parts: readonly unknown[] = isMany ? error.errors : [error.error, error.suppressed];
@@ -164,7 +158,7 @@ export function isCancellation(error: unknown): boolean {
 /** The first CancelledError in an error that consists of cancellations alone. */
 export function cancelledErrorIn(error: unknown): CancelledError {
   if (error instanceof CancelledError) return error;
-  if (error instanceof AggregateError) return cancelledErrorIn(error.errors[0]);
+  if (isAggregateError(error)) return cancelledErrorIn(error.errors[0]);
   return isSuppressed(error)
     ? cancelledErrorIn(error.error)
     : (reportedBy(error as Error) as CancelledError);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { isDebugging } from '../debug';
+import { isError } from '../errors';
 
 const library = path.dirname(__dirname) + path.sep;
 const startSites = new WeakMap<object, string>();
@@ -27,7 +28,7 @@ const noted = new WeakSet<Error>();
  */
 export function noteStart(error: unknown, task: { readonly name: string }): void {
   const site = startSites.get(task);
-  if (site === undefined || !(error instanceof Error) || noted.has(error)) return;
+  if (site === undefined || !isError(error) || noted.has(error)) return;
   noted.add(error);
   // Fails, without an exception, for a frozen error.
   Reflect.set(

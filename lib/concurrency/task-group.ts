@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Concurrency } from '../contract/concurrency';
 import type * as contract from '../contract/tasks';
 import type { Awaitable, TaskOptions } from '../contract/tasks';
-import { InvalidStateError } from '../errors';
+import { InvalidStateError, isError } from '../errors';
 import { currentScope } from '../waiting/context';
 import {
   cancelled,
@@ -245,7 +245,7 @@ export class TaskGroup implements contract.TaskGroup {
 
 function failedTogether(failures: readonly unknown[]): AggregateError {
   const [first] = failures;
-  const message = first instanceof Error ? first.message : inspect(first, { depth: 0 });
+  const message = isError(first) ? first.message : inspect(first, { depth: 0 });
   const count =
     failures.length === 1
       ? '1 error in a task group'

@@ -28,9 +28,14 @@ class ForeignPromise<R> extends Operation<R> {
 
 /** See `Concurrency.waitFor`. */
 export function waitFor<R>(promise: PromiseLike<R>): Promise<R> {
-  if (!isThenable(promise)) return Promise.reject(invalidArgument('promise', 'a promise', promise));
-  // The `then` of a foreign thenable may call back at once or twice, or throw.
-  const real = Promise.resolve(promise);
+  let real: Promise<R>;
+  try {
+    if (!isThenable(promise)) throw invalidArgument('promise', 'a promise', promise);
+    // The `then` of a foreign thenable may call back at once or twice, or throw.
+    real = Promise.resolve(promise);
+  } catch (error) {
+    return Promise.reject<R>(error);
+  }
   const scope = currentScope();
   if (isCancelled(scope)) {
     markHandled(real);

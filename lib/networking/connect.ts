@@ -1,5 +1,5 @@
 import { checkHost, checkPort, checkUnixPath } from '../arguments/network';
-import { checkTime, outOfRange } from '../arguments/validate';
+import { checkInteger, checkOptions, checkTime, outOfRange } from '../arguments/validate';
 import type { HostPort, InetAddress, UnixPath } from '../contract/addresses';
 import type { AsyncBackend } from '../contract/backend';
 import type { AsyncDatagramTransport, AsyncStreamTransport } from '../contract/transports';
@@ -8,6 +8,8 @@ import { throwIfCancelled } from '../waiting/context';
 import { combineErrors, DEFAULT_DELAY_MS, interleave, isRefusal, race } from './happy-eyeballs';
 import { connectFlags, resolveHost } from './resolve-host';
 import type { SocketDriver, UnixConnector } from './socket-driver';
+
+const MAX_INT = 0x7fffffff;
 
 /**
  * The pauses between two attempts to connect to a Unix listener with a full backlog: 1 ms, then
@@ -27,14 +29,13 @@ export async function connectTcp(
   driver: SocketDriver,
   host: string,
   port: number,
-  {
-    localAddress,
-    happyEyeballsDelay = DEFAULT_DELAY_MS,
-  }: { localAddress?: HostPort; happyEyeballsDelay?: number },
+  options: { localAddress?: HostPort; happyEyeballsDelay?: number },
 ): Promise<AsyncStreamTransport> {
   throwIfCancelled();
   checkHost('host', host);
   checkPort('port', port);
+  checkOptions('options', options);
+  const { localAddress, happyEyeballsDelay = DEFAULT_DELAY_MS } = options;
   checkTime('happyEyeballsDelay', happyEyeballsDelay);
   if (happyEyeballsDelay < 0)
     throw outOfRange('happyEyeballsDelay', 'at least 0', happyEyeballsDelay);
@@ -60,11 +61,14 @@ export async function connectUdp(
   driver: SocketDriver,
   host: string,
   port: number,
-  { localAddress, family = 0 }: { localAddress?: HostPort; family?: number },
+  options: { localAddress?: HostPort; family?: number },
 ): Promise<AsyncDatagramTransport> {
   throwIfCancelled();
   checkHost('remoteHost', host);
   checkPort('remotePort', port);
+  checkOptions('options', options);
+  const { localAddress, family = 0 } = options;
+  checkInteger('family', family, 0, MAX_INT);
   const { constants } = driver;
   const { AF_INET, AF_INET6, SOCK_DGRAM: type } = constants;
   if (family !== 0 && family !== AF_INET && family !== AF_INET6) {
@@ -92,10 +96,12 @@ export async function connectUnix<T>(
   backend: AsyncBackend,
   open: (localPath: UnixPath | undefined) => UnixConnector<T>,
   path: UnixPath,
-  { localPath }: { localPath?: UnixPath },
+  options: { localPath?: UnixPath },
 ): Promise<T> {
   throwIfCancelled();
   checkUnixPath('path', path);
+  checkOptions('options', options);
+  const { localPath } = options;
   if (localPath !== undefined) checkUnixPath('localPath', localPath);
   const connector = open(localPath);
   try {
@@ -120,6 +126,7 @@ async function resolveLocal(
   type: number,
 ): Promise<LocalAddress | null> {
   if (local === undefined) return null;
+  checkOptions('localAddress', local);
   const { host, port } = local;
   checkHost('localAddress.host', host);
   checkPort('localAddress.port', port);

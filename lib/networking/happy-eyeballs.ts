@@ -1,5 +1,5 @@
 import type { AsyncBackend } from '../contract/backend';
-import { CancelledError } from '../errors';
+import { CancelledError, isAggregateError, isError } from '../errors';
 
 /** The head start of an attempt before the next one begins (RFC 8305, section 5). */
 export const DEFAULT_DELAY_MS = 250;
@@ -73,7 +73,7 @@ export async function race<C, T>(
  * an AggregateError of nothing else. A cancellation is no refusal, and neither is a defect.
  */
 export function isRefusal(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(isRefusal);
+  if (isAggregateError(error)) return error.errors.every(isRefusal);
   return typeof (error as { errno?: unknown } | null)?.errno === 'number';
 }
 
@@ -84,12 +84,10 @@ export function isRefusal(error: unknown): boolean {
 export function combineErrors(errors: readonly unknown[], message: string): unknown {
   const failures = errors
     .filter((error) => error !== undefined)
-    .flatMap((error) => (error instanceof AggregateError ? (error.errors as unknown[]) : [error]));
+    .flatMap((error) => (isAggregateError(error) ? (error.errors as unknown[]) : [error]));
   if (failures.length === 1) return failures[0];
   const { code } = (failures[0] ?? {}) as { code?: string };
-  const messages = failures.map((error) =>
-    error instanceof Error ? error.message : String(error),
-  );
+  const messages = failures.map((error) => (isError(error) ? error.message : String(error)));
   const aggregate = new AggregateError(failures, `${message}: ${messages.join('; ')}`);
   return code === undefined ? aggregate : Object.assign(aggregate, { code });
 }

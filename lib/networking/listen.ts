@@ -6,6 +6,7 @@ import {
   checkPort,
   checkUnixPath,
 } from '../arguments/network';
+import { checkBoolean, checkOptions } from '../arguments/validate';
 import type { InetAddress, UnixPath } from '../contract/addresses';
 import type { AsyncBackend } from '../contract/backend';
 import type { AsyncDatagramListener, AsyncListener } from '../contract/listeners';
@@ -39,9 +40,12 @@ export async function listenTcp(
   driver: SocketDriver,
   host: ListenHost,
   port: number,
-  { backlog = DEFAULT_BACKLOG, reusePort = false }: { backlog?: number; reusePort?: boolean },
+  options: { backlog?: number; reusePort?: boolean },
 ): Promise<AsyncListener<AsyncStreamTransport>[]> {
   throwIfCancelled();
+  checkOptions('options', options);
+  const { backlog = DEFAULT_BACKLOG, reusePort = false } = options;
+  checkBoolean('reusePort', reusePort);
   checkBacklog(backlog);
   const type = driver.constants.SOCK_STREAM;
   const addresses = await resolveListenHosts(backend, driver, host, port, type);
@@ -56,9 +60,12 @@ export async function listenUdp(
   driver: SocketDriver,
   host: ListenHost,
   port: number,
-  { reusePort = false }: { reusePort?: boolean },
+  options: { reusePort?: boolean },
 ): Promise<AsyncDatagramListener<InetAddress>[]> {
   throwIfCancelled();
+  checkOptions('options', options);
+  const { reusePort = false } = options;
+  checkBoolean('reusePort', reusePort);
   const type = driver.constants.SOCK_DGRAM;
   const addresses = await resolveListenHosts(backend, driver, host, port, type);
   return bindAllOrNone(addresses, (address) => driver.bindUdp(backend, address, { reusePort }));
@@ -69,10 +76,12 @@ export async function listenUnixStream(
   backend: AsyncBackend,
   driver: SocketDriver,
   path: UnixPath,
-  { backlog = DEFAULT_BACKLOG, mode }: { backlog?: number; mode?: number },
+  options: { backlog?: number; mode?: number },
 ): Promise<AsyncListener<AsyncStreamTransport>> {
   throwIfCancelled();
   checkUnixPath('path', path);
+  checkOptions('options', options);
+  const { backlog = DEFAULT_BACKLOG, mode } = options;
   checkBacklog(backlog);
   checkMode(mode);
   return driver.bindUnixStream(backend, path, { backlog, mode });
@@ -83,10 +92,12 @@ export async function listenUnixDatagram(
   backend: AsyncBackend,
   driver: SocketDriver,
   path: UnixPath,
-  { mode }: { mode?: number },
+  options: { mode?: number },
 ): Promise<AsyncDatagramListener<UnixPath>> {
   throwIfCancelled();
   checkUnixPath('path', path);
+  checkOptions('options', options);
+  const { mode } = options;
   checkMode(mode);
   return driver.bindUnixDatagram(backend, path, { mode });
 }

@@ -1,5 +1,5 @@
-import { checkPort } from '../arguments/network';
-import { checkInteger, invalidArgument } from '../arguments/validate';
+import { readService } from '../arguments/network';
+import { checkInteger, checkOptions, invalidArgument } from '../arguments/validate';
 import type {
   AddrInfo,
   AddrInfoHints,
@@ -54,19 +54,19 @@ export abstract class NetworkingBackend<S = never, D = never>
   async getaddrinfo(
     host: string | null,
     port: number | string | null,
-    { family = 0, type = 0, proto = 0, flags = 0 }: AddrInfoHints = {},
+    hints: AddrInfoHints = {},
   ): Promise<AddrInfo[]> {
     if (host !== null && typeof host !== 'string')
       throw invalidArgument('host', 'a string or null', host);
     if (host?.includes('\0') === true) throw invalidArgument('host', 'without NUL bytes', host);
-    if (typeof port === 'number') checkPort('port', port);
-    else if (port !== null && typeof port !== 'string')
-      throw invalidArgument('port', 'a number, a service name or null', port);
+    const service = readService('port', port);
+    checkOptions('options', hints);
+    const { family = 0, type = 0, proto = 0, flags = 0 } = hints;
     checkInteger('family', family, 0, MAX_INT);
     checkInteger('type', type, 0, MAX_INT);
     checkInteger('proto', proto, 0, MAX_INT);
     checkInteger('flags', flags, 0, MAX_INT);
-    return inTurn(this.#driver.getaddrinfo(host, port, { family, type, proto, flags }));
+    return inTurn(this.#driver.getaddrinfo(host, service, { family, type, proto, flags }));
   }
 
   async getnameinfo(address: InetAddress, flags = 0): Promise<[string, string]> {

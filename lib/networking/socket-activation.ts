@@ -1,4 +1,4 @@
-import { invalidArgument } from '../arguments/validate';
+import { decimal, invalidArgument } from '../arguments/validate';
 import type { AsyncBackend } from '../contract/backend';
 import type { EnvironmentListener } from '../contract/listeners';
 import { InvalidStateError } from '../errors';
@@ -86,8 +86,8 @@ async function listenerOn(
  */
 export function readEnvironmentFds(environment: NodeJS.ProcessEnv): EnvironmentFd[] {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = environment;
-  if (LISTEN_FDS === undefined || Number(LISTEN_PID) !== process.pid) return [];
-  const count = /^\d{1,5}$/.test(LISTEN_FDS) ? Number(LISTEN_FDS) : NaN;
+  if (LISTEN_FDS === undefined || decimal(LISTEN_PID ?? '') !== process.pid) return [];
+  const count = decimal(LISTEN_FDS);
   if (!(count <= MAX_FDS))
     throw new InvalidStateError(`LISTEN_FDS is no number of file descriptors: ${LISTEN_FDS}`);
   const names = LISTEN_FDNAMES?.split(':') ?? [];
@@ -99,6 +99,6 @@ export function readEnvironmentFds(environment: NodeJS.ProcessEnv): EnvironmentF
 
 /** Removes the variables, if they are for this process: its children must not claim the fds. */
 export function forgetEnvironmentFds(environment: NodeJS.ProcessEnv): void {
-  if (Number(environment['LISTEN_PID']) !== process.pid) return;
+  if (decimal(environment['LISTEN_PID'] ?? '') !== process.pid) return;
   for (const name of VARIABLES) Reflect.deleteProperty(environment, name);
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { checkBytes } from '../arguments/buffers';
 import { checkPort } from '../arguments/network';
 import { checkInteger, invalidArgument, outOfRange } from '../arguments/validate';
@@ -23,7 +24,7 @@ const fields = new Uint32Array(3);
  */
 export function encodeAddress(address: SocketAddress, syscall: string): Sockaddr {
   const native = nativeBinding();
-  if (typeof address === 'string' || address instanceof Uint8Array)
+  if (typeof address === 'string' || types.isUint8Array(address))
     return encodeUnixPath(address, syscall);
   if (typeof address !== 'object' || (address as unknown) === null) {
     throw invalidArgument('address', 'an InetAddress, a Unix path or { sockaddr }', address);
@@ -58,7 +59,7 @@ function encodeUnixPath(path: UnixPath, syscall: string): Sockaddr {
   const native = nativeBinding();
   // The empty path is an address, too (the unnamed one). A detached array must not become that.
   if (typeof path !== 'string') checkBytes('path', path);
-  const name = typeof path === 'string' ? UTF8.encode(path) : path;
+  const name = typeof path === 'string' ? UTF8.encode(path) : new Uint8Array(path);
   if (name.length > 0 && name[0] !== 0 && name.includes(0)) {
     throw invalidArgument(
       'path',
@@ -73,20 +74,21 @@ function encodeUnixPath(path: UnixPath, syscall: string): Sockaddr {
 }
 
 function encodeRaw(sockaddr: unknown): Sockaddr {
-  if (!(sockaddr instanceof Uint8Array))
+  if (!types.isUint8Array(sockaddr))
     throw invalidArgument('address.sockaddr', 'a Uint8Array', sockaddr);
   checkBytes('address.sockaddr', sockaddr);
+  // A copy, since the system call may have to wait.
+  const bytes = new Uint8Array(sockaddr);
   const { sockaddrMax } = nativeBinding().limits;
   // A sockaddr has a family at least. sendmsg(2) would take a length of 0 for no address at all.
-  if (sockaddr.length < FAMILY_BYTES || sockaddr.length > sockaddrMax) {
+  if (bytes.length < FAMILY_BYTES || bytes.length > sockaddrMax) {
     throw outOfRange(
       'address.sockaddr.length',
       `at least ${String(FAMILY_BYTES)} and at most ${String(sockaddrMax)} bytes`,
-      sockaddr.length,
+      bytes.length,
     );
   }
-  // A copy, since the system call may have to wait.
-  return { bytes: sockaddr.slice(), length: sockaddr.length };
+  return { bytes, length: bytes.length };
 }
 
 /**
@@ -152,7 +154,7 @@ function textOrBytes(name: Uint8Array): UnixPath {
 
 /** The properties of a system error about this address. */
 export function errorTarget(address: SocketAddress): SystemErrorTarget {
-  if (typeof address === 'string' || address instanceof Uint8Array)
+  if (typeof address === 'string' || types.isUint8Array(address))
     return { path: printable(address) };
   if ('sockaddr' in address) return {};
   return { address: address.address, port: address.port };

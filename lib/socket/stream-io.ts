@@ -22,7 +22,7 @@ import { sendBuffers } from './scatter-gather';
  * proof.
  */
 function receiveOnce(descriptor: Descriptor, buffer: Bytes): number | typeof WOULD_BLOCK {
-  const size = buffer.byteLength;
+  const size = lengthNow(buffer);
   if (size === 0) throw bufferChanged();
   const count = descriptor.reactor.native.recv(descriptor.fd, buffer, 0);
   if (count > 0) {
@@ -210,7 +210,7 @@ export function send(
   if (isCancelled(scope)) return cancelled(scope);
   const usageError = descriptor.usageError('write', method);
   if (usageError !== null) return rejected(usageError);
-  const size = data.byteLength;
+  const size = lengthNow(data);
   if (size === 0) return resolved(undefined);
   if (descriptor.isReady('write') && spend()) {
     const sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
@@ -236,9 +236,9 @@ export function sendGathered(
   if (usageError !== null) return rejected(usageError);
   let total = 0;
   const sizes = buffers.map((buffer) => {
-    const { byteLength } = buffer;
-    total += byteLength;
-    return byteLength;
+    const size = lengthNow(buffer);
+    total += size;
+    return size;
   });
   if (total === 0) return resolved(undefined);
   if (descriptor.isReady('write') && spend()) {

@@ -1,7 +1,7 @@
 import type { RunInThreadOptions, ThreadFunction } from '../contract/threads';
 import type { AsyncBackend } from '../contract/backend';
 import { ClosedResourceError } from '../errors';
-import { invalidArgument } from '../arguments/validate';
+import { checkOptions, invalidArgument } from '../arguments/validate';
 import { encodeCall } from './thread-function';
 import { type ThreadJob, ThreadPool, type ThreadPoolOptions } from './thread-pool';
 
@@ -81,7 +81,8 @@ export class AsyncExecutor implements AsyncDisposable {
    * ClosedResourceError. Resolves when all calls have ended and the threads are gone. Idempotent.
    * Not a checkpoint: a cancellation does not interrupt it.
    */
-  shutdown(options: { readonly cancelPending?: boolean } = {}): Promise<void> {
+  async shutdown(options: { readonly cancelPending?: boolean } = {}): Promise<void> {
+    checkOptions('options', options);
     return this.#pool.close(options.cancelPending === true);
   }
 

@@ -31,8 +31,14 @@ export function encodeCall(fn: ThreadFunction, args: readonly unknown[]): Thread
   return { module: resolveModule(module), name, args };
 }
 
+/** A URL of any realm. */
+function isUrl(value: unknown): value is URL {
+  const { href, protocol } = (typeof value === 'object' ? (value ?? {}) : {}) as Partial<URL>;
+  return typeof href === 'string' && typeof protocol === 'string';
+}
+
 function resolveModule(module: unknown): string {
-  if (module instanceof URL) return module.href;
+  if (isUrl(module)) return module.href;
   if (typeof module !== 'string' || module === '')
     throw invalidArgument('fn.module', 'a file URL, an absolute path or a package name', module);
   if (isAbsolute(module)) return pathToFileURL(module).href;

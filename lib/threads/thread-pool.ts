@@ -7,7 +7,14 @@ import type { Piscina } from 'piscina';
 import { ClosedResourceError, InvalidStateError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
 import { cancelled, isCancelled, markHandled, Operation, rejected } from '../waiting/operation';
-import { checkInteger, checkTime, outOfRange } from '../arguments/validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkTime,
+  invalidArgument,
+  outOfRange,
+} from '../arguments/validate';
 import { decodeThrown } from './error-codec';
 import { encodeCall, type ThreadCall } from './thread-function';
 import type { ThreadResult } from './worker';
@@ -114,7 +121,10 @@ export class ThreadPool {
     args: readonly unknown[] = [],
     options: RunInThreadOptions = {},
   ): Promise<R> {
+    checkOptions('options', options);
     const { abandonOnCancel = false, transfer = [] } = options;
+    checkBoolean('options.abandonOnCancel', abandonOnCancel);
+    if (!Array.isArray(transfer)) throw invalidArgument('options.transfer', 'an array', transfer);
     const call = encodeCall(fn, args);
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);

@@ -5,7 +5,7 @@ import type {
   AsyncDatagramTransport,
   AsyncDatagramWriteTransport,
 } from '../contract/transports';
-import { bytesOf, checkBytes, checkBytesList, lengthNow } from '../arguments/buffers';
+import { bytesOf, checkBytes, lengthNow, readBytesList } from '../arguments/buffers';
 import { checkInteger } from '../arguments/validate';
 import { systemErrorNamed } from '../errors';
 import { noAncillary, sendEach } from './base-defaults';
@@ -58,8 +58,7 @@ export abstract class BaseDatagramWriteTransport
 
   /** One `send` after the other. */
   async sendMany(packets: readonly Bytes[]): Promise<void> {
-    checkBytesList('packets', packets);
-    return sendEach(this, [...packets]);
+    return sendEach(this, readBytesList('packets', packets));
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */
@@ -105,8 +104,7 @@ export abstract class BaseDatagramTransport
 
   /** One `send` after the other. */
   async sendMany(packets: readonly Bytes[]): Promise<void> {
-    checkBytesList('packets', packets);
-    return sendEach(this, [...packets]);
+    return sendEach(this, readBytesList('packets', packets));
   }
 
   /** Rejects with UnsupportedOperationError. No checkpoint. */

@@ -5,7 +5,7 @@ import type {
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
 } from '../contract/transports';
-import { checkBytesList, readBytes } from '../arguments/buffers';
+import { lengthNow, readBytes, readBytesList } from '../arguments/buffers';
 import { checkInteger } from '../arguments/validate';
 import { join, noAncillary, nothingToDo } from './base-defaults';
 import { BaseTransport } from './base-transport';
@@ -53,8 +53,7 @@ export abstract class BaseStreamReadTransport
 
   /** Receives into the first buffer that is not empty, as recvmsg(2) may. */
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
-    checkBytesList('buffers', buffers);
-    const target = buffers.find(({ byteLength }) => byteLength > 0);
+    const target = readBytesList('buffers', buffers).find((view) => lengthNow(view) > 0);
     if (target !== undefined) return this.recvInto(target);
     await nothingToDo(this, 'recvIntoMany');
     return 0;

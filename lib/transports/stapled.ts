@@ -9,7 +9,7 @@ import type {
   AsyncStreamTransport,
   AsyncStreamWriteTransport,
 } from '../contract/transports';
-import { InvalidStateError, UnsupportedOperationError } from '../errors';
+import { InvalidStateError, type UnsupportedOperationError } from '../errors';
 import { BaseTransport } from './base-transport';
 
 /**
@@ -93,7 +93,9 @@ export class StapledStreamTransport
         await sendTransport.sendEof();
         return;
       } catch (error) {
-        if (!(error instanceof UnsupportedOperationError)) throw error;
+        // By its code: a transport may come from another copy of this package.
+        const { code } = (error ?? {}) as Partial<UnsupportedOperationError>;
+        if (code !== 'ERR_UNSUPPORTED_OPERATION') throw error;
       }
     }
     await sendTransport.aclose();

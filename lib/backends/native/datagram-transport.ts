@@ -1,4 +1,4 @@
-import { checkBytes, checkBytesList, lengthNow } from '../../arguments/buffers';
+import { checkBytes, lengthNow, readBytesList } from '../../arguments/buffers';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
@@ -115,7 +115,7 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
 
   async recvInto(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
-    const { byteLength } = buffer;
+    const byteLength = lengthNow(buffer);
     return perform(this.descriptor, RECV_INTO, { buffer, byteLength }, this);
   }
 
@@ -133,25 +133,25 @@ export class NativeDatagramTransport extends NativeTransport implements AsyncDat
 
   async send(data: Bytes): Promise<void> {
     checkBytes('data', data);
-    const { byteLength } = data;
+    const byteLength = lengthNow(data);
     return perform(this.descriptor, SEND, { data: [data], byteLength, control: null }, this);
   }
 
   async sendWithAncillary(data: Bytes, ancillary: AncillaryData): Promise<void> {
     checkBytes('data', data);
-    const { byteLength } = data;
+    const byteLength = lengthNow(data);
     const packet: Packet = { data: [data], byteLength, control: encodeAncillary(ancillary) };
     return perform(this.descriptor, SEND_WITH_ANCILLARY, packet, this);
   }
 
   async sendMany(packets: readonly Bytes[]): Promise<void> {
-    checkBytesList('packets', packets);
+    const all = readBytesList('packets', packets);
     const { descriptor } = this;
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
     const usageError = descriptor.usageError('write', 'sendMany');
     if (usageError !== null) return rejected(usageError);
-    const operation = new SendMany(descriptor, [...packets], this);
+    const operation = new SendMany(descriptor, all, this);
     if (descriptor.isReady('write') && spend() && operation.attempt() !== WOULD_BLOCK)
       return undefined;
     return operation.enter(scope).park(descriptor.isReady('write')).promise;

@@ -1,4 +1,12 @@
-import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
+import {
+  checkBytes,
+  checkBytesList,
+  isFilledBytes,
+  lengthNow,
+  readBytes,
+  readBytesList,
+  totalLength,
+} from '../../arguments/buffers';
 import { checkInteger, invalidArgument, outOfRange } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
@@ -135,8 +143,7 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   }
 
   recvInto(buffer: Bytes): Promise<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0)
-      return this.recvIntoSpecial(buffer);
+    if (!isFilledBytes(buffer)) return this.recvIntoSpecial(buffer);
     return perform(this.descriptor, RECV_INTO, buffer, this);
   }
 
@@ -156,8 +163,7 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
-    checkBytesList('buffers', buffers);
-    const views = [...buffers];
+    const views = readBytesList('buffers', buffers);
     return totalLength(views) === 0
       ? performNothing(this.descriptor, RECV_INTO_MANY, 0)
       : perform(this.descriptor, RECV_INTO_MANY, views, this);
@@ -183,7 +189,7 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   ): Promise<{ bytes: number; ancillary: AncillaryData }> {
     checkBytes('buffer', buffer);
     this.checkAncillary('ancillaryBufsize', ancillaryBufsize);
-    const { byteLength } = buffer;
+    const byteLength = lengthNow(buffer);
     if (byteLength === 0) {
       const nothing = { bytes: 0, ancillary: NO_ANCILLARY };
       return performNothing(this.descriptor, RECV_WITH_ANCILLARY_INTO, nothing);
@@ -193,16 +199,17 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   }
 
   sendAll(data: Bytes): Promise<void> {
-    if (!(data instanceof Uint8Array) || data.byteLength === 0) return this.sendAllSpecial(data);
-    return send(this.descriptor, data, 'sendAll', this);
+    return isFilledBytes(data)
+      ? send(this.descriptor, data, 'sendAll', this)
+      : this.sendAllSpecial(data);
   }
 
   async sendAllFromIterable(data: Iterable<Bytes>): Promise<void> {
-    return sendGathered(this.descriptor, collect(data), 'sendAllFromIterable', this);
+    return sendGathered(this.descriptor, readBytes('data', data), 'sendAllFromIterable', this);
   }
 
   async sendAllWithAncillary(data: Iterable<Bytes>, ancillary: AncillaryData): Promise<void> {
-    const buffers = collect(data);
+    const buffers = readBytes('data', data);
     const total = totalLength(buffers);
     this.checkAncillary('ancillaryBufsize', 0);
     const control = encodeAncillary(ancillary);
@@ -240,7 +247,7 @@ export class NativeStreamTransport extends NativeTransport implements AsyncStrea
   /** `recvInto` for other views, for empty buffers, and for arguments that are not buffers. */
   private async recvIntoSpecial(buffer: Bytes): Promise<number> {
     checkBytes('buffer', buffer);
-    return buffer.byteLength === 0
+    return lengthNow(buffer) === 0
       ? performNothing(this.descriptor, RECV_INTO, 0)
       : perform(this.descriptor, RECV_INTO, buffer, this);
   }
@@ -268,16 +275,4 @@ function receiveOne(
   if (message === null) return WOULD_BLOCK;
   if (message.bytes === 0) endOfStream(descriptor, 'recvmsg');
   return message;
-}
-
-/** The buffers of an iterable, all of them read before the first system call. */
-function collect(data: Iterable<Bytes>): Bytes[] {
-  if (
-    typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'
-  ) {
-    throw invalidArgument('data', 'an iterable of buffers', data);
-  }
-  const buffers = [...data];
-  checkBytesList('data', buffers);
-  return buffers;
 }

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:dgram';
-import { checkBytes, checkBytesList } from '../../arguments/buffers';
+import { checkBytes, readBytesList } from '../../arguments/buffers';
 import { checkInteger } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { TypedAttribute } from '../../contract/attributes';
 import type { AsyncBackend } from '../../contract/backend';
 import type { Bytes } from '../../contract/bytes';
 import type { AsyncDatagramTransport } from '../../contract/transports';
-import { CancelledError, systemErrorNamed } from '../../errors';
+import { CancelledError, isError, systemErrorNamed } from '../../errors';
 import { type AttributeGetters, SocketAttribute } from '../../transports/attributes';
 import { throwIfCancelled } from '../../waiting/context';
 import { inTurn, rejected } from '../../waiting/operation';
@@ -94,8 +94,7 @@ export class NodeDatagramTransport
   }
 
   async #sendAll(packets: readonly Bytes[]): Promise<void> {
-    checkBytesList('packets', packets);
-    const all = [...packets];
+    const all = readBytesList('packets', packets);
     this.#begin('sendMany');
     let packetsSent = 0;
     this.#batches++;
@@ -184,5 +183,5 @@ export class NodeDatagramTransport
 function withPacketsSent(error: unknown, packetsSent: number): unknown {
   if (error instanceof CancelledError)
     return Object.assign(new CancelledError(error.message, { cause: error }), { packetsSent });
-  return error instanceof Error ? Object.assign(error, { packetsSent }) : error;
+  return isError(error) ? Object.assign(error, { packetsSent }) : error;
 }

@@ -1,6 +1,5 @@
 import * as dns from 'node:dns';
 import { isIP } from 'node:net';
-import { checkPort } from '../../arguments/network';
 import type { AddrInfo, AddrInfoHints, InetAddress } from '../../contract/addresses';
 import { type ResolverError, resolverError } from '../../errors';
 import { canonicalAddress } from '../../networking/canonical-address';
@@ -81,10 +80,6 @@ export async function getaddrinfo(
 function portOf(host: string | null, port: number | string | null, flags: number): number {
   if (port === null) return 0;
   if (typeof port === 'number') return port;
-  if (/^\d+$/.test(port)) {
-    checkPort('port', Number(port));
-    return Number(port);
-  }
   if ((flags & AI_NUMERICSERV) !== 0) throw resolverError(EAI_NONAME, 'getaddrinfo', host ?? '');
   throw unsupported(
     `getaddrinfo() of the service ${JSON.stringify(port)}`,

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { types } from 'node:util';
 import {
   CancelledError,
   type ClosedResourceError,
@@ -165,7 +166,7 @@ export class StreamSender {
 
   #write(data: Uint8Array | readonly Uint8Array[]): void {
     const socket = this.#socket;
-    if (data instanceof Uint8Array) {
+    if (types.isUint8Array(data)) {
       socket.write(data, this.#onWritten);
       return;
     }

@@ -1,5 +1,12 @@
 import type { Socket } from 'node:net';
-import { checkBytes, checkBytesList, lengthNow, totalLength } from '../../arguments/buffers';
+import {
+  checkBytes,
+  isFilledBytes,
+  lengthNow,
+  readBytes,
+  readBytesList,
+  totalLength,
+} from '../../arguments/buffers';
 import { checkInteger, invalidArgument } from '../../arguments/validate';
 import type { AncillaryData } from '../../contract/ancillary';
 import type { AsyncBackend } from '../../contract/backend';
@@ -123,8 +130,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   }
 
   recvInto(buffer: Bytes): Promise<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.length === 0)
-      return this.#recvIntoSpecial(buffer);
+    if (!isFilledBytes(buffer)) return this.#recvIntoSpecial(buffer);
     if (this.#isReady()) return this.receive('recvInto', () => this.#takeInto(buffer));
     const scope = currentScope();
     if (isCancelled(scope)) return cancelled(scope);
@@ -135,8 +141,7 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
   }
 
   async recvIntoMany(buffers: readonly Bytes[]): Promise<number> {
-    checkBytesList('buffers', buffers);
-    const views = [...buffers];
+    const views = readBytesList('buffers', buffers);
     if (totalLength(views) === 0) return this.#nothing('recvIntoMany', 0);
     return this.receive('recvIntoMany', () => this.#takeIntoMany(views));
   }
@@ -158,20 +163,14 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
    * received.
    */
   sendAll(data: Bytes): Promise<void> {
-    if (!(data instanceof Uint8Array) || data.length === 0) return this.#sendSpecial(data);
-    return this.#send('sendAll', data, data.length);
+    return isFilledBytes(data)
+      ? this.#send('sendAll', data, lengthNow(data))
+      : this.#sendSpecial(data);
   }
 
   /** **Cancellation.** As `sendAll`. */
   async sendAllFromIterable(data: Iterable<Bytes>): Promise<void> {
-    if (
-      typeof (data as Partial<Iterable<Bytes>> | null | undefined)?.[Symbol.iterator] !== 'function'
-    ) {
-      throw invalidArgument('data', 'an iterable of buffers', data);
-    }
-    const buffers = [...data];
-    checkBytesList('data', buffers);
-    const filled = buffers.filter(({ byteLength }) => byteLength > 0).map(bytesOf);
+    const filled = readBytes('data', data).map(bytesOf).filter(isFilledBytes);
     return this.#send('sendAllFromIterable', filled, totalLength(filled));
   }
 

@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { decimal } from '../../arguments/validate';
 
 /** Where Linux lists all interfaces; node:os leaves out those without an address. */
 const LINUX_INTERFACES = '/sys/class/net';
 
-/** if_nametoindex(3). @returns 0 if there is no such interface */
+/** if_nametoindex(3), or the number itself. @returns 0 if there is no such interface */
 export function scopeIdOf(zone: string): number {
-  if (/^\d+$/.test(zone)) return Number(zone);
+  const number = decimal(zone);
+  if (!Number.isNaN(number)) return number <= 0xffffffff ? number : 0;
   for (const info of networkInterfaces()[zone] ?? []) {
     // The scope of a global address is 0, whichever interface has it.
     if (info.family === 'IPv6' && info.scopeid !== 0) return info.scopeid;
