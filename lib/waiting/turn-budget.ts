@@ -30,6 +30,8 @@ export interface Deferred {
 
 let budget = STEPS_PER_TURN;
 let deferred: Deferred[] = [];
+/** Brings the turn that `deferred` waits for. */
+let scheduled: NodeJS.Immediate | undefined;
 
 /**
  * Charges one operation with a system call. False if the budget was spent before: the operation is
@@ -59,7 +61,7 @@ export function defer(operation: Deferred): void {
 }
 
 function scheduleTurn(): void {
-  setImmediate(beginTurn);
+  scheduled = setImmediate(beginTurn);
 }
 
 /**
@@ -69,8 +71,11 @@ function scheduleTurn(): void {
  */
 export function beginTurn(): boolean {
   const operations = deferred;
-  // An operation that defers itself again waits for the turn after this one.
+  // An operation that defers itself again waits for the turn after this one, also if a yield has
+  // come before the immediate.
   deferred = [];
+  clearImmediate(scheduled);
+  scheduled = undefined;
   renew();
   for (const operation of operations) operation.resume();
   return operations.length > 0;

@@ -108,6 +108,31 @@ describe('a checkpoint that yields although it need not wait', () => {
     expect(order).toEqual(['woken', 'yielded']);
   });
 
+  it('yields once a turn, also while another task yields in each turn', async () => {
+    const counts: number[] = [];
+    const event = backend.createEvent();
+    event.set();
+    const scope = backend.openCancelScope();
+    await backend.gather(
+      () =>
+        scope.run(async () => {
+          for (let count = 0; ; count++) {
+            await event.wait();
+            counts[0] = count;
+          }
+        }),
+      async () => {
+        for (let i = 0; i < 50; i++) {
+          await backend.coroYield();
+          counts.push(counts[0] ?? 0);
+        }
+        scope.cancel();
+      },
+    );
+    const steps = counts.slice(2).map((count, index) => count - (counts[index + 1] ?? 0));
+    expect(Math.max(...steps)).toBeLessThan(10_000);
+  });
+
   it('wakes the waiters of an event, and the owners of a lock, in the order in which they came', async () => {
     const event = backend.createEvent();
     const woken: number[] = [];
