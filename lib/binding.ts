@@ -26,9 +26,9 @@ export type AddrInfoEntry = readonly [
  *   UV_EBADF, and no system call is made.
  * - A socket address is the bytes of its `sockaddr` in a Uint8Array of the caller: encoded once,
  *   used often.
- * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding. The
- *   binding closes it when the environment ends or the binding is garbage-collected, unless `release`
- *   or `close` comes before.
+ * - Every fd that a function makes is non-blocking and close-on-exec, and owned by the binding. It
+ *   is closed when the environment ends or the binding is garbage-collected, unless `release` or
+ *   `close` comes before.
  * - Results of several numbers go into an Int32Array of the caller, so that a receive allocates
  *   nothing.
  */

@@ -1,4 +1,4 @@
-// What the scripts of the sanitizers share: the build of the addon, and the runs of the tests on it.
+// What the scripts of the sanitizers share: the build of the addon, and the runs of its tests.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -34,8 +34,8 @@ export function runtimeLibrary(name) {
 }
 
 /**
- * Builds the addon with sanitizers into a folder of the package root. Returns the folder's path, for
- * SOCKSCOPE_PREBUILD. Ends the process if that fails.
+ * Builds the addon with sanitizers into a folder of the package root. Returns the folder's path,
+ * for SOCKSCOPE_PREBUILD. Ends the process if that fails.
  * @param {string} folder
  * @param {string} sanitizers
  */

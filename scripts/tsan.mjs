@@ -3,8 +3,8 @@
 // resolver, of workers and of their ends run.
 //
 // Node itself is not instrumented. The runtime library of the sanitizer is preloaded into Node: it
-// sees the memory accesses of the addon, and of both the locks, the threads, the allocations and the
-// system calls. It reports races within Node, too, since it does not see all of what Node
+// sees the memory accesses of the addon, and the locks, threads, allocations and system calls of
+// both. It reports races within Node, too, since it does not see all of what Node
 // synchronizes by. So reports go to files, and those count in which one of the two accesses is the
 // addon's own.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

@@ -76,9 +76,9 @@ export interface PortalConnection<F extends PortalFunctions> {
    * its result or throws its error; CancelledError if the call was cancelled there.
    *
    * An error arrives with its class (those of JavaScript and of this library, and DOMException;
-   * otherwise the nearest of these that it extends), message, stack, cause, errors, and those of its
-   * own properties that can be cloned. Of more than 256 errors, causes more than 32 deep, texts of
-   * more than 65,536 characters, or a MiB in all, the rest is left behind.
+   * otherwise the nearest of these that it extends), message, stack, cause, errors, and those of
+   * its own properties that can be cloned. The rest is left behind of more than 256 errors, of
+   * causes more than 32 deep, of texts beyond 65,536 characters, and beyond a MiB in all.
    * @throws InvalidStateError if the portal is not open, or its thread has ended, which is noticed
    *   within a second
    */

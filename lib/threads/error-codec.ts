@@ -109,8 +109,8 @@ const MAX_PROTOTYPES = 64;
 
 /**
  * The nearest class up the prototype chain that exists in the other thread, too. Undefined if the
- * value is no error. It goes by names: the error may be of another realm, or of another copy of this
- * library.
+ * value is no error. It goes by names: the error may be of another realm, or of another copy of
+ * this library.
  */
 function knownClass(value: object): string | undefined {
   let proto: unknown = attempt(() => Object.getPrototypeOf(value) as unknown);

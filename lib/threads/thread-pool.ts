@@ -244,7 +244,7 @@ function shutDown(): InvalidStateError {
   return new InvalidStateError('The executor has been shut down');
 }
 
-/** Node.js 20 cannot clone a DOMException: the worker's DataCloneError arrives as an empty object. */
+/** Node.js 20 cannot clone a DOMException: the worker's DataCloneError arrives without content. */
 function isEmpty(reason: unknown): boolean {
   return (
     typeof reason === 'object' &&
