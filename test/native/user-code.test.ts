@@ -5,7 +5,7 @@ import { closeAll, EAGAIN, EBADF, EINVAL, native, ok, pair, SOCK_DGRAM, track } 
 expectNoLeaks();
 afterEach(closeAll);
 
-/** A list whose second element closes the fd when it is read, and gives its number to a new pair. */
+/** A list whose second element closes the fd when it is read, and opens a pair in its place. */
 function hijacking(fd: number): { buffers: Uint8Array[]; peerOfNewOwner: () => number } {
   let peer = -1;
   const buffers = [Buffer.from('secret'), Buffer.from('!')];

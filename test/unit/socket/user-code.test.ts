@@ -109,7 +109,7 @@ it.each(calls)('%s does not use the new owner of the fd of a socket that it clos
   } catch (thrown) {
     error = thrown;
   }
-  // A view tells its length without its own getters: then nothing was closed, and the call was made.
+  // A view may tell its length without its getter: then nothing was closed, and the call is made.
   const hasClosed = opened.length > 0;
   expect((error as { code?: string } | undefined)?.code).toBe(
     hasClosed ? 'ERR_CLOSED_RESOURCE' : undefined,
