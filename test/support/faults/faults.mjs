@@ -79,17 +79,16 @@ export function ownFaults() {
   };
 }
 
-/**
- * The open fds of this process, with what each refers to. The epoll set of the reactor, which stays
- * open for the life of the thread, is left out.
- */
+/** The epoll set of the reactor, and what libuv keeps in reserve against EMFILE: open for good. */
+const KEPT = /\[eventpoll\]|^\/$|^\/dev\/null$/;
+
+/** The open fds of this process, with what each refers to. */
 export function openDescriptors() {
   const found = new Map();
   for (const name of readdirSync('/proc/self/fd')) {
     try {
       const target = readlinkSync(`/proc/self/fd/${name}`);
-      if (!target.includes('[eventpoll]') && target !== '/dev/null')
-        found.set(Number(name), target);
+      if (!KEPT.test(target)) found.set(Number(name), target);
     } catch (error) {
       // The fd of readdir itself.
       if (error.code !== 'ENOENT') throw error;
