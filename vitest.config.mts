@@ -13,6 +13,8 @@ export default defineConfig({
     execArgv: ['--expose-gc'],
     server: { deps: { external: [/\/dist\//, /\.node$/] } },
     testTimeout: 20_000,
+    setupFiles:
+      process.env['NODE_V8_COVERAGE'] === undefined ? [] : ['./test/support/coverage-end.ts'],
     reporters: ['default', './test/support/summary-reporter.ts'],
     projects: [
       {
