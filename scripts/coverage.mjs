@@ -1,5 +1,5 @@
 // Measures which lines of lib/ and of native/ the tests run, prints a table, and fails below the
-// floors: `npm run coverage`. Arguments go to vitest (a file, `-t name`); with them, no floor holds.
+// floors: `npm run coverage`. Arguments go to vitest (a file, `-t name`), and no floor holds then.
 //
 // lib/: c8 collects what V8 counts in every process, and the source maps lead back to TypeScript.
 // native/: the addon is built once more, with counters, in build-coverage/. gcov reads them.

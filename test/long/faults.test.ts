@@ -56,7 +56,7 @@ describe.runIf(linux)('the conformance suite', { timeout: sized(3 * MINUTE, 130 
     },
   );
 
-  it('fails on native only as documented, and leaves no fd open, without fds, memory and peers', async () => {
+  it('fails on native as documented, without fds, memory and peers, and leaves no fd open', async () => {
     await withSeed(import.meta.url, async (seed) => {
       const { faults, tests, stuck } = await conformance('native', FAULT_KINDS, seed);
       expect(faults).toBeGreaterThanOrEqual(20);

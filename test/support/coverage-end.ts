@@ -1,7 +1,7 @@
 import { takeCoverage } from 'node:v8';
 import { afterAll } from 'vitest';
 
-// `npm run coverage`: vitest ends its forks by a signal, and the counters of V8 and of the addon are
-// written by a process that ends by itself.
+// For `npm run coverage`: vitest ends its forks by a signal, but only a process that ends by itself
+// writes the counters of V8 and of the addon.
 process.once('SIGTERM', () => process.exit());
 afterAll(() => takeCoverage());

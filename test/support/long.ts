@@ -17,7 +17,7 @@ export function sized<T>(short: T, long: T): T {
   return isLong ? long : short;
 }
 
-/** The seed of this run: SOCKSCOPE_SEED if it is set, else a new one. An unsigned 31-bit integer. */
+/** The seed of this run, an unsigned 31-bit integer: SOCKSCOPE_SEED if it is set, else a new one. */
 export const seed = Number(process.env['SOCKSCOPE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 /**

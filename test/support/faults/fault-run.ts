@@ -32,8 +32,8 @@ export interface FaultRun {
 }
 
 /**
- * Prepares a process that runs under faults.c. Without `atStart`, the process switches its faults on
- * by itself, by `ownFaults` of faults.mjs.
+ * Prepares a process that runs under faults.c. Without `atStart`, the process itself switches its
+ * faults on, by `ownFaults` of faults.mjs.
  */
 export function underFaults(atStart?: {
   readonly kinds: readonly string[];
