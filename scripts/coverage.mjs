@@ -10,13 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
 /** Per cent of lines, a little under what was measured. */
-const FLOORS = { lib: 90, native: 80 };
+const FLOORS = { lib: 80, native: 75 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const build = path.join(root, 'build-coverage');
 const compiler = process.env.CXX ?? 'g++';
 /** Without those that start other processes for the most part, or take long. */
-const TESTS = ['test/unit', 'test/native', 'test/integration', 'test/conformance', 'test/property'];
+const TESTS = ['test/unit', 'test/native', 'test/conformance'];
 
 /**
  * @param {string} command
