@@ -17,7 +17,7 @@ export function sized<T>(short: T, long: T): T {
   return isLong ? long : short;
 }
 
-/** The seed of this run, an unsigned 31-bit integer: SOCKSCOPE_SEED if it is set, else a new one. */
+/** The seed of this run, an unsigned 31-bit integer: that of SOCKSCOPE_SEED, else a new one. */
 export const seed = Number(process.env['SOCKSCOPE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 /**
