@@ -199,10 +199,11 @@ function receivedFds(data: Uint8Array): ReceivedFd[] {
  * left.sendmsg([Buffer.from('x')], { ancillary: { fds: [left.fd, left.fd] } });
  * const { ancillary } = right.recvmsg([Buffer.alloc(1)], ancillaryBufferSize(2));
  * try {
- *   const socket = Socket.fromFd(ancillary.fds[0]);
+ *   const socket = Socket.fromFd(ancillary.fds[0]); // takes the first one
+ *   console.log(socket.family === left.family); // → true
  *   socket.close();
  * } finally {
- *   closeReceivedFds(ancillary); // the second one
+ *   closeReceivedFds(ancillary); // closes the second one
  * }
  * left.close();
  * right.close();
