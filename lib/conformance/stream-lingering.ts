@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { acloseForcefully } from '../transports/aclose-forcefully';
 import { bytes, CLOSED, hasSettled, numbered, rejectsWith } from './expectations';
-import type { DefineTest } from './scenario';
-import type { StreamKind } from './stream-kinds';
+import type { DefineTest, Scenario } from './scenario';
+import type { StreamKind, StreamLink } from './stream-kinds';
 import type { StreamPeer } from './stream-peer';
 
 /** The peer sends as often as the event loop turns, until `stop` is called or its socket closes. */
@@ -20,45 +20,44 @@ function keepSending(peer: StreamPeer, size: number): () => void {
   };
 }
 
+/** Answers a part of the input with a mebibyte, and closes. Expects the peer to get all of it. */
+async function answersWhole(
+  { backend }: Scenario,
+  { transport, peer }: StreamLink,
+  onReceived: () => void,
+): Promise<void> {
+  const sent = numbered(1 << 20);
+  const [received] = await backend.gather(
+    async () => {
+      const all = await peer.takeAll();
+      onReceived();
+      return all;
+    },
+    async () => {
+      await transport.recv(1000);
+      await transport.sendAll(sent);
+      await transport.aclose();
+    },
+  );
+  assert.equal(peer.error, null);
+  assert.ok(received.equals(sent));
+}
+
 /** What a graceful close does to a peer that has sent more than was received. */
 export function defineLingering(test: DefineTest, kind: StreamKind): void {
   test('aclose loses nothing that was sent if there is unread input', async (scenario) => {
-    const { backend } = scenario;
-    const { transport, peer } = await kind.open(scenario);
-    await peer.write(new Uint8Array(50_000));
-    const sent = numbered(1 << 20);
-    const [received] = await backend.gather(
-      () => peer.takeAll(),
-      async () => {
-        await transport.recv(1000);
-        await transport.sendAll(sent);
-        await transport.aclose();
-      },
-    );
-    assert.equal(peer.error, null);
-    assert.ok(received.equals(sent));
+    const link = await kind.open(scenario);
+    await link.peer.write(new Uint8Array(50_000));
+    await answersWhole(scenario, link, () => undefined);
   });
 
   test('aclose loses nothing that was sent if the peer goes on sending', async (scenario) => {
-    const { backend } = scenario;
-    const { transport, peer } = await kind.open(scenario);
-    const stop = keepSending(peer, 1000);
-    const sent = numbered(1 << 20);
-    const [received] = await backend.gather(
-      async () => {
-        const all = await peer.takeAll();
-        stop();
-        peer.end();
-        return all;
-      },
-      async () => {
-        await transport.recv(1000);
-        await transport.sendAll(sent);
-        await transport.aclose();
-      },
-    );
-    assert.equal(peer.error, null);
-    assert.ok(received.equals(sent));
+    const link = await kind.open(scenario);
+    const stop = keepSending(link.peer, 1000);
+    await answersWhole(scenario, link, () => {
+      stop();
+      link.peer.end();
+    });
   });
 
   test('aclose does not wait for ever for a peer that neither reads nor ends', async (scenario) => {

@@ -95,6 +95,8 @@ describe('a slow receiver', () => {
           ) {
             await connection.sendAll(buffer.subarray(0, size));
           }
+          // The client ends its stream before the test cancels the handler.
+          await connection.aclose();
         }),
       );
       const client = await connectTo(portOf(listener));
