@@ -292,9 +292,12 @@ export interface NativeBinding {
   watch(fd: number, slot: number, generation: number): number;
   /**
    * Asks for the next event of these directions. Bit 8 says that the call after the last event
-   * would block: the watch of a state that stays is then slowed down. Does nothing with epoll.
+   * would block. 1 means that the fd is not polled before `resumeDelayed`: its state stays, or the
+   * process has no free fd. Does nothing with epoll.
    */
   arm(fd: number, events: number): number;
+  /** Polls the fds that `arm` delayed. 1 if some of them stay delayed. May call `deliver`. */
+  resumeDelayed(): number;
   /**
    * poll(2) with a timeout of 0: returns which of these events are present now, in the bits of
    * `deliver`. An error or a hang-up (4) is reported in any case.

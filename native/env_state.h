@@ -71,6 +71,7 @@ class EnvState {
   int32_t OpenReactor(napi_value events, napi_value deliver);
   int32_t Watch(int fd, int32_t slot, int32_t generation);
   int32_t Arm(int fd, int32_t events);
+  int32_t ResumeDelayed() { return reactor_ == nullptr ? 0 : reactor_->Resume(); }
   void Hold(bool on);
 
   // The first call makes the resolver. Null, and a negative code in `error`, if that fails.

@@ -26,6 +26,8 @@ enum ReadyEvents : int32_t { kReadable = 1, kWritable = 2, kException = 4 };
 
 // Beside the directions that `Arm` asks for: after the last event, the call would block.
 constexpr int32_t kAgain = 8;
+// The result of `Arm` for an fd that is not polled before `Resume`.
+constexpr int32_t kDelayed = 1;
 
 struct ReactorEvent {
   int32_t slot;
@@ -78,7 +80,10 @@ class Reactor {
   virtual int32_t Watch(int fd, int32_t slot, int32_t generation) = 0;
   // UV_ENOENT if the fd is not watched. The fd must be open.
   virtual int32_t Unwatch(int fd) = 0;
+  // 0, kDelayed, or a negative code.
   virtual int32_t Arm(int fd, int32_t events) = 0;
+  // Polls the delayed fds. kDelayed if some of them stay delayed. May call JavaScript.
+  virtual int32_t Resume() = 0;
   // A held reactor keeps the loop alive.
   virtual void Hold(bool on) = 0;
   // Ends all watches at once. The fds may be closed right after.

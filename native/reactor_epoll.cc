@@ -105,6 +105,8 @@ class EpollReactor final : public Reactor {
 
   int32_t Arm(int, int32_t) override { return 0; }
 
+  int32_t Resume() override { return 0; }
+
   void Hold(bool on) override {
     if (on) {
       uv_ref(AsHandle());

@@ -8,9 +8,9 @@
 //
 // A state that stays, such as an unread error queue or a hang-up, is reported anew as soon as
 // JavaScript arms the direction. If the call that followed the event would block, and that twice in
-// a row, the fd is polled again only after a delay: the delay bounds the cost of such a state.
-// While the process is at its limit of fds, there is no duplicate. The fd itself is then asked, by
-// poll(2), in the same intervals.
+// a row, the fd is polled again only after a delay, which bounds the cost of such a state. While
+// the process is at its limit of fds, there is no duplicate. The fd itself is then asked, by
+// poll(2), in the same intervals. JavaScript keeps the time: Deno offers no timers of libuv.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -42,14 +42,13 @@ struct PollWatch {
   bool reported = false;
   // Events in a row after which the call of JavaScript would block.
   int fruitless = 0;
-  // In the list of watches that wait for the timer.
+  // In the list of watches that wait for `Resume`.
   bool delayed = false;
   PollWatch* previous = nullptr;
   PollWatch* next = nullptr;
 };
 
 constexpr int kMaxFruitless = 2;
-constexpr uint64_t kDelayMs = 20;
 
 class PollReactor final : public Reactor {
  public:
@@ -61,11 +60,6 @@ class PollReactor final : public Reactor {
     check_.data = this;
     HandleOpened();
     uv_unref(reinterpret_cast<uv_handle_t*>(&check_));
-    // This call cannot fail.
-    uv_timer_init(state_->loop(), &timer_);
-    timer_.data = this;
-    HandleOpened();
-    uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));
     return 0;
   }
 
@@ -93,7 +87,7 @@ class PollReactor final : public Reactor {
     } else {
       error = UV_ENOMEM;
     }
-    if (error != 0) End(watch);
+    if (error < 0) End(watch);
     return error;
   }
 
@@ -117,9 +111,21 @@ class PollReactor final : public Reactor {
     }
     watch->reported = false;
     watch->armed = armed;
-    if (watch->delayed) return 0;
+    if (watch->delayed) return kDelayed;
     const bool delay = watch->copy == -1 || watch->fruitless == kMaxFruitless;
     return delay ? Delay(watch) : Poll(watch, armed);
+  }
+
+  int32_t Resume() override {
+    // Watches that are delayed meanwhile are the newest, so they wait for the next time. A full
+    // batch enters JavaScript, which may end any watch.
+    for (size_t left = delayed_count_; left > 0 && oldest_delayed_ != nullptr; left--) {
+      PollWatch* watch = oldest_delayed_;
+      Remove(watch);
+      Resume(watch);
+    }
+    Flush();
+    return delayed_count_ > 0 ? kDelayed : 0;
   }
 
   // The check handle stands for all polls. It does not keep the loop from sleeping, as an idle
@@ -139,8 +145,7 @@ class PollReactor final : public Reactor {
     for (size_t fd = 0; fd < capacity_; fd++) {
       if (watches_[fd] != nullptr) Unwatch(static_cast<int>(fd));
     }
-    uv_close(reinterpret_cast<uv_handle_t*>(&check_), OnHandleClosed);
-    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), OnHandleClosed);
+    uv_close(reinterpret_cast<uv_handle_t*>(&check_), OnCheckClosed);
   }
 
  private:
@@ -190,7 +195,7 @@ class PollReactor final : public Reactor {
     close(watch->copy);
   }
 
-  // Stops polling until the timer comes.
+  // Stops polling until `Resume`.
   int Delay(PollWatch* watch) {
     if (watch->copy != -1) uv_poll_stop(&watch->poll);
     watch->delayed = true;
@@ -198,8 +203,7 @@ class PollReactor final : public Reactor {
     (newest_delayed_ == nullptr ? oldest_delayed_ : newest_delayed_->previous) = watch;
     newest_delayed_ = watch;
     delayed_count_++;
-    if (uv_is_active(reinterpret_cast<uv_handle_t*>(&timer_)) != 0) return 0;
-    return uv_timer_start(&timer_, OnTimer, kDelayMs, 0);
+    return kDelayed;
   }
 
   void Remove(PollWatch* watch) {
@@ -209,19 +213,6 @@ class PollReactor final : public Reactor {
     watch->previous = nullptr;
     watch->next = nullptr;
     delayed_count_--;
-  }
-
-  static void OnTimer(uv_timer_t* handle) { static_cast<PollReactor*>(handle->data)->Resume(); }
-
-  void Resume() {
-    // Watches that are delayed meanwhile are the newest, so they wait for the next time. A full
-    // batch enters JavaScript, which may end any watch.
-    for (size_t left = delayed_count_; left > 0 && oldest_delayed_ != nullptr; left--) {
-      PollWatch* watch = oldest_delayed_;
-      Remove(watch);
-      Resume(watch);
-    }
-    Flush();
   }
 
   void Resume(PollWatch* watch) {
@@ -298,7 +289,7 @@ class PollReactor final : public Reactor {
     reactor->HandleClosed();
   }
 
-  static void OnHandleClosed(uv_handle_t* handle) {
+  static void OnCheckClosed(uv_handle_t* handle) {
     static_cast<PollReactor*>(handle->data)->HandleClosed();
   }
 
@@ -308,7 +299,7 @@ class PollReactor final : public Reactor {
   }
 
   // Every close callback needs the reactor, so the last one frees it. Until the reactor is closed,
-  // the check handle is open, so the callback of a watch is not the last one.
+  // the check handle is open, so no other callback is the last one.
   void HandleClosed() {
     EnvState* state = state_;
     if (--open_handles_ == 0) {
@@ -321,8 +312,7 @@ class PollReactor final : public Reactor {
   EnvState* state_;
   Delivery delivery_;
   uv_check_t check_ = {};
-  uv_timer_t timer_ = {};
-  // The watches that wait for the timer.
+  // The watches that wait for `Resume`.
   PollWatch* newest_delayed_ = nullptr;
   PollWatch* oldest_delayed_ = nullptr;
   size_t delayed_count_ = 0;

@@ -56,6 +56,11 @@ napi_value JsArm(napi_env env, napi_callback_info info) {
   return Number(env, args.ok() ? args.data<EnvState>()->Arm(fd, events) : UV_EINVAL);
 }
 
+napi_value JsResumeDelayed(napi_env env, napi_callback_info info) {
+  Args<1> args(env, info);
+  return Number(env, args.ok() ? args.data<EnvState>()->ResumeDelayed() : UV_EINVAL);
+}
+
 napi_value JsHold(napi_env env, napi_callback_info info) {
   Args<1> args(env, info);
   const bool on = args.Bool(0);
@@ -90,6 +95,7 @@ constexpr Export kExports[] = {
     {"reactorOpen", JsReactorOpen},
     {"watch", JsWatch},
     {"arm", JsArm},
+    {"resumeDelayed", JsResumeDelayed},
     {"hold", JsHold},
     {"poll", JsPoll},
 };

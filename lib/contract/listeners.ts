@@ -55,10 +55,10 @@ export interface AsyncListener<T> extends AsyncBaseTransport {
    *   handlers and `serve`. **A peer can cause such errors**, by a reset alone: a server catches
    *   them, or serves with `onPeerError: 'ignore'`.
    * - As many handlers run at once as peers connect, unless `maxConnections` says how many may.
-   * - EMFILE, ENFILE, ENOBUFS and ENOMEM: a process warning (`SOCKSCOPE_ACCEPT`), at most one per
-   *   listener and minute, and a try every 100 ms until accepting works again. Connections that
-   *   were aborted before they could be
-   *   accepted are passed over (accept(2)). Any other error of accept ends `serve`.
+   * - EMFILE, ENFILE, ENOBUFS and ENOMEM: a process warning (`SOCKSCOPE_ACCEPT`), at most one
+   *   per listener and minute, and a try every 100 ms until accepting works again. Connections that
+   *   were aborted before they could be accepted are passed over (accept(2)). Any other error of
+   *   accept ends `serve`.
    * - Rejects with ClosedResourceError when the listener is closed, with BusyResourceError if the
    *   listener is serving already.
    *

@@ -37,8 +37,9 @@ import type { Descriptor } from './descriptor';
  *
  * **Without epoll** (`reactorKind()` is 'poll': on other systems, and with SOCKSCOPE_REACTOR=poll)
  * the native half has one libuv poll handle per fd, which reports one event and then stops. So
- * `arm` asks anew before each wait, for the directions that have a waiting operation. All else is
- * the same.
+ * `arm` asks anew before each wait, for the directions that have a waiting operation. A state that
+ * no call ends would be reported in every turn, so after two events without effect the native half
+ * delays a watch, and `resumeDelayed` goes on. All else is the same.
  *
  * A waiting operation keeps the event loop alive (`ref`, `unref`); an open socket alone does not.
  */
@@ -49,6 +50,8 @@ export const WRITABLE = 2;
 export const EXCEPTIONAL = 4;
 /** Goes with the directions that `arm` asks for. */
 const AGAIN = 8;
+/** How long a watch is delayed that brought events without effect. */
+const DELAY_MS = 20;
 
 /** The table of registered descriptors, and the walk over a batch. One per environment. */
 export class Reactor {
@@ -61,6 +64,7 @@ export class Reactor {
   readonly #freeSlots: number[] = [];
   #waiting = 0;
   #open = false;
+  #isDelayed = false;
 
   constructor(native: NativeBinding) {
     this.native = native;
@@ -112,7 +116,22 @@ export class Reactor {
       (descriptor.reader === null ? 0 : READABLE) |
       (descriptor.writer === null ? 0 : WRITABLE) |
       (again ? AGAIN : 0);
-    return this.native.arm(descriptor.fd, events);
+    const status = this.native.arm(descriptor.fd, events);
+    if (status > 0) this.#resumeLater();
+    return status;
+  }
+
+  #resumeLater(): void {
+    if (this.#isDelayed) return;
+    this.#isDelayed = true;
+    const timer = outsideOfTasks(() =>
+      setTimeout(() => {
+        this.#isDelayed = false;
+        if (this.native.resumeDelayed() > 0) this.#resumeLater();
+      }, DELAY_MS),
+    );
+    // What waits keeps the event loop alive by `ref`.
+    timer.unref();
   }
 
   /** An operation begins to wait: the event loop stays alive for it. */

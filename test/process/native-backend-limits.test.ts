@@ -233,6 +233,43 @@ await listener.aclose();`,
   });
 });
 
+describe.each(kinds)('waiting without free fds, with the %s reactor', (kind) => {
+  it('brings data, the end and room to sockets that wait for the first time', async () => {
+    const { result } = await runLimited(
+      64,
+      `${exhaust}
+client.kill();
+const { Socket, constants } = await import('sockscope');
+const pairs = Array.from({ length: 4 }, () => Socket.pair(constants.AF_UNIX, constants.SOCK_STREAM));
+// The reactor is open before the shortage.
+await pairs[0][0].writable();
+setImmediate(() => pairs[0][1].send(Buffer.from('x')));
+await pairs[0][0].readable();
+exhaust();
+const chunk = new Uint8Array(65536);
+while (pairs[3][0].send(chunk) !== null);
+const waits = [pairs[1][0].readable(), pairs[2][0].readable(), pairs[3][0].writable()];
+const closed = pairs[2][1].readable().catch((error) => error.code);
+await backend.sleep(50);
+pairs[1][1].send(Buffer.from('x'));
+pairs[2][1].close();
+while (pairs[3][1].recv(chunk) !== null);
+await Promise.all(waits);
+const results = [pairs[1][0].recv(chunk), pairs[2][0].recv(chunk), await closed];
+// With fds, and after a wait without any.
+release();
+const next = pairs[1][0].readable();
+await backend.sleep(50);
+pairs[1][1].send(Buffer.from('yz'));
+await next;
+print([...results, pairs[1][0].recv(chunk)]);
+for (const pair of pairs) for (const socket of pair) socket.close();`,
+      { SOCKSCOPE_REACTOR: kind },
+    );
+    expect(result).toEqual([1, 0, 'ERR_CLOSED_RESOURCE', 2]);
+  });
+});
+
 describe('connecting without free fds', () => {
   it('fails with EMFILE', async () => {
     const { result } = await runLimited(

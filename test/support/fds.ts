@@ -23,9 +23,14 @@ export function openFds(): ReadonlyMap<number, string> {
   return fds;
 }
 
-/** How many fds are open in this process. */
+/**
+ * How many fds are open in this process. The poll reactor keeps a duplicate of each socket that has
+ * waited, so there a socket counts once.
+ */
 export function openFdCount(): number {
-  return openFds().size;
+  const fds = [...openFds()];
+  if (process.env['SOCKSCOPE_REACTOR'] !== 'poll') return fds.length;
+  return new Set(fds.map(([fd, target]) => (target.startsWith('socket:') ? target : fd))).size;
 }
 
 /**
