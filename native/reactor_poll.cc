@@ -232,12 +232,13 @@ class PollReactor final : public Reactor {
       // POLLNVAL too: the next call of JavaScript gets the error.
       if ((entry.revents & ~(POLLIN | POLLOUT)) != 0) ready |= kException;
     }
-    if (ready == 0) {
-      if (entry.events != 0) Delay(watch);
-      return;
-    }
-    watch->armed = 0;
-    Report(watch, ready);
+    // As libuv does: an exception ends all interest, an event that of its direction.
+    if ((ready & kReadable) != 0) watch->armed &= ~UV_READABLE;
+    if ((ready & kWritable) != 0) watch->armed &= ~UV_WRITABLE;
+    if ((ready & kException) != 0) watch->armed = 0;
+    if (watch->armed != 0) Delay(watch);
+    // The last step: a full batch enters JavaScript, which may end the watch.
+    if (ready != 0) Report(watch, ready);
   }
 
   static int Poll(PollWatch* watch, int armed) {
