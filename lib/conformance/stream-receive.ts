@@ -288,7 +288,8 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
   test('a peer that floods does not starve timers', async (scenario) => {
     const { backend } = scenario;
     const { transport, peer } = await kind.open(scenario);
-    const writing = peer.write(Buffer.alloc(50_000_000));
+    // The connection ends before all of it is written.
+    const writing = peer.write(Buffer.alloc(50_000_000)).catch(() => undefined);
     const buffer = new Uint8Array(16);
     let receives = 0;
     await backend.moveOnAfter(5).run(async () => {
@@ -296,6 +297,6 @@ export function defineStreamReceiving(test: DefineTest, kind: StreamKind): void 
     });
     assert.ok(receives < 2_000_000, 'the deadline was starved');
     await transport.aclose();
-    await writing.catch(() => undefined);
+    await writing;
   });
 }
