@@ -91,7 +91,17 @@ function isSuppressed(error: unknown): error is Suppressed {
  * NO_ERROR if there are no others. An AggregateError or SuppressedError that loses some of its
  * parts is copied, since other code may hold the original.
  */
-export function remainder(
+export function remainder(error: unknown, isTaken: (part: unknown) => boolean): unknown {
+  try {
+    return remainderWithin(error, isTaken);
+  } catch {
+    // Code of the error itself threw (a getter, a revoked Proxy): it is no error of this library.
+    return error;
+  }
+}
+
+/** @param outer the errors that `error` is a part of: a part may be one of them again */
+function remainderWithin(
   error: unknown,
   isTaken: (part: unknown) => boolean,
   outer?: ReadonlySet<unknown>,
@@ -101,7 +111,7 @@ export function remainder(
   if ((!isMany && !isSuppressed(error)) || outer?.has(error) === true) return error;
   const around = new Set(outer).add(error);
   const parts: readonly unknown[] = isMany ? error.errors : [error.error, error.suppressed];
-  const left = parts.map((part) => remainder(part, isTaken, around));
+  const left = parts.map((part) => remainderWithin(part, isTaken, around));
   if (left.every((part, index) => part === parts[index])) return error;
   const rest = left.filter((part) => part !== NO_ERROR);
   if (rest.length === 0) return NO_ERROR;

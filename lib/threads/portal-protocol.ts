@@ -1,5 +1,6 @@
 import type { PortalHandle } from '../contract/threads';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { warn } from '../waiting/warn';
 import type { Encoded } from './error-codec';
 
 /** The version of what is posted. Two copies of the library in one process may differ. */
@@ -116,8 +117,8 @@ export function takeMessages(
 
 /** For a message that this library did not post. */
 export function warnOfStray(): void {
-  process.emitWarning(
+  warn(
     'A message on the port of a ThreadsPortal was ignored: only the portal and connectThreadsPortal() may post to that port',
-    { type: 'SockscopeWarning', code: 'SOCKSCOPE_PORTAL' },
+    { code: 'SOCKSCOPE_PORTAL' },
   );
 }
