@@ -179,7 +179,7 @@ say([s.recv(3) == b'' for s in sockets].count(True))`);
       const waiting = Promise.all([connectTo(target), connectTo(target)]);
       clients.push(...(await waiting));
     }
-    expect(await rejection(listener.serve(echo, {}))).toBeInstanceOf(TypeError);
+    expect(await rejection(listener.serve(echo, 'group' as never))).toBeInstanceOf(TypeError);
     expect(await rejection(listener.serve('handler' as never))).toBeInstanceOf(TypeError);
     for (const client of clients) await client.aclose();
     // Connections that were not accepted yet stay in the kernel's backlog.

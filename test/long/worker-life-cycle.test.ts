@@ -16,8 +16,8 @@ const backend = lib.newBuiltinBackend('native');
 
 /**
  * Each stage of a worker's life, in which it is ended: the code that leads there. `ready()` tells
- * the main thread that the stage is reached. (The server closes a connection after a while.) The main thread terminates the worker then, unless the
- * stage ends it.
+ * the main thread that the stage is reached. The main thread terminates the worker then, unless the
+ * stage ends it. (The server closes a connection after a while.)
  */
 const stages: Readonly<Record<string, string>> = {
   // The main thread does not wait: the worker is terminated while it starts and loads the addon.

@@ -163,9 +163,12 @@ export class NodeStreamTransport extends NodeTransport implements AsyncStreamTra
    * received.
    */
   sendAll(data: Bytes): Promise<void> {
-    return isFilledBytes(data)
-      ? this.#send('sendAll', data, lengthNow(data))
-      : this.#sendSpecial(data);
+    if (!isFilledBytes(data)) return this.#sendSpecial(data);
+    const size = lengthNow(data);
+    // node:net reads the properties of the view, which may have been replaced.
+    const bytes =
+      data.byteLength === size ? data : Uint8Array.prototype.subarray.call(data, 0, size);
+    return this.#send('sendAll', bytes, size);
   }
 
   /** **Cancellation.** As `sendAll`. */
