@@ -21,15 +21,17 @@ export function endOfStream(socket: Socket, onData: (bytes: Uint8Array) => void)
   };
   const fd = handle?.fd;
   if (typeof fd !== 'number' || fd < 0) return null;
-  try {
-    for (;;) {
+  for (;;) {
+    try {
       const count = readSync(fd, memory);
       if (count === 0) return null;
       onData(memory.slice(0, count));
+    } catch (error) {
+      const { code, errno } = error as SystemError;
+      // EAGAIN: the stream goes on, but libuv does not read any more.
+      if (code === 'EAGAIN') return null;
+      // libuv repeats most interrupted calls for node:fs, but not read(2).
+      if (code !== 'EINTR') return systemError(errno, 'read');
     }
-  } catch (error) {
-    const { code, errno } = error as SystemError;
-    // EAGAIN: the stream goes on, but libuv does not read any more.
-    return code === 'EAGAIN' ? null : systemError(errno, 'read');
   }
 }
