@@ -2,9 +2,8 @@ import type { RunInThreadOptions, ThreadFunction } from '../contract/threads';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { types } from 'node:util';
 import type { Piscina } from 'piscina';
-import { ClosedResourceError, InvalidStateError } from '../errors';
+import { ClosedResourceError, InvalidStateError, isError } from '../errors';
 import { outsideOfTasks, currentScope } from '../waiting/context';
 import { cancelled, isCancelled, markHandled, Operation, rejected } from '../waiting/operation';
 import {
@@ -198,11 +197,11 @@ export class ThreadPool {
     } catch (error) {
       // An argument or the result cannot be cloned, the thread ended itself or could not start, or
       // it was terminated: in the last case the job has been cancelled.
-      const reason =
-        pool !== undefined && this.#failures.has(pool) ? this.#failures.get(pool) : error;
+      const isFailure = pool !== undefined && this.#failures.has(pool);
+      const reason = isFailure ? this.#failures.get(pool as Piscina) : error;
       end = () => {
         // A value that cannot be cloned is refused at once, without the thread.
-        job.failInTurn(isEmpty(reason) ? uncloneable(job) : reason);
+        job.failInTurn(!isFailure && isEmpty(reason) ? uncloneable(job) : reason);
       };
     }
     this.#running--;
@@ -244,14 +243,13 @@ function shutDown(): InvalidStateError {
   return new InvalidStateError('The executor has been shut down');
 }
 
-/** Node.js 20 cannot clone a DOMException: the worker's DataCloneError arrives without content. */
+/**
+ * Node.js cannot clone a DOMException: the worker's DataCloneError arrives as an empty object, or as
+ * an error without a message.
+ */
 function isEmpty(reason: unknown): boolean {
-  return (
-    typeof reason === 'object' &&
-    reason !== null &&
-    !types.isNativeError(reason) &&
-    Reflect.ownKeys(reason).length === 0
-  );
+  if (typeof reason !== 'object' || reason === null) return false;
+  return isError(reason) ? reason.message === '' : Reflect.ownKeys(reason).length === 0;
 }
 
 function uncloneable({ call }: ThreadJob<unknown>): DOMException {
