@@ -1,7 +1,7 @@
 import { checkBytesList } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { EINVAL, EIO, EMSGSIZE } from '../errno';
-import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
+import { CancelledError, type SystemError, systemError } from '../errors';
 import { spend } from '../waiting/turn-budget';
 import { receiveDatagram } from './datagram-io';
 import type { Descriptor } from './descriptor';
@@ -184,7 +184,7 @@ export class SendMany extends IoOperation<void> {
     );
   }
 
-  override abort(reason: ClosedResourceError): void {
+  override abort(reason: Error): void {
     this.fail(this.#withCount(reason));
   }
 }

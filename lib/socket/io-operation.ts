@@ -94,11 +94,14 @@ export abstract class IoOperation<T> extends Operation<T> {
   /** The reactor cannot watch the descriptor: the code says why. */
   refused(code: number): void {
     this.withdraw();
-    this.fail(systemError(code, 'epoll_ctl'));
+    this.abort(systemError(code, 'epoll_ctl'));
   }
 
-  /** The descriptor was closed while this waited. The operation has been withdrawn already. */
-  abort(reason: ClosedResourceError): void {
+  /**
+   * The descriptor was closed while this waited, or cannot be watched. The operation has been
+   * withdrawn already. A subclass adds to the error what the operation has done so far.
+   */
+  abort(reason: Error): void {
     this.fail(reason);
   }
 }

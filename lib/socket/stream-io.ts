@@ -1,7 +1,7 @@
 import { lengthNow } from '../arguments/buffers';
 import type { Bytes } from '../contract/bytes';
 import { CONNECTION_LOST, ENOBUFS, ENOMEM } from '../errno';
-import { CancelledError, type ClosedResourceError, type SystemError, systemError } from '../errors';
+import { CancelledError, type SystemError, systemError } from '../errors';
 import { currentScope } from '../waiting/context';
 import { cancelled, isCancelled, rejected, resolved } from '../waiting/operation';
 import { spend } from '../waiting/turn-budget';
@@ -192,7 +192,7 @@ class Send extends IoOperation<void> {
     );
   }
 
-  override abort(reason: ClosedResourceError): void {
+  override abort(reason: Error): void {
     this.fail(this.#endEarly(reason));
   }
 }
