@@ -244,8 +244,8 @@ function shutDown(): InvalidStateError {
 }
 
 /**
- * Node.js cannot clone a DOMException: the worker's DataCloneError arrives as an empty object, or as
- * an error without a message.
+ * Node.js cannot clone a DOMException: the worker's DataCloneError arrives as an empty object, or
+ * as an error without a message.
  */
 function isEmpty(reason: unknown): boolean {
   if (typeof reason !== 'object' || reason === null) return false;
