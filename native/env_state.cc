@@ -198,7 +198,6 @@ void EnvState::End() {
   napi_delete_reference(env_, binding_);
   Unlink();
   next_ = environment_->ended;
-  if (next_ != nullptr) next_->previous_ = this;
   environment_->ended = this;
   RemoveHookIfDone();
 }
@@ -210,7 +209,6 @@ void EnvState::Unlink() {
     previous_->next_ = next_;
   }
   if (next_ != nullptr) next_->previous_ = previous_;
-  previous_ = nullptr;
 }
 
 void EnvState::Leave() {

@@ -99,7 +99,7 @@ class EnvState {
   napi_env env_;
   uv_loop_t* loop_;
   Environment* environment_;
-  // The neighbours in a list of the environment.
+  // The neighbours in a list of the environment; of those that have ended, the next one alone.
   EnvState* previous_ = nullptr;
   EnvState* next_ = nullptr;
   napi_async_cleanup_hook_handle hook_ = nullptr;

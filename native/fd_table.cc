@@ -1,24 +1,14 @@
 #include "fd_table.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "memory.h"
 
 namespace sockscope {
 
 FdTable::~FdTable() { free(marks_); }
 
-bool FdTable::Reserve(int fd) {
-  const size_t index = static_cast<size_t>(fd);
-  if (index < capacity_) return true;
-  size_t capacity = capacity_ == 0 ? 64 : capacity_;
-  while (capacity <= index) capacity *= 2;
-  void* grown = realloc(marks_, capacity);
-  if (grown == nullptr) return false;
-  marks_ = static_cast<uint8_t*>(grown);
-  memset(marks_ + capacity_, 0, capacity - capacity_);
-  capacity_ = capacity;
-  return true;
-}
+bool FdTable::Reserve(int fd) { return GrowTo(fd, &marks_, &capacity_); }
 
 void FdTable::SetOwned(int fd) {
   if (!Owns(fd)) owned_count_++;

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "platform.h"
 #include "result.h"
@@ -47,10 +46,7 @@ int32_t CloseNoWait(int fd) {
     waiting.l_onoff = 0;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &waiting, sizeof(waiting));
   }
-  const int32_t result = Result(close(fd));
-  // On Linux the fd is closed even if close(2) returns EINTR. A second try could close an fd that
-  // another thread has opened meanwhile under the same number.
-  return result == UV_EINTR ? 0 : result;
+  return CloseOnce(fd);
 }
 
 }  // namespace sockscope

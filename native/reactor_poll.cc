@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "env_state.h"
@@ -153,18 +152,7 @@ class PollReactor final : public Reactor {
     return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? watches_[fd] : nullptr;
   }
 
-  bool Reserve(int fd) {
-    const size_t index = static_cast<size_t>(fd);
-    if (index < capacity_) return true;
-    size_t capacity = capacity_ == 0 ? 64 : capacity_;
-    while (capacity <= index) capacity *= 2;
-    void* grown = realloc(watches_, capacity * sizeof(PollWatch*));
-    if (grown == nullptr) return false;
-    watches_ = static_cast<PollWatch**>(grown);
-    memset(watches_ + capacity_, 0, (capacity - capacity_) * sizeof(PollWatch*));
-    capacity_ = capacity;
-    return true;
-  }
+  bool Reserve(int fd) { return GrowTo(fd, &watches_, &capacity_); }
 
   // Opens the duplicate of an fd, and its handle. Returns 0, or a negative code, and then there is
   // neither.

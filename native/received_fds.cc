@@ -1,8 +1,6 @@
 #include "received_fds.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -18,7 +16,7 @@ ReceivedFds::~ReceivedFds() {
 
 bool ReceivedFds::Add(int fd) {
   Forget(fd);
-  Entry* entry = Reserve(fd) ? Create<Entry>() : nullptr;
+  Entry* entry = GrowTo(fd, &entries_, &capacity_) ? Create<Entry>() : nullptr;
   if (entry == nullptr) {
     close(fd);
     return false;
@@ -51,9 +49,7 @@ int32_t ReceivedFds::Close(int fd, int32_t token) {
   const bool is_other = marks_.Compare(fd, entry->identity) == Sameness::kOther;
   Forget(fd);
   if (is_other) return UV_EBADF;
-  const int32_t result = Result(close(fd));
-  // Linux has closed the fd even so, and its number may have another owner already.
-  return result == UV_EINTR ? 0 : result;
+  return CloseOnce(fd);
 }
 
 void ReceivedFds::CloseAll() {
@@ -65,19 +61,6 @@ void ReceivedFds::CloseAll() {
     Forget(number);
     if (is_same) close(number);
   }
-}
-
-bool ReceivedFds::Reserve(int fd) {
-  const size_t index = static_cast<size_t>(fd);
-  if (index < capacity_) return true;
-  size_t capacity = capacity_ == 0 ? 64 : capacity_;
-  while (capacity <= index) capacity *= 2;
-  void* grown = realloc(entries_, capacity * sizeof(Entry*));
-  if (grown == nullptr) return false;
-  entries_ = static_cast<Entry**>(grown);
-  memset(entries_ + capacity_, 0, (capacity - capacity_) * sizeof(Entry*));
-  capacity_ = capacity;
-  return true;
 }
 
 }  // namespace sockscope

@@ -45,7 +45,6 @@ class ReceivedFds {
   Entry* Find(int fd) const {
     return fd >= 0 && static_cast<size_t>(fd) < capacity_ ? entries_[fd] : nullptr;
   }
-  bool Reserve(int fd);
 
   // By fd number, so that the look-up for every new socket costs nothing. Empty until the first fd
   // is received.
