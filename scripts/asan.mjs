@@ -7,9 +7,9 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildWith, runTests, runtimeLibrary } from './sanitizers.mjs';
+import { buildWith, runTests, runtimeLibrary } from './instrumented.mjs';
 
-const build = buildWith('build-asan', 'address,undefined');
+const build = buildWith('build-asan', 'SOCKSCOPE_SANITIZE=address,undefined');
 
 /**
  * The folder of the real python3. The one on PATH may be a script that starts it, and every program

@@ -6,47 +6,22 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { buildWith, root, run } from './instrumented.mjs';
 
 /** Per cent of lines, a little under what was measured. */
 const FLOORS = { lib: 95, native: 75 };
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const build = path.join(root, 'build-coverage');
-const compiler = process.env.CXX ?? 'g++';
 /** Without those that start other processes for the most part, or take long. */
 const TESTS = ['test/unit', 'test/native', 'test/conformance'];
 
-/**
- * @param {string} command
- * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
- */
-function run(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
-  if (error !== undefined) throw error;
-  if (status !== 0) process.exit(status ?? 1);
-}
-
-if (process.platform !== 'linux') {
-  console.error(`npm run coverage needs Linux, and this is ${process.platform}.`);
-  process.exit(1);
-}
-
-run('cmake', [
-  ...['-S', '.', '-B', build, '-DSOCKSCOPE_COVERAGE=ON'],
-  `-DCMAKE_CXX_COMPILER=${compiler}`,
-  // node-gyp-build looks there, below the folder in SOCKSCOPE_PREBUILD.
-  `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${path.join(build, 'build', 'Release')}`,
-]);
-run('cmake', ['--build', build, '--parallel', '2']);
+const build = buildWith('build-coverage', 'SOCKSCOPE_COVERAGE=ON');
 const objects = path.join(build, 'CMakeFiles', 'sockscope.dir', 'native');
 for (const name of readdirSync(objects))
   if (name.endsWith('.gcda')) rmSync(path.join(objects, name));
 
 const tests = process.argv.slice(2);
-run(
+const status = run(
   process.execPath,
   [
     path.join(root, 'node_modules', 'c8', 'bin', 'c8.js'),
@@ -58,10 +33,10 @@ run(
     ...['run', '--testTimeout=60000'],
     ...(tests.length > 0 ? tests : TESTS),
   ],
-  { env: { ...process.env, SOCKSCOPE_PREBUILD: build } },
+  { ...process.env, SOCKSCOPE_PREBUILD: build },
 );
+if (status !== 0) process.exit(status);
 
-/** @param {string} text */
 const summary = JSON.parse(
   readFileSync(path.join(root, 'coverage/lib/coverage-summary.json'), 'utf8'),
 );

@@ -1,10 +1,11 @@
-// What the scripts of the sanitizers share: the build of the addon, and the runs of its tests.
+// What the scripts of the sanitizers and of coverage share: an addon that is built in another way
+// than for users, and runs of its tests.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+export const root = fileURLToPath(new URL('..', import.meta.url));
 const compiler = process.env.CXX ?? 'g++';
 
 /**
@@ -34,21 +35,21 @@ export function runtimeLibrary(name) {
 }
 
 /**
- * Builds the addon with sanitizers into a folder of the package root. Returns the folder's path,
- * for SOCKSCOPE_PREBUILD. Ends the process if that fails.
+ * Builds the addon with an option of CMakeLists.txt into a folder of the package root. Returns the
+ * folder's path, for SOCKSCOPE_PREBUILD. Ends the process if that fails.
  * @param {string} folder
- * @param {string} sanitizers
+ * @param {string} option such as `SOCKSCOPE_SANITIZE=thread`
  */
-export function buildWith(folder, sanitizers) {
+export function buildWith(folder, option) {
   if (process.platform !== 'linux') {
-    console.error(`The sanitizers need Linux, and this is ${process.platform}.`);
+    console.error(`This needs Linux, and the platform is ${process.platform}.`);
     process.exit(1);
   }
   const build = path.join(root, folder);
   const configure = [
     ...['-S', '.', '-B', build],
     `-DCMAKE_CXX_COMPILER=${compiler}`,
-    `-DSOCKSCOPE_SANITIZE=${sanitizers}`,
+    `-D${option}`,
     // node-gyp-build looks there, below the folder in SOCKSCOPE_PREBUILD.
     `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${path.join(build, 'build', 'Release')}`,
   ];

@@ -10,9 +10,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildWith, runTests, runtimeLibrary } from './sanitizers.mjs';
+import { buildWith, runTests, runtimeLibrary } from './instrumented.mjs';
 
-const build = buildWith('build-tsan', 'thread');
+const build = buildWith('build-tsan', 'SOCKSCOPE_SANITIZE=thread');
 
 const folder = mkdtempSync(path.join(tmpdir(), 'sockscope-tsan-'));
 const tests = process.argv.slice(2);
