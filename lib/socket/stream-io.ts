@@ -214,8 +214,7 @@ export function send(
   if (size === 0) return resolved(undefined);
   if (descriptor.isReady('write') && spend()) {
     const sent = descriptor.reactor.native.send(descriptor.fd, data, 0, 0);
-    if (sent > 0) descriptor.hasSent = true;
-    if (sent === size) return DONE;
+    if (sent === size) return sentWhole(descriptor);
     if (sent > 0) return goOn(new Send(descriptor, [data], [size], sent, owner), scope);
     if (sent < 0 && !descriptor.wouldBlock('write', sent))
       return Promise.reject(sendFailed(descriptor, sent, 'send'));
@@ -246,13 +245,18 @@ export function sendGathered(
     if (buffers.length > native.limits.iovMax)
       return goOn(new Send(descriptor, buffers, sizes, 0, owner), scope);
     const sent = sendBuffers(native, descriptor.fd, buffers, 0, 0);
-    if (sent > 0) descriptor.hasSent = true;
-    if (sent === total) return DONE;
+    if (sent === total) return sentWhole(descriptor);
     if (sent > 0) return goOn(new Send(descriptor, buffers, sizes, sent, owner), scope);
     if (sent < 0 && !descriptor.wouldBlock('write', sent))
       return Promise.reject(sendFailed(descriptor, sent, 'sendmsg'));
   }
   return wait(new Send(descriptor, buffers, sizes, 0, owner), scope);
+}
+
+/** A first call has taken all. */
+function sentWhole(descriptor: Descriptor): Promise<void> {
+  descriptor.hasSent = true;
+  return DONE;
 }
 
 /**
