@@ -1,10 +1,22 @@
-import { checkFunction, checkInteger, invalidArgument } from '../arguments/validate';
+import {
+  checkBoolean,
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  invalidArgument,
+} from '../arguments/validate';
 import type { ServeOptions } from '../contract/listeners';
 import type { TaskGroup } from '../contract/tasks';
 
-/** The options of `serve`, each with a value. */
-export type CheckedServeOptions<T> = Required<Omit<ServeOptions<T>, 'group' | 'onError'>> &
-  Pick<ServeOptions<T>, 'group' | 'onError'>;
+/** The options of `serve`, with their defaults. */
+export interface CheckedServeOptions<T> extends Required<
+  Omit<ServeOptions<T>, 'group' | 'onError'>
+> {
+  readonly group: TaskGroup | undefined;
+  readonly onError: ServeOptions<T>['onError'] | undefined;
+}
+
+const PEER_ERRORS = { raise: true, ignore: true };
 
 /**
  * Checks the second argument of `serve`. Each option is read once.
@@ -26,18 +38,10 @@ export function checkServeOptions<T>(
   } = options;
   checkGroup('options.group', group);
   checkLimit('options.maxConnections', maxConnections);
-  if (typeof (closeAfter as unknown) !== 'boolean')
-    throw invalidArgument('options.closeAfter', 'a boolean', closeAfter);
-  if (!['raise', 'ignore'].includes(onPeerError))
-    throw invalidArgument('options.onPeerError', "'raise' or 'ignore'", onPeerError);
+  checkBoolean('options.closeAfter', closeAfter);
+  checkChoice('options.onPeerError', onPeerError, PEER_ERRORS);
   if (onError !== undefined) checkFunction('options.onError', onError);
-  return {
-    maxConnections,
-    closeAfter,
-    onPeerError,
-    ...(group === undefined ? {} : { group }),
-    ...(onError === undefined ? {} : { onError }),
-  };
+  return { group, maxConnections, closeAfter, onPeerError, onError };
 }
 
 /** @throws TypeError if `group` is neither undefined nor a task group */

@@ -126,14 +126,6 @@ function knownClass(value: object): string | undefined {
   return types.isNativeError(value) ? 'Error' : undefined;
 }
 
-/** `instanceof`, which throws for some Proxies. */
-export function isInstance<T>(
-  value: unknown,
-  type: abstract new (...args: never[]) => T,
-): value is T {
-  return attempt(() => value instanceof type) === true;
-}
-
 /** The text of any value, for people. Never throws. */
 export function textOf(value: unknown): string {
   const text = attempt(() => {

@@ -1,5 +1,4 @@
 import type { BegunLookup } from '../../networking/shared-lookups';
-import { outsideOfTasks } from '../../waiting/context';
 
 /** The default of libuv, and its bounds, for UV_THREADPOOL_SIZE. */
 const DEFAULT_THREADS = 4;
@@ -16,18 +15,13 @@ export function lookupThreads(setting: string | undefined): number {
   return Math.ceil(count / 2);
 }
 
-interface Queued {
-  /** Never rejects. */
-  readonly run: () => Promise<void>;
-}
-
 /**
  * Look-ups that wait for a thread of libuv. Node.js cannot take back what libuv has queued, so no
  * more are given to libuv than it runs at once. Those that wait here are dropped when nobody waits
  * for them.
  */
 export class LookupQueue {
-  readonly #waiting = new Set<Queued>();
+  readonly #waiting = new Set<() => Promise<void>>();
   readonly #threads: number;
   #running = 0;
 
@@ -35,20 +29,23 @@ export class LookupQueue {
     this.#threads = threads;
   }
 
-  /** @param run makes the look-up, and never rejects. It has the context of no task. */
+  /**
+   * To be called in the context of no task, as SharedLookups does: what ends one look-up begins the
+   * next.
+   * @param run makes the look-up, and never rejects. A function of its own for each call
+   */
   add(run: () => Promise<void>): BegunLookup {
-    const queued: Queued = { run };
-    this.#waiting.add(queued);
+    this.#waiting.add(run);
     this.#fill();
-    return { setWanted: (isWanted) => isWanted || !this.#waiting.delete(queued) };
+    return { setWanted: (isWanted) => isWanted || !this.#waiting.delete(run) };
   }
 
   #fill(): void {
-    for (const queued of this.#waiting) {
+    for (const run of this.#waiting) {
       if (this.#running >= this.#threads) return;
-      this.#waiting.delete(queued);
+      this.#waiting.delete(run);
       this.#running++;
-      void outsideOfTasks(queued.run).then(() => {
+      void run().then(() => {
         this.#running--;
         this.#fill();
       });
