@@ -247,9 +247,10 @@ export interface NativeBinding {
     deliver: (status: number, host: string, service: string) => void,
   ): number;
   /**
-   * Whether somebody waits for a look-up under way. Without that it does not keep the process
-   * alive, and its thread does not count against the limit. 1: it goes on, and will be delivered.
-   * 0: no thread had begun it, and it was dropped. UV_ENOENT: there is none with this ticket.
+   * Says whether a caller waits for a look-up under way. A look-up without a caller does not keep
+   * the process alive, and its thread does not count against the limit. Returns 1 if the look-up
+   * goes on, and will be delivered; 0 if no thread had begun the look-up, which was dropped;
+   * UV_ENOENT if no look-up has this ticket.
    */
   setLookUpWanted(ticket: number, wanted: boolean): number;
   /**

@@ -20,11 +20,12 @@ export interface AsyncBackend extends Concurrency {
    * checkpoint: cancelled, it returns at once, and the result of the look-up is dropped. Rejects
    * with ENOTFOUND, EAI_AGAIN, … (`syscall` 'getaddrinfo', `hostname`).
    *
-   * No resolver can be interrupted. On `native`, sixteen look-ups run at once; one that nobody
-   * waits for any more is dropped if it has not begun, else it keeps a thread of its own, of 64 in
-   * all, and holds neither another look-up nor the process. Numeric hosts are answered at once. On
-   * `node`, half of libuv's threads (UV_THREADPOOL_SIZE, 4 by default) run look-ups: two slow names
-   * hold up every other name, and the end of the process, until the resolver gives them up.
+   * No resolver can be interrupted. On `native`, sixteen look-ups run at once. When all callers of
+   * a look-up are cancelled, a look-up that has not begun is dropped. A look-up that has begun
+   * keeps its thread (there are 64 at most), but delays neither other look-ups nor the end of the
+   * process. Numeric hosts are answered at once. On `node`, half of libuv's threads
+   * (UV_THREADPOOL_SIZE, 4 by default) run look-ups: two slow names delay every other name, and the
+   * end of the process, until the resolver gives them up.
    *
    * @param host null is the loopback address or, with AI_PASSIVE, every interface
    * @param port a number, a service name, or null

@@ -10,17 +10,16 @@ export interface AsyncBaseTransport extends AsyncDisposable {
    * ClosedResourceError. Idempotent. Errors of close(2) are ignored: the fd is closed all the same.
    *
    * On a stream, the peer gets what was sent, also if it has sent more than was received: close(2)
-   * alone would answer that by a reset, which drops what is under way. So, if the transport has
-   * sent something, and input is unread or (on TCP) the peer's kernel has not acknowledged
-   * everything, the stream is ended (shutdown(2)) and input is discarded, until the peer ends its
-   * own stream, or has everything and, if it was seen sending, was silent for 250 ms; for 2 s and
-   * 16 MiB at most. A peer that has not received everything by then, or still sends, may meet the
-   * reset. In all other cases, and with SO_LINGER, close(2) comes at once. `acloseForcefully` never
-   * waits.
+   * alone would answer that by a reset, which drops what is under way. `aclose` therefore waits if
+   * the transport has sent something and input is unread or, on TCP, the peer's kernel has not
+   * acknowledged everything. It ends the stream (shutdown(2)) and discards input until the peer
+   * ends its own stream, or until the peer has received everything and, if it was seen sending, has
+   * been silent for 250 ms. It waits for 2 s, and discards 16 MiB, at most: a peer that has not
+   * received everything by then, or still sends, may get a reset. In all other cases, and with
+   * SO_LINGER, close(2) comes at once. `acloseForcefully` never waits.
    *
-   * The end of the stream is that of the connection: it reaches other processes that have the same
-   * socket (a passed fd, a `dup`), if the transport has sent something. Leave such a connection by
-   * `acloseForcefully`, which ends it for nobody else.
+   * If the transport has sent something, `aclose` ends the stream for every process that has the
+   * same socket (a passed fd, a `dup`). `acloseForcefully` closes the fd of this process alone.
    *
    * **Cancellation.** A checkpoint. In a cancelled scope it closes at once and then rejects with
    * CancelledError; a send under way then rejects with ClosedResourceError, and a part of its data

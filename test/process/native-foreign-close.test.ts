@@ -20,6 +20,13 @@ const chunk = new Uint8Array(65536);
 while (left.send(chunk) !== null);
 `;
 
+/** Other code closes an fd that the reactor watches. */
+const closeWatched = `
+note(left.readable());
+await turns();
+const { fd } = left;
+closeSync(fd);`;
+
 async function outcomeOf(kind: string, program: string): Promise<unknown> {
   const outcome = await run(process.execPath, {
     args: ['--input-type=module', '-e', prelude + program],
@@ -57,10 +64,7 @@ process.exit();`,
     const result = await outcomeOf(
       kind,
       `
-note(left.readable());
-await turns();
-const { fd } = left;
-closeSync(fd);
+${closeWatched}
 const file = openSync('/dev/null', 'w');
 note(left.writable());
 await turns();
@@ -76,10 +80,7 @@ process.exit();`,
       `
 const server = createServer((peer) => peer.pipe(peer)).listen(0, '127.0.0.1');
 await new Promise((resolve) => server.once('listening', resolve));
-note(left.readable());
-await turns();
-const { fd } = left;
-closeSync(fd);
+${closeWatched}
 const client = connect(server.address().port, '127.0.0.1');
 await new Promise((resolve) => client.once('connect', resolve));
 const sameNumber = client._handle.fd === fd;
@@ -100,10 +101,7 @@ process.exit();`,
     const result = await outcomeOf(
       kind,
       `
-note(left.readable());
-await turns();
-const { fd } = left;
-closeSync(fd);
+${closeWatched}
 const [next, peer] = Socket.pair(AF_UNIX, SOCK_STREAM);
 const waiting = next.readable();
 peer.send(Buffer.from('x'));

@@ -10,7 +10,7 @@ const memory = new Uint8Array(65_536);
  * stream, and does not receive the error. Nor would it receive bytes behind urgent data. So the fd
  * is read once more, to its end.
  *
- * @param onData called with bytes that libuv has not received
+ * @param onData gets bytes that libuv left in the kernel
  * @returns the error that the kernel had for the next receive; null if the stream has ended
  */
 export function endOfStream(socket: Socket, onData: (bytes: Uint8Array) => void): Error | null {
